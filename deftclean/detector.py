@@ -1,0 +1,88 @@
+"""The dual-prompt detector: frozen towers, a visual tuner and the two textual contexts."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from deftclean.encoder import Encoder
+from deftclean.prompts import DualPrompts
+
+
+class DetectorOutput(NamedTuple):
+    """Scaled cosine similarities, float32.
+
+    Attributes:
+        positive: (B, K), ``s · I · T⁺ᵀ``.
+        negative: (B, K), ``s · stopgrad(I) · T⁻ᵀ``: the learned threshold of each class.
+    """
+
+    positive: Tensor
+    negative: Tensor
+
+
+class DualPromptDetector(nn.Module):
+    """Images to positive and negative similarities with every class.
+
+    Args:
+        encoder: frozen CLIP.
+        tuner: visual prompts, or None for the plain image tower.
+        prompts: positive and negative contexts around the K class names.
+    """
+
+    def __init__(self, encoder: Encoder, tuner: nn.Module | None, prompts: DualPrompts) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.tuner = tuner
+        self.prompts = prompts
+
+    def image_features(self, pixels: Tensor) -> Tensor:
+        """I: (B, 3, S, S) uint8 -> (B, D) unit vectors."""
+        tower = self.encoder.image
+        features: Tensor = tower(pixels) if self.tuner is None else self.tuner(tower, pixels)
+        return features
+
+    def text_features(self) -> tuple[Tensor, Tensor]:
+        """T⁺ and T⁻, each (K, D) unit vectors."""
+        positive, negative = self.prompts(self.encoder.text)
+        return positive, negative
+
+    def compare(self, image: Tensor, positive: Tensor, negative: Tensor) -> DetectorOutput:
+        """Similarities of (B, D) image features with two (K, D) sets of text features."""
+        # Logits reach s = 100; half precision would round them to steps of 1/16 or worse.
+        with torch.autocast(image.device.type, enabled=False):
+            image, positive, negative = _wide(image), _wide(positive), _wide(negative)
+            scaled = self.encoder.logit_scale * image
+            return DetectorOutput(scaled @ positive.T, scaled.detach() @ negative.T)
+
+    def forward(self, pixels: Tensor) -> DetectorOutput:
+        """(B, 3, S, S) uint8 pixels -> similarities, each (B, K)."""
+        return self.compare(self.image_features(pixels), *self.text_features())
+
+    def trained_tensors(self) -> dict[str, Tensor]:
+        """What training changes, by name, detached and on the CPU: all a detector has to keep."""
+        return {
+            name: parameter.detach().cpu().contiguous()
+            for name, parameter in self.named_parameters()
+            if parameter.requires_grad
+        }
+
+    def load_trained(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `trained_tensors` gave.
+
+        Raises:
+            ValueError: a tensor is missing, unknown, or of another shape.
+        """
+        own = {n: p for n, p in self.named_parameters() if p.requires_grad}
+        wanted = {name: tuple(parameter.shape) for name, parameter in own.items()}
+        given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        if wanted != given:
+            raise ValueError(f"expected tensors {wanted}, found {given}")
+        with torch.no_grad():
+            for name, parameter in own.items():
+                parameter.copy_(tensors[name])
+
+
+def _wide(x: Tensor) -> Tensor:
+    """At least float32; float64 stays, for tests against exact numbers."""
+    return x if x.dtype == torch.float64 else x.float()

@@ -1,0 +1,549 @@
+"""An image folder or a label manifest, read and validated: file names, labels, class names.
+
+No torch here, and no image is opened: whether one can be read is settled later, row by row.
+"""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from deftclean.errors import InputError, UsageError
+from deftclean.scores import METADATA_KEY, SCORE_COLUMNS
+from deftclean.tables import columns_of, read_table
+
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff .ppm .pgm .pbm .pnm .avif".split()
+)
+
+PATH_COLUMNS = (
+    "file_name", "filename", "file_path", "filepath", "file", "path",
+    "image_path", "image_file", "image_name", "image", "img_path", "img", "uri",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "labels", "given_label", "noisy_label", "class", "class_name", "class_label",
+    "category", "target", "y", "fine_label",
+)  # fmt: skip
+
+_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "dev"})
+_INTEGER = re.compile(r"[+-]?\d+")
+
+
+@dataclass(frozen=True)
+class ImageColumn:
+    """Images that lie in a Parquet file itself.
+
+    Attributes:
+        table: the Parquet file.
+        name: the column.
+        nested: the bytes are the field `bytes` of a struct, not the column itself.
+    """
+
+    table: Path
+    name: str
+    nested: bool
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """N rows: what to look at and what it is said to be.
+
+    Attributes:
+        source: what was read, for messages: a folder or a file name.
+        root: the data folder that `file_names` are relative to.
+        columns: the input's own columns, N rows, as they go into the output.
+        file_names: (N,) strings, POSIX paths; a row that names no file is `<table>#<row>`.
+        named: (N,) bool, false where the row names no file.
+        given_labels: (N,) strings, null where the row has no label; class names where the input
+            holds integers.
+        class_names: the K classes, in order.
+        images: where the bytes are, if they lie in the table.
+        notes: what a user should know about how the input was read.
+    """
+
+    source: str
+    root: Path
+    columns: pa.Table
+    file_names: pa.Array
+    named: "np.ndarray[Any, np.dtype[np.bool_]]"
+    given_labels: pa.Array
+    class_names: tuple[str, ...]
+    images: ImageColumn | None
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.file_names)
+
+    def label_indices(self, class_names: Sequence[str]) -> "np.ma.MaskedArray[Any, Any]":
+        """(N,) int64 index of each label in `class_names`; masked: no label, or another one."""
+        indices = pc.index_in(self.given_labels, value_set=pa.array(class_names, pa.string()))
+        filled = pc.fill_null(indices, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        return np.ma.MaskedArray(filled, mask=indices.is_null().to_numpy(zero_copy_only=False))
+
+
+@dataclass(frozen=True)
+class ManifestOptions:
+    """How to read a manifest where the usual names do not say it.
+
+    Attributes:
+        path_column: column with the file names (or the images).
+        label_column: column with the labels.
+        class_names: file with class names: a line each, a JSON list, or a JSON object from label
+            to name.
+        delimiter: of a CSV file, where it is not a comma (a tab for .tsv).
+        rename: input columns to be carried on under another name, old -> new.
+        allow_outside: follow links and names that leave the data folder.
+    """
+
+    path_column: str | None = None
+    label_column: str | None = None
+    class_names: Path | None = None
+    delimiter: str | None = None
+    rename: Mapping[str, str] | None = None
+    allow_outside: bool = False
+
+
+def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> Manifest:
+    """Read an image folder, or a table of labels with or without one.
+
+    Args:
+        data: a folder of images, or a table (then paths are relative to the table's folder,
+            unless the images lie in the table).
+        labels: a table whose paths are relative to the folder `data`; None where sub-folder
+            names are the labels.
+        options: columns and class names.
+
+    Raises:
+        InputError: what cannot be read, and what to do; all problems of a kind together.
+    """
+    if not data.exists():
+        raise InputError(f"{data} does not exist.", "Give an image folder or a label table.")
+    if labels is None and data.is_dir():
+        return _from_folder(data, options)
+    if labels is None:
+        return _from_table(data, data.parent, options)
+    if not data.is_dir():
+        raise InputError(
+            f"{data} is not a folder.",
+            "With two arguments the first is the image folder: deftclean scan data/ labels.csv",
+        )
+    if not labels.is_file():
+        raise InputError(f"{labels} is not a file.", "Give a .csv, .tsv, .jsonl or .parquet file.")
+    return _from_table(labels, data, options)
+
+
+# ---------------------------------------------------------------- folders
+
+
+def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
+    given = {"--path-column": options.path_column, "--label-column": options.label_column,
+             "--delimiter": options.delimiter, "--rename": options.rename}
+    unused = [name for name, value in given.items() if value]
+    if unused:
+        raise UsageError(
+            f"{', '.join(unused)} cannot go with a folder alone: it has no columns.",
+            "Give the label table too: deftclean scan data/ labels.csv",
+        )
+    names, notes = _walk(root, options.allow_outside)
+    if not names:
+        raise InputError(
+            f"{root} holds no images.",
+            f"Images end in {', '.join(sorted(IMAGE_SUFFIXES)[:6])}, ... in any case of letters.",
+        )
+    labels = [name.split("/", 1)[0] if "/" in name else None for name in names]
+    folders = {label for label in labels if label is not None}
+    if not folders:
+        raise InputError(
+            f"{root} has no class folders: its {len(names):,} images lie side by side.",
+            "Put each class into a sub-folder, or give a label table: "
+            "deftclean scan data/ labels.csv",
+        )
+    if {folder.lower() for folder in folders} <= _SPLITS:
+        raise InputError(
+            f"The sub-folders of {root} are splits, not classes: {_few(sorted(folders))}.",
+            f"Scan one of them: deftclean scan {root / min(folders)}",
+        )
+    given_labels, class_names, _ = _named_labels(pa.array(labels, pa.string()), options, None)
+    return Manifest(
+        source=root.name or str(root),
+        root=root,
+        columns=pa.table({}),
+        file_names=pa.array(names, pa.string()),
+        named=np.ones(len(names), dtype=bool),
+        given_labels=given_labels,
+        class_names=class_names,
+        images=None,
+        notes=tuple(notes),
+    )
+
+
+def _walk(root: Path, follow: bool) -> tuple[list[str], list[str]]:
+    """Relative POSIX names of all images, sorted, and notes on what was left out."""
+    names: list[str] = []
+    others: Counter[str] = Counter()
+    linked: list[str] = []
+    seen = {root.resolve()}
+    for folder, folders, files in os.walk(root, followlinks=follow, onerror=_cannot_list):
+        here = Path(folder)
+        kept = []
+        for name in sorted(folders):
+            child = here / name
+            if name.startswith("."):
+                continue
+            if child.is_symlink() and not follow:
+                linked.append(child.relative_to(root).as_posix())
+            elif not child.is_symlink() or child.resolve() not in seen:
+                seen.add(child.resolve())
+                kept.append(name)
+        folders[:] = kept
+        for name in files:
+            if name.startswith("."):
+                continue
+            suffix = Path(name).suffix.lower()
+            if suffix in IMAGE_SUFFIXES:
+                names.append((here / name).relative_to(root).as_posix())
+            else:
+                others[suffix or "no suffix"] += 1
+    unprintable = [ascii(name) for name in names if not _is_text(name)]
+    if unprintable:
+        raise InputError(
+            f"{len(unprintable)} file name(s) are not valid Unicode: {_few(unprintable)}.",
+            "Rename them; a table cannot hold such names.",
+        )
+    notes = []
+    if others:
+        kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in others.most_common(5))
+        notes.append(f"{others.total():,} files that are not images were left out ({kinds})")
+    if linked:
+        notes.append(
+            f"{len(linked)} linked folder(s) were not followed ({_few(linked)}); "
+            "--allow-outside follows them"
+        )
+    return sorted(names), notes
+
+
+def _cannot_list(error: OSError) -> None:
+    raise InputError(f"{error.filename} cannot be listed: {error.strerror}.") from error
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _from_table(path: Path, root: Path, options: ManifestOptions) -> Manifest:
+    schema = columns_of(path, options.delimiter)
+    own = METADATA_KEY in (schema.metadata or {})
+    features = _huggingface_features(schema)
+    images = _image_column(path, schema, options)
+    path_name = images.name if images else _find_path_column(path, schema, options, own)
+    label_name = _find_label_column(path, schema, options, own, features, path_name)
+    table = read_table(path, options.delimiter, images and (images.name, images.nested))
+    if not len(table):
+        raise InputError(f"{path} has no rows.")
+
+    name_values = table[path_name] if path_name in table.column_names else None
+    file_names, named = _file_names(name_values, path, root, len(table))
+    class_list = features.get(label_name, {}).get("names") if features else None
+    given, class_names, notes = _named_labels(table[label_name], options, class_list)
+    dropped = set(SCORE_COLUMNS) if own else set()
+    columns = table.drop_columns(
+        [c for c in table.column_names if c in dropped or (c == path_name and c != label_name)]
+    )
+    return Manifest(
+        source=path.name,
+        root=root,
+        columns=_renamed(columns, options.rename or {}, path, label_name, own),
+        file_names=file_names,
+        named=named,
+        given_labels=given,
+        class_names=class_names,
+        images=images,
+        notes=notes,
+    )
+
+
+def _huggingface_features(schema: pa.Schema) -> dict[str, Any]:
+    raw = (schema.metadata or {}).get(b"huggingface")
+    if raw is None:
+        return {}
+    try:
+        features = json.loads(raw)["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {k: v for k, v in features.items() if isinstance(v, dict)}
+
+
+def _image_column(path: Path, schema: pa.Schema, options: ManifestOptions) -> ImageColumn | None:
+    if path.suffix.lower() != ".parquet":
+        return None
+    nested = [f.name for f in schema if pa.types.is_struct(f.type)
+              and f.type.get_field_index("bytes") >= 0]
+    flat = [f.name for f in schema if _is_binary(f.type)]
+    found = nested + flat
+    if options.path_column is not None:
+        found = [name for name in found if name == options.path_column]
+    if len(found) > 1:
+        raise InputError(
+            f"{path} has several columns with image bytes: {_few(found)}.",
+            f"Choose one: --path-column {found[0]}",
+        )
+    return ImageColumn(path, found[0], found[0] in nested) if found else None
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _find_path_column(
+    path: Path, schema: pa.Schema, options: ManifestOptions, own: bool
+) -> str:
+    if own and options.path_column is None:
+        return "file_name"
+    return _find(path, schema, options.path_column, PATH_COLUMNS, "file names", "--path-column")
+
+
+def _find_label_column(
+    path: Path,
+    schema: pa.Schema,
+    options: ManifestOptions,
+    own: bool,
+    features: Mapping[str, Any],
+    path_name: str,
+) -> str:
+    if options.label_column is None:
+        if own:
+            return "given_label"
+        labelled = [n for n, f in features.items() if f.get("_type") == "ClassLabel"]
+        if len(labelled) == 1 and labelled[0] in schema.names:
+            return labelled[0]
+    rest = pa.schema([field for field in schema if field.name != path_name])
+    return _find(path, rest, options.label_column, LABEL_COLUMNS, "labels", "--label-column")
+
+
+def _find(
+    path: Path, schema: pa.Schema, given: str | None, usual: Sequence[str], what: str, option: str
+) -> str:
+    there = f"It has the columns {_few(schema.names, 12)}."
+    if given is not None:
+        if given not in schema.names:
+            raise InputError(f"{path} has no column {given!r} ({option}).", there)
+        return given
+    found = [name for name in schema.names if name.strip().lower() in usual]
+    if not found:
+        more = (
+            " Is it separated by something else than commas? Say so: --delimiter ';'"
+            if len(schema.names) == 1
+            else ""
+        )
+        raise InputError(
+            f"{path}: no column with the {what} was recognised.",
+            f"{there} Name it: {option} NAME.{more}",
+        )
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: several columns could hold the {what}: {_few(found)}.",
+            f"Choose one: {option} {found[0]!r}",
+        )
+    return found[0]
+
+
+def _file_names(
+    values: pa.ChunkedArray | None, path: Path, root: Path, rows: int
+) -> tuple[pa.Array, "np.ndarray[Any, np.dtype[np.bool_]]"]:
+    """POSIX names relative to the root, and which rows have one at all."""
+    fallback = [f"{path.name}#{row}" for row in range(rows)]
+    if values is None:
+        return pa.array(fallback, pa.string()), np.zeros(rows, dtype=bool)
+    try:
+        names = values.cast(pa.string()).to_pylist()
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}: the file names are not text: {error}.") from error
+    named = np.array([bool(name and name.strip()) for name in names], dtype=bool)
+    prefix = f"{root.resolve().as_posix()}/"
+    clean = [
+        _relative(name, root, prefix) if there else spare
+        for name, there, spare in zip(names, named.tolist(), fallback, strict=True)
+    ]
+    return pa.array(clean, pa.string()), named
+
+
+def _relative(name: str, root: Path, prefix: str) -> str:
+    # A backslash is a separator in tables from Windows; a file really called so wins.
+    if "\\" in name and not (root / name).exists():
+        name = name.replace("\\", "/")
+    name = name.removeprefix("./")
+    if not name.startswith("/"):
+        return name
+    if name.startswith(prefix):
+        return name.removeprefix(prefix)
+    # No absolute path goes into a table: the file is `outside` either way.
+    return Path(os.path.relpath(name, root.resolve())).as_posix()
+
+
+def _renamed(
+    columns: pa.Table, rename: Mapping[str, str], path: Path, label_name: str, own: bool
+) -> pa.Table:
+    unknown = [name for name in rename if name not in columns.column_names]
+    if unknown:
+        raise InputError(
+            f"--rename: {path} carries on no column {_few(unknown)}.",
+            f"It carries on {_few(columns.column_names, 12)}.",
+        )
+    names = [rename.get(name, name) for name in columns.column_names]
+    clash = [] if own else [n for n in names if n in SCORE_COLUMNS and n != label_name]
+    if label_name in SCORE_COLUMNS and not own and rename.get(label_name, label_name) in names:
+        clash.append(rename.get(label_name, label_name))
+    clash = sorted({name for name in clash if name in SCORE_COLUMNS})
+    if clash:
+        raise InputError(
+            f"{path} has columns that the score table writes itself: {_few(clash)}.",
+            "Carry them on under other names: "
+            + " ".join(f"--rename {name}=input_{name}" for name in clash),
+        )
+    doubled = [name for name, count in Counter(names).items() if count > 1]
+    if doubled:
+        raise InputError(f"{path}: two columns would be called {_few(doubled)}.", "See --rename.")
+    return columns.rename_columns(names)
+
+
+# ---------------------------------------------------------------- labels
+
+
+def _named_labels(
+    values: pa.Array | pa.ChunkedArray, options: ManifestOptions, built_in: list[str] | None
+) -> tuple[pa.Array, tuple[str, ...], tuple[str, ...]]:
+    """Labels as class names with null for none, the K classes, and notes."""
+    texts = _label_texts(values)
+    unlabelled_minus_one = 0
+    if built_in is not None:
+        # Hugging Face's ClassLabel writes -1 where a row has no label.
+        unlabelled_minus_one = sum(text == "-1" for text in texts)
+        texts = [None if text == "-1" else text for text in texts]
+    used = {text for text in texts if text is not None}
+    names = read_class_names(options.class_names) if options.class_names else built_in
+    if names is None:
+        numbers = sorted((u for u in used if _INTEGER.fullmatch(u)), key=int)
+        if used and len(numbers) == len(used):
+            raise InputError(
+                f"The labels are integers ({_few(numbers)}), and prompts need words.",
+                "Write the class names into a file, one a line, the name of label 0 first, and "
+                "give it: --class-names names.txt. Or a JSON object: "
+                '{"0": "cat", "1": "dog"}.',
+            )
+        classes = tuple(sorted(used))
+        return pa.array(texts, pa.string()), classes, ()
+
+    mapping = names if isinstance(names, dict) else _by_index_or_name(names, used)
+    foreign = Counter(t for t in texts if t is not None and t not in mapping)
+    if foreign:
+        listed = ", ".join(f"{label!r} ({count:,} rows)" for label, count in foreign.most_common(5))
+        raise InputError(
+            f"{len(foreign)} label(s) have no class name: {listed}"
+            f"{' and more' if len(foreign) > 5 else ''}.",
+            f"There are names for {_few(list(mapping), 8)}. Complete the class names.",
+        )
+    classes = tuple(dict.fromkeys(mapping.values()))
+    given = pa.array([None if t is None else mapping[t] for t in texts], pa.string())
+    notes = (f"{unlabelled_minus_one:,} rows have label -1, read as no label",)
+    return given, classes, notes if unlabelled_minus_one else ()
+
+
+def _label_texts(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        values = values.cast(kind.value_type)
+        kind = values.type
+    if pa.types.is_floating(kind):
+        values = _whole_numbers(values)
+    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind)
+              or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+        raise InputError(
+            f"The labels are of type {kind}; one class per image is needed.",
+            "Choose another column: --label-column NAME",
+        )
+    texts = values.cast(pa.string()).to_pylist()
+    return [text if text is not None and text.strip() else None for text in texts]
+
+
+def _whole_numbers(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Integers that a missing value has turned into floating point, as pandas does."""
+    values = pc.if_else(pc.is_nan(values), None, values)
+    try:
+        return values.cast(pa.int64())
+    except pa.ArrowInvalid as error:
+        raise InputError(
+            "The labels are fractional numbers, not classes.",
+            "Choose another column: --label-column NAME",
+        ) from error
+
+
+def _by_index_or_name(names: list[str], used: set[str]) -> dict[str, str]:
+    """A list names integer labels by place; text labels must be in it themselves."""
+    if used and all(_INTEGER.fullmatch(label) for label in used) and not used <= set(names):
+        return {str(index): name for index, name in enumerate(names)}
+    if used <= set(names):
+        return {name: name for name in names}
+    return {str(index): name for index, name in enumerate(names)}
+
+
+def read_class_names(path: Path) -> list[str] | dict[str, str]:
+    """Class names from a text file (a line each), a JSON list, or a JSON object label -> name.
+
+    Raises:
+        InputError: the file cannot be read, or names are empty or double.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        parsed = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f"--class-names {path} cannot be read: {error}.") from error
+    if isinstance(parsed, list) and all(isinstance(name, str) for name in parsed):
+        names = [name.strip() for name in parsed]
+        while names and not names[-1] and path.suffix.lower() != ".json":
+            names.pop()
+        _check_names(path, names)
+        return names
+    if isinstance(parsed, dict) and all(isinstance(name, str) for name in parsed.values()):
+        mapping = {str(label): name.strip() for label, name in parsed.items()}
+        _check_names(path, list(mapping.values()))
+        return mapping
+    raise InputError(
+        f"--class-names {path} is neither a list of names nor an object from label to name."
+    )
+
+
+def _check_names(path: Path, names: list[str]) -> None:
+    empty = [str(index) for index, name in enumerate(names) if not name]
+    double = [name for name, count in Counter(names).items() if count > 1 and name]
+    problems = []
+    if not names:
+        problems.append("it is empty")
+    if empty:
+        problems.append(f"the names number {_few(empty)} (from 0) are empty")
+    if double:
+        problems.append(f"{_few(double)} stand there twice")
+    if problems:
+        raise InputError(
+            f"--class-names {path}: {'; '.join(problems)}.",
+            "Every class needs a name of its own.",
+        )
+
+
+def _few(items: Sequence[str], limit: int = 5) -> str:
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more

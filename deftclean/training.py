@@ -1,0 +1,228 @@
+"""Phase 1 of DEFT: learn the contexts and the visual prompts from noisy labels.
+
+Yields what happened after each epoch; prints nothing and knows no file.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from deftclean.collapse import CollapseWatch
+from deftclean.config import DetectorConfig
+from deftclean.detector import DetectorOutput, DualPromptDetector
+from deftclean.errors import CollapseError
+from deftclean.feeds import Features
+from deftclean.losses import (
+    at_label,
+    clean_probability,
+    dual_prompt_loss,
+    judged_clean,
+    similarity_loss,
+    symmetric_cross_entropy,
+)
+from deftclean.metrics import auroc
+from deftclean.runtime import Runtime, stream
+
+MIN_SEPARATION = 0.6
+"""Separation at the end of warm-up below which the threshold has not been learned."""
+
+_FIRST_CHECK = 10  # steps until the first look for a collapse; the gap then doubles
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One epoch of training.
+
+    Attributes:
+        epoch: from 1.
+        warmup: whether every given label was trusted.
+        loss: mean of L_dp + L_sim over the epoch's batches.
+        cross_entropy: of softmax(pos) with the given labels, mean over all rows, in nats;
+            ln K is chance.
+        noise_rate: share of rows judged not clean at their visit.
+        separation: AUROC of p_clean for given against complementary labels of the same rows;
+            0.5 is chance, and needs no truth.
+        lr: learning rate.
+        prolonged: warm-up was to end here and goes on, because separation is too low.
+    """
+
+    epoch: int
+    warmup: bool
+    loss: float
+    cross_entropy: float
+    noise_rate: float
+    separation: float
+    lr: float
+    prolonged: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+class StepReport(NamedTuple):
+    """One training step, for a progress bar; tensors stay on the device until they are read."""
+
+    loss: Tensor
+    clean: Tensor
+
+
+class _StepResult(NamedTuple):
+    loss: Tensor
+    cross_entropy: Tensor
+    clean: Tensor
+    given_prob: Tensor
+    complementary_prob: Tensor
+
+
+def train_detector(
+    detector: DualPromptDetector,
+    feed: Callable[[int], Features],
+    labels: Tensor,
+    watch: CollapseWatch,
+    config: DetectorConfig,
+    warmup_is_fixed: bool,
+    runtime: Runtime,
+    on_step: Callable[[StepReport], None],
+) -> Iterator[EpochMetrics]:
+    """Train with SGD, one `EpochMetrics` per epoch.
+
+    Args:
+        detector: on the run's device; its trained tensors are changed in place.
+        feed: epoch from 0 -> batches of (rows, image features with gradient).
+        labels: (N,) int64 class of every row of the manifest, on the CPU.
+        watch: made before the first step.
+        config: resolved settings.
+        warmup_is_fixed: do not prolong warm-up where separation is low.
+        runtime: device and precision.
+        on_step: called after each step.
+
+    Raises:
+        CollapseError: the features became constant or not finite.
+    """
+    parameters = [p for p in detector.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(
+        parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+    )
+    scaler = torch.amp.GradScaler(
+        runtime.device.type, enabled=runtime.amp_dtype == torch.float16
+    )
+    warmup_end = config.warmup
+    steps, next_check = 0, _FIRST_CHECK
+    classes = len(detector.prompts.slots)
+
+    for epoch in range(1, config.epochs + 1):
+        lr = learning_rate(config, epoch)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        in_warmup = epoch <= warmup_end
+        pseudo = epoch >= config.pseudo_start and (epoch > warmup_end or warmup_end == config.warmup)
+        complements = complementary_labels(labels, classes, config.seed, epoch)
+        results: list[_StepResult] = []
+
+        for rows, image in feed(epoch - 1):
+            given = labels[rows].to(runtime.device, non_blocking=True)
+            complementary = complements[rows].to(runtime.device, non_blocking=True)
+            with runtime.autocast():
+                positive, negative = detector.text_features()
+            output = detector.compare(image, positive, negative)
+            loss, result = _losses(output, given, complementary, config, in_warmup, pseudo)
+
+            optimizer.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()
+            if config.clip_grad is not None:
+                scaler.unscale_(optimizer)
+                torch.nn.utils.clip_grad_norm_(parameters, config.clip_grad)
+            scaler.step(optimizer)
+            scaler.update()
+
+            results.append(result)
+            steps += 1
+            on_step(StepReport(result.loss, result.clean))
+            if steps == next_check:
+                watch.check(f"after {steps} steps")
+                next_check *= 2
+
+        watch.check(f"in epoch {epoch}")
+        metrics = _summarise(results, epoch, in_warmup, lr)
+        low = in_warmup and epoch == warmup_end and metrics.separation < MIN_SEPARATION
+        if low and not warmup_is_fixed and warmup_end < config.epochs // 2:
+            warmup_end += 1
+            metrics = EpochMetrics(**{**asdict(metrics), "prolonged": True})
+        yield metrics
+
+
+def learning_rate(config: DetectorConfig, epoch: int) -> float:
+    """Of epoch 1, 2, ...: constant, or ``lr · (1 + cos(π (epoch - 1) / epochs)) / 2``."""
+    if config.schedule == "constant":
+        return config.lr
+    return config.lr * (1 + math.cos(math.pi * (epoch - 1) / config.epochs)) / 2
+
+
+def complementary_labels(labels: Tensor, classes: int, seed: int, epoch: int) -> Tensor:
+    """ȳ: for each of N rows a uniformly drawn class other than its label, (N,) int64.
+
+    Depends on (seed, epoch, row) only.
+    """
+    offsets = stream(seed, "complement", epoch).integers(1, classes, size=len(labels))
+    return (labels + torch.from_numpy(offsets)) % classes
+
+
+def _losses(
+    output: DetectorOutput,
+    given: Tensor,
+    complementary: Tensor,
+    config: DetectorConfig,
+    in_warmup: bool,
+    pseudo: bool,
+) -> tuple[Tensor, _StepResult]:
+    positive, negative = output
+    clean = judged_clean(positive, negative, given, agree=config.rule == "agree")
+    refined = torch.where(clean, given, positive.argmax(dim=1)) if pseudo else given
+
+    loss = dual_prompt_loss(positive, negative, refined, complementary, config.positive_weight)
+    if in_warmup and config.warmup_loss == "sce":
+        loss = loss + symmetric_cross_entropy(positive, given)
+    else:
+        selected = torch.ones_like(clean) if in_warmup else clean
+        loss = loss + similarity_loss(positive, given, selected)
+
+    with torch.no_grad():
+        probability = clean_probability(positive, negative)
+        result = _StepResult(
+            loss.detach(),
+            F.cross_entropy(positive, given, reduction="sum"),
+            clean,
+            at_label(probability, given),
+            at_label(probability, complementary),
+        )
+    return loss, result
+
+
+def _summarise(results: list[_StepResult], epoch: int, warmup: bool, lr: float) -> EpochMetrics:
+    clean = torch.cat([r.clean for r in results])
+    loss = torch.stack([r.loss for r in results]).mean()
+    if not torch.isfinite(loss):
+        raise CollapseError(
+            f"Training collapsed in epoch {epoch}: the loss is not finite. No table was written.",
+            "Train more gently: --clip-grad 1, or a lower --lr (a tenth of it).",
+        )
+    given = torch.cat([r.given_prob for r in results]).float().cpu().numpy()
+    complementary = torch.cat([r.complementary_prob for r in results]).float().cpu().numpy()
+    truth = np.repeat([True, False], [len(given), len(complementary)])
+    return EpochMetrics(
+        epoch=epoch,
+        warmup=warmup,
+        loss=float(loss),
+        cross_entropy=float(torch.stack([r.cross_entropy for r in results]).sum() / len(clean)),
+        noise_rate=float(1 - clean.float().mean()),
+        separation=auroc(truth, np.concatenate([given, complementary])),
+        lr=lr,
+        prolonged=False,
+    )
