@@ -1,0 +1,46 @@
+"""Find wrong labels in image-classification data sets and write the cleaned set.
+
+Importing this package is cheap: torch, pandas and pyarrow are loaded by the first call.
+"""
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from deftclean.api import RunOptions, ScanResult, scan, score, select
+    from deftclean.errors import DeftcleanError
+    from deftclean.manifest import ManifestOptions
+
+__all__ = [
+    "DeftcleanError",
+    "ManifestOptions",
+    "RunOptions",
+    "ScanResult",
+    "__version__",
+    "scan",
+    "score",
+    "select",
+]
+
+_HOMES = {
+    "DeftcleanError": "deftclean.errors",
+    "ManifestOptions": "deftclean.manifest",
+    "RunOptions": "deftclean.api",
+    "ScanResult": "deftclean.api",
+    "scan": "deftclean.api",
+    "score": "deftclean.api",
+    "select": "deftclean.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

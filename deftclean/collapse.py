@@ -57,8 +57,10 @@ class CollapseWatch:
             CollapseError: the spread is below 1 % of its first value, or not finite.
         """
         now = self._measure()
-        names = {"image features": (now.image, self._start.image),
-                 "positive text features": (now.text, self._start.text)}
+        names = {
+            "image features": (now.image, self._start.image),
+            "positive text features": (now.text, self._start.text),
+        }
         # Written so that a spread that is not a number counts as collapsed.
         lost = [
             f"{name} (spread {value:.2g}, {start:.2g} before training)"

@@ -37,7 +37,7 @@ class DetectorConfig:
         epochs: passes over the readable rows, warm-up included.
         warmup: epochs at the start that trust every given label.
         pseudo_start: first epoch, from 1, whose L_dp uses pseudo-labels for samples not judged
-            clean.
+            clean; a preset's never falls into warm-up, one that the user gives may.
         positive_weight: weight of L_dp's first term.
         rule: what counts as clean, in training and for `keep`.
         warmup_loss: L_sim during warm-up: cross-entropy or symmetric cross-entropy.
@@ -129,7 +129,7 @@ def resolve(noise: Noise, given: Mapping[str, Any], rows: int) -> ResolvedConfig
         epochs = max(epochs, warmup + grown)
     pseudo_start = config.pseudo_start
     if "pseudo_start" not in chosen:
-        pseudo_start = grown + 1 if noise == "real" else warmup + 1
+        pseudo_start = max(pseudo_start, warmup + 1)
 
     resolved = replace(config, warmup=warmup, epochs=epochs, pseudo_start=pseudo_start)
     return ResolvedConfig(
@@ -140,7 +140,9 @@ def resolve(noise: Noise, given: Mapping[str, Any], rows: int) -> ResolvedConfig
     )
 
 
-def _notes(config: DetectorConfig, resolved: DetectorConfig, rows: int, steps: int) -> tuple[str, ...]:
+def _notes(
+    config: DetectorConfig, resolved: DetectorConfig, rows: int, steps: int
+) -> tuple[str, ...]:
     if (resolved.warmup, resolved.epochs) == (config.warmup, config.epochs):
         return ()
     return (

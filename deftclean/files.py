@@ -61,8 +61,9 @@ def whole_folder(path: Path, overwrite: bool) -> Iterator[Path]:
     try:
         temporary.mkdir()
         yield temporary
-        for file in temporary.iterdir():
-            _sync(file)
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _sync(file)
         if overwrite and path.exists():
             old = _beside(path)
             path.rename(old)

@@ -3,6 +3,7 @@
 An image that cannot be read is reported, never replaced by another. Knows nothing of labels.
 """
 
+import functools
 import hashlib
 import io
 import stat
@@ -21,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 ImageStatus = Literal["ok", "unreadable", "too_large", "missing", "outside"]
 
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
 """Pillow's decoders that may run; the others read formats no image data set uses."""
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -142,7 +143,7 @@ def decode(data: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata beside a good picture
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            with Image.open(io.BytesIO(data), formats=_formats()) as picture:
                 picture.load()
                 return _to_rgb(_upright(picture))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -151,9 +152,16 @@ def decode(data: bytes) -> Image.Image:
     except Image.UnidentifiedImageError as error:
         raise ImageError("unreadable", "not an image in a known format") from error
     # Decoders fed hostile bytes raise nearly anything; each one is this file's finding.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         reason = str(error) or type(error).__name__
         raise ImageError("unreadable", f"cannot be decoded: {reason}") from error
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this build of Pillow can decode."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -281,8 +289,11 @@ def _geometry(
     wanted = PreprocessCfg(**{**preprocess, "size": size})
     steps = image_transform_v2(wanted, is_train=False).transforms
     geometric = (Resize, CenterCrop)
-    kept = [s for s in steps if isinstance(s, geometric) or "Resize" in type(s).__name__
-            or "Crop" in type(s).__name__]
+    kept = [
+        s
+        for s in steps
+        if isinstance(s, geometric) or "Resize" in type(s).__name__ or "Crop" in type(s).__name__
+    ]
     return Compose(kept)  # type: ignore[no-any-return]
 
 

@@ -21,7 +21,24 @@ from deftclean.scores import METADATA_KEY, SCORE_COLUMNS
 from deftclean.tables import columns_of, read_table
 
 IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .gif .bmp .dib .webp .tif .tiff .ppm .pgm .pbm .pnm .avif".split()
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".gif",
+        ".bmp",
+        ".dib",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".avif",
+    ]
 )
 
 PATH_COLUMNS = (
@@ -64,7 +81,7 @@ class Manifest:
         named: (N,) bool, false where the row names no file.
         given_labels: (N,) strings, null where the row has no label; class names where the input
             holds integers.
-        class_names: the K classes, in order.
+        label_names: class name by label as the input writes it, in the order of the K classes.
         images: where the bytes are, if they lie in the table.
         notes: what a user should know about how the input was read.
     """
@@ -75,12 +92,17 @@ class Manifest:
     file_names: pa.Array
     named: "np.ndarray[Any, np.dtype[np.bool_]]"
     given_labels: pa.Array
-    class_names: tuple[str, ...]
+    label_names: dict[str, str]
     images: ImageColumn | None
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.file_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The K classes, in order."""
+        return tuple(dict.fromkeys(self.label_names.values()))
 
     def label_indices(self, class_names: Sequence[str]) -> "np.ma.MaskedArray[Any, Any]":
         """(N,) int64 index of each label in `class_names`; masked: no label, or another one."""
@@ -101,6 +123,8 @@ class ManifestOptions:
         delimiter: of a CSV file, where it is not a comma (a tab for .tsv).
         rename: input columns to be carried on under another name, old -> new.
         allow_outside: follow links and names that leave the data folder.
+        known_labels: class name by label of a saved detector, for input that names no classes
+            itself; labels that are not in it stay as they are.
     """
 
     path_column: str | None = None
@@ -109,6 +133,7 @@ class ManifestOptions:
     delimiter: str | None = None
     rename: Mapping[str, str] | None = None
     allow_outside: bool = False
+    known_labels: Mapping[str, str] | None = None
 
 
 def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> Manifest:
@@ -144,8 +169,12 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
 
 
 def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
-    given = {"--path-column": options.path_column, "--label-column": options.label_column,
-             "--delimiter": options.delimiter, "--rename": options.rename}
+    given = {
+        "--path-column": options.path_column,
+        "--label-column": options.label_column,
+        "--delimiter": options.delimiter,
+        "--rename": options.rename,
+    }
     unused = [name for name, value in given.items() if value]
     if unused:
         raise UsageError(
@@ -171,15 +200,15 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
             f"The sub-folders of {root} are splits, not classes: {_few(sorted(folders))}.",
             f"Scan one of them: deftclean scan {root / min(folders)}",
         )
-    given_labels, class_names, _ = _named_labels(pa.array(labels, pa.string()), options, None)
+    labelled = _named_labels(pa.array(labels, pa.string()), options, None)
     return Manifest(
         source=root.name or str(root),
         root=root,
         columns=pa.table({}),
         file_names=pa.array(names, pa.string()),
         named=np.ones(len(names), dtype=bool),
-        given_labels=given_labels,
-        class_names=class_names,
+        given_labels=labelled.given,
+        label_names=labelled.names,
         images=None,
         notes=tuple(notes),
     )
@@ -259,7 +288,7 @@ def _from_table(path: Path, root: Path, options: ManifestOptions) -> Manifest:
     name_values = table[path_name] if path_name in table.column_names else None
     file_names, named = _file_names(name_values, path, root, len(table))
     class_list = features.get(label_name, {}).get("names") if features else None
-    given, class_names, notes = _named_labels(table[label_name], options, class_list)
+    labelled = _named_labels(table[label_name], options, class_list)
     dropped = set(SCORE_COLUMNS) if own else set()
     columns = table.drop_columns(
         [c for c in table.column_names if c in dropped or (c == path_name and c != label_name)]
@@ -270,10 +299,10 @@ def _from_table(path: Path, root: Path, options: ManifestOptions) -> Manifest:
         columns=_renamed(columns, options.rename or {}, path, label_name, own),
         file_names=file_names,
         named=named,
-        given_labels=given,
-        class_names=class_names,
+        given_labels=labelled.given,
+        label_names=labelled.names,
         images=images,
-        notes=notes,
+        notes=labelled.notes,
     )
 
 
@@ -291,8 +320,11 @@ def _huggingface_features(schema: pa.Schema) -> dict[str, Any]:
 def _image_column(path: Path, schema: pa.Schema, options: ManifestOptions) -> ImageColumn | None:
     if path.suffix.lower() != ".parquet":
         return None
-    nested = [f.name for f in schema if pa.types.is_struct(f.type)
-              and f.type.get_field_index("bytes") >= 0]
+    nested = [
+        f.name
+        for f in schema
+        if pa.types.is_struct(f.type) and f.type.get_field_index("bytes") >= 0
+    ]
     flat = [f.name for f in schema if _is_binary(f.type)]
     found = nested + flat
     if options.path_column is not None:
@@ -309,9 +341,7 @@ def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
-def _find_path_column(
-    path: Path, schema: pa.Schema, options: ManifestOptions, own: bool
-) -> str:
+def _find_path_column(path: Path, schema: pa.Schema, options: ManifestOptions, own: bool) -> str:
     if own and options.path_column is None:
         return "file_name"
     return _find(path, schema, options.path_column, PATH_COLUMNS, "file names", "--path-column")
@@ -424,43 +454,56 @@ def _renamed(
 # ---------------------------------------------------------------- labels
 
 
+@dataclass(frozen=True)
+class _Labels:
+    given: pa.Array
+    names: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
 def _named_labels(
     values: pa.Array | pa.ChunkedArray, options: ManifestOptions, built_in: list[str] | None
-) -> tuple[pa.Array, tuple[str, ...], tuple[str, ...]]:
-    """Labels as class names with null for none, the K classes, and notes."""
+) -> _Labels:
+    """Labels as class names, null for none, and which label means which class."""
     texts = _label_texts(values)
-    unlabelled_minus_one = 0
-    if built_in is not None:
+    notes: tuple[str, ...] = ()
+    if built_in is not None and "-1" in texts:
         # Hugging Face's ClassLabel writes -1 where a row has no label.
-        unlabelled_minus_one = sum(text == "-1" for text in texts)
+        notes = (f"{texts.count('-1'):,} rows have label -1, read as no label",)
         texts = [None if text == "-1" else text for text in texts]
     used = {text for text in texts if text is not None}
-    names = read_class_names(options.class_names) if options.class_names else built_in
-    if names is None:
-        numbers = sorted((u for u in used if _INTEGER.fullmatch(u)), key=int)
-        if used and len(numbers) == len(used):
-            raise InputError(
-                f"The labels are integers ({_few(numbers)}), and prompts need words.",
-                "Write the class names into a file, one a line, the name of label 0 first, and "
-                "give it: --class-names names.txt. Or a JSON object: "
-                '{"0": "cat", "1": "dog"}.',
-            )
-        classes = tuple(sorted(used))
-        return pa.array(texts, pa.string()), classes, ()
 
-    mapping = names if isinstance(names, dict) else _by_index_or_name(names, used)
-    foreign = Counter(t for t in texts if t is not None and t not in mapping)
+    listed = read_class_names(options.class_names) if options.class_names else built_in
+    if listed is None and options.known_labels is not None:
+        known = options.known_labels
+        return _Labels(_renamed_texts(texts, {**{u: u for u in used}, **known}), dict(known), notes)
+    if listed is None:
+        _refuse_integers(used)
+        return _Labels(pa.array(texts, pa.string()), {name: name for name in sorted(used)}, notes)
+    names = listed if isinstance(listed, dict) else _by_index_or_name(listed, used)
+    foreign = Counter(text for text in texts if text is not None and text not in names)
     if foreign:
-        listed = ", ".join(f"{label!r} ({count:,} rows)" for label, count in foreign.most_common(5))
+        most = ", ".join(f"{label!r} ({count:,} rows)" for label, count in foreign.most_common(5))
         raise InputError(
-            f"{len(foreign)} label(s) have no class name: {listed}"
+            f"{len(foreign)} label(s) have no class name: {most}"
             f"{' and more' if len(foreign) > 5 else ''}.",
-            f"There are names for {_few(list(mapping), 8)}. Complete the class names.",
+            f"There are names for {_few(list(names), 8)}. Complete the class names.",
         )
-    classes = tuple(dict.fromkeys(mapping.values()))
-    given = pa.array([None if t is None else mapping[t] for t in texts], pa.string())
-    notes = (f"{unlabelled_minus_one:,} rows have label -1, read as no label",)
-    return given, classes, notes if unlabelled_minus_one else ()
+    return _Labels(_renamed_texts(texts, names), names, notes)
+
+
+def _renamed_texts(texts: list[str | None], names: Mapping[str, str]) -> pa.Array:
+    return pa.array([None if text is None else names[text] for text in texts], pa.string())
+
+
+def _refuse_integers(used: set[str]) -> None:
+    if not used or not all(_INTEGER.fullmatch(label) for label in used):
+        return
+    raise InputError(
+        f"The labels are integers ({_few(sorted(used, key=int))}), and prompts need words.",
+        "Write the class names into a file, one a line, the name of label 0 first, and give it: "
+        '--class-names names.txt. Or a JSON object: {"0": "cat", "1": "dog"}.',
+    )
 
 
 def _label_texts(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
@@ -470,8 +513,13 @@ def _label_texts(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
         kind = values.type
     if pa.types.is_floating(kind):
         values = _whole_numbers(values)
-    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind)
-              or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+    elif not (
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_null(kind)
+    ):
         raise InputError(
             f"The labels are of type {kind}; one class per image is needed.",
             "Choose another column: --label-column NAME",

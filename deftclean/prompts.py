@@ -112,7 +112,9 @@ def name_tokens(tower: TextTower, names: tuple[str, ...], length: int) -> list[l
     empty = [name for name, row in zip(names, tokens, strict=True) if len(row) < 2]
     if empty:
         problems.append(f"{_listed(empty)} have no words")
-    long = [f"{n!r} ({len(r) - 1})" for n, r in zip(names, tokens, strict=True) if len(r) - 1 > room]
+    long = [
+        f"{n!r} ({len(r) - 1})" for n, r in zip(names, tokens, strict=True) if len(r) - 1 > room
+    ]
     if long:
         problems.append(
             f"{', '.join(long[:5])}{_more(long)} do not fit: {room} tokens are left for a name "

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -77,14 +76,16 @@ def score_rows(
         output = detector.compare(image, positive, negative)
         probability = clean_probability(*output)
         predicted = output.positive.argmax(dim=1)
-        columns.append((
-            rows,
-            at_label(probability, labels[rows].to(runtime.device)).cpu(),
-            # The margin decides where probabilities have saturated at 1.
-            (output.positive - output.negative).argmax(dim=1).cpu(),
-            predicted.cpu(),
-            at_label(output.positive.softmax(dim=1), predicted).cpu(),
-        ))
+        columns.append(
+            (
+                rows,
+                at_label(probability, labels[rows].to(runtime.device)).cpu(),
+                # The margin decides where probabilities have saturated at 1.
+                (output.positive - output.negative).argmax(dim=1).cpu(),
+                predicted.cpu(),
+                at_label(output.positive.softmax(dim=1), predicted).cpu(),
+            )
+        )
     return DetectorScores(*_joined(columns))
 
 
@@ -108,9 +109,7 @@ def zero_shot_rows(
     for rows, image in features:
         logits = encoder.logit_scale * image.float() @ text.T
         log_prob = at_label(F.log_softmax(logits, dim=1), labels[rows].to(runtime.device))
-        columns.append((
-            rows, log_prob.exp().cpu(), log_prob.cpu(), logits.argmax(dim=1).cpu()
-        ))
+        columns.append((rows, log_prob.exp().cpu(), log_prob.cpu(), logits.argmax(dim=1).cpu()))
     return ZeroShotScores(*_joined(columns))
 
 

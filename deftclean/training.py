@@ -110,9 +110,7 @@ def train_detector(
     optimizer = torch.optim.SGD(
         parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
     )
-    scaler = torch.amp.GradScaler(
-        runtime.device.type, enabled=runtime.amp_dtype == torch.float16
-    )
+    scaler = torch.amp.GradScaler(runtime.device.type, enabled=runtime.amp_dtype == torch.float16)
     warmup_end = config.warmup
     steps, next_check = 0, _FIRST_CHECK
     classes = len(detector.prompts.slots)
@@ -122,7 +120,9 @@ def train_detector(
         for group in optimizer.param_groups:
             group["lr"] = lr
         in_warmup = epoch <= warmup_end
-        pseudo = epoch >= config.pseudo_start and (epoch > warmup_end or warmup_end == config.warmup)
+        pseudo = epoch >= config.pseudo_start and (
+            epoch > warmup_end or warmup_end == config.warmup
+        )
         complements = complementary_labels(labels, classes, config.seed, epoch)
         results: list[_StepResult] = []
 

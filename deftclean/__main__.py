@@ -1,0 +1,5 @@
+"""`python -m deftclean`."""
+
+from deftclean.cli import main
+
+main()

@@ -1,0 +1,622 @@
+"""The command line: parse, call `api`, print. The one place that handles errors.
+
+Loads neither torch nor pandas nor pyarrow until a command runs.
+"""
+
+import signal
+import sys
+import tomllib
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from deftclean import __version__
+from deftclean.config import PRESETS, Noise
+from deftclean.errors import DeftcleanError, UsageError
+
+if TYPE_CHECKING:
+    from deftclean.api import RunOptions
+    from deftclean.manifest import ManifestOptions
+    from deftclean.terminal import TerminalProgress
+
+app = typer.Typer(
+    name="deftclean",
+    help="Find wrong labels in image-classification data sets and write the cleaned set.",
+    epilog="Start here: deftclean demo",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"auto_envvar_prefix": "DEFTCLEAN", "help_option_names": ["-h", "--help"]},
+    add_completion=False,
+)
+
+
+def _choices(name: str, *values: str) -> Any:
+    """A string enumeration, which is how Typer takes a closed list of values."""
+    return Enum(name, {value: value for value in values}, type=str)
+
+
+_Noise = _choices("Noise", *get_args(Noise))
+_Tuner = _choices("Tuner", "vpt-deep", "vpt-shallow", "none")
+_Position = _choices("Position", "end", "middle", "front")
+_Rule = _choices("Rule", "threshold", "agree")
+_WarmupLoss = _choices("WarmupLoss", "ce", "sce")
+_Schedule = _choices("Schedule", "cosine", "constant")
+_Precision = _choices("Precision", "auto", "fp32", "bf16", "fp16")
+_DEFAULT_NOISE = _Noise("real")
+_AUTO = _Precision("auto")
+
+
+def _preset_help() -> str:
+    """One line for each preset, from the presets themselves."""
+    shown = ("lr", "epochs", "warmup", "warmup_loss", "rule", "positive_weight", "pseudo_start")
+    lines = []
+    for name, config in PRESETS.items():
+        values = ", ".join(
+            f"{key.replace('_', '-')} {getattr(config, key):g}"
+            if not isinstance(getattr(config, key), str)
+            else f"{key.replace('_', '-')} {getattr(config, key)}"
+            for key in shown
+        )
+        lines.append(f"{name}: {values}.")
+    common = PRESETS["synthetic"]
+    lines.append(
+        f"All: {common.tuner}, P {common.prompt_length}, M {common.context_length}, class "
+        f"{common.class_position}, batch {common.batch_size}, momentum {common.momentum:g}, weight "
+        f"decay {common.weight_decay:g}, {common.schedule} schedule, crop and flip on. Epochs and "
+        "warm-up grow where rows are few, so that warm-up has 80 steps and the rest as many."
+    )
+    return "Kind of label noise, a preset. " + " ".join(lines)
+
+
+# Options that several commands share.
+_Output = Annotated[Path, typer.Option("--output", "-o", help="Score table to write (Parquet).")]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
+_PathColumn = Annotated[
+    str | None,
+    typer.Option(help="Column with file names (or image bytes).", rich_help_panel="Input"),
+]
+_LabelColumn = Annotated[
+    str | None, typer.Option(help="Column with labels.", rich_help_panel="Input")
+]
+_ClassNames = Annotated[
+    Path | None,
+    typer.Option(
+        help="Class names for integer (or coded) labels: a text file with a name a line, the "
+        "name of label 0 first, or a JSON list, or a JSON object from label to name.",
+        rich_help_panel="Input",
+    ),
+]
+_Delimiter = Annotated[
+    str | None, typer.Option(help="Separator of a CSV file, if no comma.", rich_help_panel="Input")
+]
+_Rename = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="OLD=NEW: carry an input column on under another name. Repeatable.",
+        rich_help_panel="Input",
+    ),
+]
+_AllowOutside = Annotated[
+    bool,
+    typer.Option(
+        "--allow-outside",
+        help="Follow links and names that leave the data folder.",
+        rich_help_panel="Input",
+    ),
+]
+_Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="Pretrained tag (default openai) or checkpoint file for a named model.",
+        rich_help_panel="Model",
+    ),
+]
+_Offline = Annotated[
+    bool, typer.Option("--offline", help="Never fetch weights.", rich_help_panel="Model")
+]
+_Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Model")
+]
+_PrecisionOption = Annotated[
+    _Precision,
+    typer.Option(
+        help="auto: bf16 (or fp16) autocast on CUDA, float32 elsewhere. Losses are float32.",
+        rich_help_panel="Model",
+    ),
+]
+_Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Image-decoding processes. Default: by device.", rich_help_panel="Model"
+    ),
+]
+_Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress; results and warnings only.")
+]
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Settings file. Default: deftclean.toml, or \\[tool.deftclean] in pyproject.toml, "
+            "in the current folder. A table for each command: \\[scan] epochs = 20."
+        ),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"deftclean {__version__}")  # noqa: T201
+        raise typer.Exit
+    context.default_map = _file_settings(config, context)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "deftclean scan data/\n\n"
+    "deftclean scan data/ labels.csv -o clean.parquet\n\n"
+    "deftclean scan train.parquet --noise synthetic\n\n"
+    "deftclean scan data/ labels.csv --model nano --class-names names.txt"
+)
+def scan(
+    data: Annotated[Path, typer.Argument(help="Image folder (sub-folder = class), or a table.")],
+    labels: Annotated[
+        Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl or .parquet.")
+    ] = None,
+    output: _Output = Path("clean.parquet"),
+    overwrite: _Overwrite = False,
+    noise: Annotated[_Noise, typer.Option(help=_preset_help())] = _DEFAULT_NOISE,
+    threshold: Annotated[
+        float, typer.Option(help="Keep rows whose clean_prob is above this, 0 to 1.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(help="Of every random draw; same seed, same bytes.")] = 0,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="open_clip name, hf-hub:ORG/REPO, local-dir:FOLDER, or nano (built in, for "
+            "trials and CPU-only machines).",
+            rich_help_panel="Model",
+        ),
+    ] = "ViT-B-16",
+    weights: _Weights = None,
+    offline: _Offline = False,
+    device: _Device = "auto",
+    precision: _PrecisionOption = _AUTO,
+    workers: _Workers = None,
+    path_column: _PathColumn = None,
+    label_column: _LabelColumn = None,
+    class_names: _ClassNames = None,
+    delimiter: _Delimiter = None,
+    rename: _Rename = None,
+    allow_outside: _AllowOutside = False,
+    rule: Annotated[
+        _Rule | None,
+        typer.Option(
+            help="What counts as clean. threshold: clean_prob > threshold. agree: also the given "
+            "label has the highest clean probability of all classes.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    tuner: Annotated[
+        _Tuner | None,
+        typer.Option(
+            help="Visual prompts. none: text contexts only, on features computed once, without "
+            "augmentation; much faster.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    prompt_length: Annotated[
+        int | None,
+        typer.Option(
+            "--prompt-length",
+            "-P",
+            help="P, visual prompts a layer.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    context_length: Annotated[
+        int | None,
+        typer.Option(
+            "--context-length",
+            "-M",
+            help="M, vectors of a textual context.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    class_position: Annotated[
+        _Position | None,
+        typer.Option(
+            help="Where the class name stands among the context vectors.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    class_specific: Annotated[
+        bool | None,
+        typer.Option(
+            "--class-specific/--shared-context",
+            help="Contexts of its own for each class.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Passes over the data, warm-up included.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    warmup: Annotated[
+        int | None,
+        typer.Option(
+            help="Epochs at the start that trust every label.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    warmup_loss: Annotated[
+        _WarmupLoss | None,
+        typer.Option(
+            help="Cross-entropy, or symmetric cross-entropy.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    pseudo_start: Annotated[
+        int | None,
+        typer.Option(
+            help="First epoch, from 1, that uses pseudo-labels.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    positive_weight: Annotated[
+        float | None,
+        typer.Option(
+            help="Weight of the first term of L_dp.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="B.", rich_help_panel="Training (defaults: the preset's)"),
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            "--lr",
+            help="Learning rate of SGD.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    momentum: Annotated[
+        float | None,
+        typer.Option(help="Of SGD.", rich_help_panel="Training (defaults: the preset's)"),
+    ] = None,
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(help="Of SGD.", rich_help_panel="Training (defaults: the preset's)"),
+    ] = None,
+    schedule: Annotated[
+        _Schedule | None,
+        typer.Option(
+            help="Of the learning rate, stepped per epoch.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    crop: Annotated[
+        bool | None,
+        typer.Option(
+            "--crop/--no-crop",
+            help="Random crops in training.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option(
+            "--flip/--no-flip",
+            help="Random mirroring in training; off for digits, text "
+            "and whatever has a left and a right.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    clip_grad: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest gradient norm; off by default. A remedy for collapse.",
+            rich_help_panel="Training (defaults: the preset's)",
+        ),
+    ] = None,
+    quiet: _Quiet = False,
+) -> None:
+    """Train a detector on a data set, score every row, write the table and the detector.
+
+    Writes the score table (-o) and beside it the detector, clean.detector/, for `deftclean score`.
+    """
+    from deftclean import api
+
+    settings = {
+        "seed": seed, "rule": rule, "tuner": tuner, "prompt_length": prompt_length,
+        "context_length": context_length, "class_position": class_position,
+        "class_specific": class_specific, "epochs": epochs, "warmup": warmup,
+        "warmup_loss": warmup_loss, "pseudo_start": pseudo_start,
+        "positive_weight": positive_weight, "batch_size": batch_size, "lr": lr,
+        "momentum": momentum, "weight_decay": weight_decay, "schedule": schedule,
+        "crop": crop, "flip": flip, "clip_grad": clip_grad,
+    }  # fmt: skip
+    result = api.scan(
+        data,
+        labels,
+        output=output,
+        overwrite=overwrite,
+        noise=noise.value,
+        threshold=threshold,
+        settings={key: getattr(value, "value", value) for key, value in settings.items()},
+        reading=_reading(path_column, label_column, class_names, delimiter, rename, allow_outside),
+        run=_run(model, weights, offline, device, precision, workers),
+        progress=_progress(quiet),
+    )
+    _print(result)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "deftclean score clean.detector/ new_data/ -o scores.parquet\n\n"
+    "deftclean score clean.detector/ new_data/ labels.csv --threshold 0.7"
+)
+def score(
+    detector: Annotated[Path, typer.Argument(help="Detector folder that scan wrote.")],
+    data: Annotated[Path, typer.Argument(help="Image folder, or a table.")],
+    labels: Annotated[
+        Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl or .parquet.")
+    ] = None,
+    output: _Output = Path("scores.parquet"),
+    overwrite: _Overwrite = False,
+    rule: Annotated[_Rule | None, typer.Option(help="Keep rule. Default: the detector's.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Of clean_prob. Default: the detector's.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the detector's model is now, if it was moved. Its hash is checked.",
+            rich_help_panel="Model",
+        ),
+    ] = None,
+    weights: _Weights = None,
+    offline: _Offline = False,
+    device: _Device = "auto",
+    precision: _PrecisionOption = _AUTO,
+    workers: _Workers = None,
+    path_column: _PathColumn = None,
+    label_column: _LabelColumn = None,
+    class_names: _ClassNames = None,
+    delimiter: _Delimiter = None,
+    rename: _Rename = None,
+    allow_outside: _AllowOutside = False,
+    quiet: _Quiet = False,
+) -> None:
+    """Score new data with a saved detector, without training.
+
+    Labels that are none of the detector's classes, and images without a label, keep their
+    predictions and get no clean probability.
+    """
+    from deftclean import api
+
+    result = api.score(
+        detector,
+        data,
+        labels,
+        output=output,
+        overwrite=overwrite,
+        rule=rule.value if rule else None,
+        threshold=threshold,
+        reading=_reading(path_column, label_column, class_names, delimiter, rename, allow_outside),
+        run=_run(model, weights, offline, device, precision, workers),
+        progress=_progress(quiet),
+    )
+    _print(result)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "deftclean select clean.parquet --rule threshold --threshold 0.7 -o stricter.parquet\n\n"
+    "deftclean select clean.parquet --rule agree -o agree.parquet"
+)
+def select(
+    table: Annotated[Path, typer.Argument(help="Score table that scan or score wrote.")],
+    output: _Output,
+    rule: Annotated[
+        _Rule | None,
+        typer.Option(
+            help="threshold: clean_prob > threshold. agree: also the given label has the highest "
+            "clean probability. Default: the table's."
+        ),
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="0 to 1. Default: the table's.")] = None,
+    overwrite: _Overwrite = False,
+) -> None:
+    """Decide anew which rows are kept, without training, model or images."""
+    from deftclean import api
+
+    _print(
+        api.select(
+            table,
+            output=output,
+            rule=rule.value if rule else None,
+            threshold=threshold,
+            overwrite=overwrite,
+        )
+    )
+
+
+@app.command(epilog="Example:\n\ndeftclean demo my-demo")
+def demo(
+    folder: Annotated[Path, typer.Argument(help="New folder for data and results.")] = Path(
+        "deftclean-demo"
+    ),
+    seed: Annotated[int, typer.Option(help="Of the flipped labels and of the scan.")] = 0,
+    device: _Device = "auto",
+    quiet: _Quiet = False,
+) -> None:
+    """Try deftclean on 1,000 handwritten digits, 200 of them mislabelled on purpose.
+
+    Writes the pictures, runs the same code as `deftclean scan` on them with the built-in model,
+    and compares what was found with the truth. Takes about a minute on two cores.
+    """
+    from deftclean import api
+    from deftclean.demo import compare_with_truth, write_demo
+
+    made = write_demo(folder, seed)
+    result = api.scan(
+        made.images,
+        made.labels,
+        output=made.output,
+        noise="synthetic",
+        settings={"flip": False, "seed": seed},
+        run=api.RunOptions(model="nano", device=device),
+        progress=_progress(quiet),
+    )
+    _print(result)
+    found = compare_with_truth(result.scores, made.truth)
+    out = Console(highlight=False)
+    out.print()
+    out.print("[bold]against the truth[/bold]")
+    out.print(f"precision      {found.precision:.1%}  [dim]of the kept rows are right[/dim]")
+    out.print(f"recall         {found.recall:.1%}  [dim]of the right rows are kept[/dim]")
+    out.print(f"F1 of wrong    {found.f1_wrong:.1%}  [dim]of finding the wrong labels[/dim]")
+    out.print(f"AUROC          {found.auroc:.3f}  [dim]of clean_prob; 0.5 is chance[/dim]")
+    out.print()
+    out.print("The same scan by hand (add --overwrite to repeat it):")
+    out.print(escape(made.command(seed)), soft_wrap=True)
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def _reading(
+    path_column: str | None,
+    label_column: str | None,
+    class_names: Path | None,
+    delimiter: str | None,
+    rename: list[str] | None,
+    allow_outside: bool,
+) -> "ManifestOptions":
+    from deftclean.manifest import ManifestOptions
+
+    pairs = [pair.partition("=") for pair in rename or []]
+    wrong = [old for old, equals, new in pairs if not (old and equals and new)]
+    if wrong:
+        raise UsageError(f"--rename {wrong[0]!r}: write it as OLD=NEW.")
+    if delimiter is not None and len(delimiter) != 1:
+        raise UsageError(f"--delimiter {delimiter!r} is not one character.")
+    return ManifestOptions(
+        path_column=path_column,
+        label_column=label_column,
+        class_names=class_names,
+        delimiter=delimiter,
+        rename={old: new for old, _, new in pairs},
+        allow_outside=allow_outside,
+    )
+
+
+def _run(
+    model: str | None,
+    weights: str | None,
+    offline: bool,
+    device: str,
+    precision: Any,
+    workers: int | None,
+) -> "RunOptions":
+    from deftclean.api import RunOptions
+
+    return RunOptions(model, weights, device, precision.value, workers, offline)
+
+
+def _progress(quiet: bool) -> "TerminalProgress":
+    from deftclean.terminal import TerminalProgress
+
+    return TerminalProgress(Console(stderr=True), quiet)
+
+
+def _print(result: Any) -> None:
+    from deftclean.terminal import print_result
+
+    print_result(result, Console())
+
+
+def _file_settings(config: Path | None, context: typer.Context) -> dict[str, Any]:
+    """Option values from a settings file, by command."""
+    candidates = [config] if config else [Path("deftclean.toml"), Path("pyproject.toml")]
+    for path in candidates:
+        if not path.is_file():
+            if config:
+                raise UsageError(f"--config {path} is not a file.")
+            continue
+        try:
+            parsed = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} cannot be read: {error}.") from error
+        if path.name == "pyproject.toml":
+            parsed = parsed.get("tool", {}).get("deftclean", {})
+        if parsed:
+            return _checked_settings(path, parsed, context)
+    return {}
+
+
+def _checked_settings(path: Path, parsed: dict[str, Any], context: typer.Context) -> dict[str, Any]:
+    commands = cast("Any", context.command).commands
+    problems, checked = [], {}
+    for name, table in parsed.items():
+        if name not in commands or not isinstance(table, dict):
+            problems.append(f"[{name}] is no command")
+            continue
+        known = {parameter.name for parameter in commands[name].params}
+        values = {key.replace("-", "_"): value for key, value in table.items()}
+        problems += [f"[{name}] has no option {key!r}" for key in values if key not in known]
+        checked[name] = values
+    if problems:
+        raise UsageError(f"{path}: {'; '.join(problems)}.", "See deftclean COMMAND --help.")
+    return checked
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+
+
+def _terminated(_number: int, _frame: object) -> None:
+    # An exception, so that temporary files are removed on the way out.
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _guarded(command: Callable[[], object]) -> int:
+    """The one error handler: message and hint to stderr, exit code back."""
+    errors = Console(stderr=True)
+    try:
+        code = command()
+    except DeftcleanError as error:
+        errors.print(f"[red]Error:[/red] {escape(error.message)}", highlight=False, soft_wrap=True)
+        if error.hint:
+            errors.print(f"[dim]Hint:[/dim] {escape(error.hint)}", highlight=False, soft_wrap=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        errors.print("Interrupted; nothing was written.")
+        return 128 + signal.SIGINT
+    except Exception as error:
+        # Typer's own usage errors know how to show themselves.
+        show = getattr(error, "show", None)
+        if show is None:
+            if type(error).__name__ == "Abort":
+                errors.print("Interrupted; nothing was written.")
+                return 128 + signal.SIGINT
+            raise
+        show()
+        return int(getattr(error, "exit_code", 2))
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,148 @@
+"""The score table: its columns, how it is written and read, and what `keep` means.
+
+pyarrow only; no torch. One row in for each row out, in the same order.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from deftclean.config import Rule
+from deftclean.errors import InputError
+from deftclean.files import whole_file
+
+Status = Literal[
+    "ok", "unreadable", "too_large", "missing", "outside", "unlabeled", "unknown_label"
+]
+
+SCHEMA_VERSION = 1
+METADATA_KEY = b"deftclean"
+
+SCORE_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("file_name", pa.string()),
+        ("given_label", pa.string()),
+        ("clean_prob", pa.float32()),
+        ("clean_top_label", pa.string()),
+        ("keep", pa.bool_()),
+        ("predicted_label", pa.string()),
+        ("predicted_prob", pa.float32()),
+        ("zero_shot_prob", pa.float32()),
+        ("status", pa.string()),
+        ("error", pa.string()),
+        ("content_sha256", pa.string()),
+    ]
+)
+
+SCORE_COLUMNS = tuple(SCORE_SCHEMA.names)
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """A table and what is known about it.
+
+    Attributes:
+        table: input columns, then the score columns; N rows.
+        metadata: schema and tool version, model and its hash, resolved configuration, seed, rule,
+            noise rate, image root relative to the table, warnings. Plain JSON values.
+    """
+
+    table: pa.Table
+    metadata: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+def keep_flags(table: pa.Table, rule: Rule, threshold: float) -> pa.Array:
+    """Which rows are kept, (N,) bool, false for rows without a `clean_prob`.
+
+    `threshold`: ``clean_prob > threshold`` (Eq. 5 at 0.5). `agree`: also
+    ``clean_top_label == given_label``.
+    """
+    keep = pc.greater(table["clean_prob"], pa.scalar(threshold, pa.float32()))
+    if rule == "agree":
+        keep = pc.and_(keep, pc.equal(table["clean_top_label"], table["given_label"]))
+    return pc.fill_null(keep, False)
+
+
+def noise_rate(table: pa.Table) -> float | None:
+    """Rows scored and not kept ÷ rows scored, in [0, 1]; None where no row was scored."""
+    scored = pc.is_valid(table["clean_prob"])
+    total = pc.sum(scored).as_py() or 0
+    kept = pc.sum(pc.and_(scored, table["keep"])).as_py() or 0
+    return (total - kept) / total if total else None
+
+
+def decide(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
+    """The same table with `keep`, and the metadata that tells of it, decided anew."""
+    table = scores.table
+    keep = keep_flags(table, rule, threshold)
+    at = table.column_names.index("keep")
+    table = table.set_column(at, SCORE_SCHEMA.field("keep"), keep)
+    metadata = {**scores.metadata, "rule": rule, "threshold": threshold}
+    return ScoreTable(table, {**metadata, "noise_rate": noise_rate(table)})
+
+
+def write_scores(scores: ScoreTable, path: Path, root: Path, overwrite: bool) -> None:
+    """Write Parquet, whole or not at all.
+
+    Args:
+        scores: what to write; its metadata gets `image_root`, the way from the table to `root`.
+        path: the table.
+        root: the data folder.
+        overwrite: replace an existing table.
+
+    Raises:
+        RunError, UsageError: it cannot be written, or exists.
+    """
+    way = Path(os.path.relpath(root.resolve(), path.resolve().parent)).as_posix()
+    text = json.dumps({**scores.metadata, "image_root": way}, sort_keys=True, ensure_ascii=False)
+    kept = {k: v for k, v in (scores.table.schema.metadata or {}).items() if k != METADATA_KEY}
+    table = scores.table.replace_schema_metadata({**kept, METADATA_KEY: text.encode()})
+    with whole_file(path, overwrite) as temporary:
+        pq.write_table(table, temporary, compression="zstd", row_group_size=64 * 1024)
+
+
+def read_scores(path: Path) -> ScoreTable:
+    """Read a table that deftclean wrote.
+
+    Raises:
+        InputError: it is missing, damaged, not ours, or of a newer schema.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file.", "Give a table written by deftclean scan.")
+    try:
+        table = pq.read_table(path)
+        metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{path} cannot be read: {str(error).splitlines()[0]}",
+            "It is not a Parquet file, or it is damaged.",
+        ) from error
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a score table.", "Give a table written by deftclean scan or score."
+        ) from error
+    missing = [name for name in SCORE_COLUMNS if name not in table.column_names]
+    if missing:
+        raise InputError(f"{path} lacks the score columns {', '.join(missing)}.")
+    if metadata.get("schema_version", 0) > SCHEMA_VERSION:
+        raise InputError(
+            f"{path} was written by a newer deftclean ({metadata.get('tool_version')}).",
+            "Update deftclean.",
+        )
+    return ScoreTable(table, metadata)
+
+
+def image_root(metadata: Mapping[str, Any], table: Path) -> Path:
+    """The data folder a table's file names are relative to."""
+    return table.resolve().parent / str(metadata["image_root"])

@@ -1,0 +1,264 @@
+"""From what the user calls a model to loaded open_clip towers, and the hash of their weights.
+
+The network is used for named weights that are not on this machine yet, after a line that says
+so, and never with `offline`. Weights are read as safetensors or with `weights_only=True`.
+"""
+
+import difflib
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deftclean.encoder import Encoder
+from deftclean.errors import UsageError, WeightsError
+
+NANO = Path(__file__).parent / "assets" / "nano"
+"""The built-in model."""
+
+DEFAULT_TAG = "openai"
+
+_FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+_WAYS_OUT = (
+    "Without network: --model nano (built in), --model local-dir:FOLDER, or --model NAME "
+    "--weights FILE with a checkpoint that you copied here."
+)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """Frozen CLIP, and which one it is.
+
+    Attributes:
+        encoder: both towers, float32, on the CPU.
+        sha256: of the weights file.
+    """
+
+    encoder: Encoder
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What open_clip is asked for: a name it knows, the file, and settings of the tag."""
+
+    name: str
+    file: Path
+    overrides: dict[str, Any]
+
+
+def load_model(
+    model: str, weights: str | None, offline: bool, announce: Callable[[str], None]
+) -> LoadedModel:
+    """Load a CLIP model.
+
+    Args:
+        model: `nano`, an open_clip name such as `ViT-B-16`, `hf-hub:ORG/REPO`,
+            `local-dir:FOLDER`, or a folder in open_clip's format.
+        weights: for a name, a pretrained tag or a checkpoint file; None is `openai`.
+        offline: never fetch.
+        announce: told before anything is fetched.
+
+    Raises:
+        UsageError: there is no such model or tag, or it cannot take text prompts.
+        WeightsError: the weights cannot be had or loaded; the message says what was tried.
+    """
+    found = _find(model, weights, offline, announce)
+    return LoadedModel(_build(found), _sha256(found.file))
+
+
+def local_path(model: str) -> Path | None:
+    """The folder a model name points to, or None where it is no folder of the user's."""
+    if model.startswith("local-dir:"):
+        return Path(model.removeprefix("local-dir:")).expanduser()
+    folder = Path(model).expanduser()
+    return folder if (folder / "open_clip_config.json").is_file() else None
+
+
+def _find(
+    model: str, weights: str | None, offline: bool, announce: Callable[[str], None]
+) -> _Found:
+    folder = NANO if model == "nano" else local_path(model)
+    hub = model.startswith("hf-hub:")
+    if weights is not None and (folder or hub):
+        raise UsageError(f"--weights cannot go with --model {model}: it brings its own weights.")
+    if folder is not None:
+        return _in_folder(folder)
+    if hub:
+        return _in_folder(_from_hub(model.removeprefix("hf-hub:"), offline, announce))
+    return _by_name(model.replace("/", "-"), weights or DEFAULT_TAG, offline, announce)
+
+
+def _in_folder(folder: Path) -> _Found:
+    if not (folder / "open_clip_config.json").is_file():
+        raise UsageError(
+            f"{folder} is not a model folder: it has no open_clip_config.json.",
+            "local-dir: takes a folder that open_clip (or its push_to_hf_hub) has written.",
+        )
+    from open_clip.factory import _find_checkpoint_in_dir
+
+    file = _find_checkpoint_in_dir(folder)
+    if file is None:
+        raise WeightsError(f"{folder} has a configuration and no weights.", _WAYS_OUT)
+    return _Found(f"local-dir:{folder}", Path(file), {})
+
+
+def _from_hub(repository: str, offline: bool, announce: Callable[[str], None]) -> Path:
+    names = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+    config = _hub_file(repository, ("open_clip_config.json",), offline, announce)
+    _hub_file(repository, names, offline, announce)
+    return config.parent
+
+
+def _hub_file(
+    repository: str, names: tuple[str, ...], offline: bool, announce: Callable[[str], None]
+) -> Path:
+    """The first of `names` that the local cache holds, or else that can be fetched."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+
+    for name in names:
+        with suppress(OSError, ValueError, EntryNotFoundError):
+            return Path(hf_hub_download(repository, name, local_files_only=True))
+    tried = f"the local Hugging Face cache ({', '.join(names)})"
+    if offline:
+        raise WeightsError(
+            f"The weights of {repository} are not on this machine; tried {tried}; --offline "
+            "forbids fetching them.",
+            _WAYS_OUT,
+        )
+    announce(f"fetching {names[0]} of {repository} from the Hugging Face hub (once)")
+    reason = ""
+    for name in names:
+        try:
+            return Path(hf_hub_download(repository, name))
+        # requests, httpx and the hub each bring errors of their own for "no network".
+        except (OSError, ValueError, RuntimeError, HfHubHTTPError, HFValidationError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        except Exception as error:
+            if type(error).__module__.split(".")[0] not in ("httpx", "httpcore", "requests"):
+                raise
+            reason = str(error) or type(error).__name__
+    raise WeightsError(
+        f"The weights of {repository} cannot be had; tried {tried} and the hub: {reason}.",
+        _WAYS_OUT,
+    )
+
+
+def _by_name(name: str, weights: str, offline: bool, announce: Callable[[str], None]) -> _Found:
+    import open_clip
+
+    known = open_clip.list_models()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=4)
+        raise UsageError(
+            f"There is no model {name!r}.",
+            (f"Did you mean {', '.join(close)}? " if close else "")
+            + "Choose a name of open_clip, hf-hub:ORG/REPO, local-dir:FOLDER or nano.",
+        )
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if weights in tags:
+        tag = open_clip.get_pretrained_cfg(name, weights)
+        # A tag trained with QuickGELU gives wrong features in a plain configuration, where
+        # open_clip itself only warns.
+        overrides = {
+            "force_quick_gelu": bool(tag.get("quick_gelu")),
+            "force_preprocess_cfg": {
+                key: tag[key]
+                for key in ("mean", "std", "interpolation", "resize_mode")
+                if key in tag
+            },
+        }
+        return _Found(name, _tag_file(name, weights, tag, offline, announce), overrides)
+    file = Path(weights).expanduser()
+    if not file.is_file():
+        listed = ", ".join(tags) or "none: give a checkpoint file"
+        raise UsageError(
+            f"--weights {weights!r} is neither a file nor a pretrained tag of {name}.",
+            f"Its tags: {listed}. {_WAYS_OUT}",
+        )
+    if file.suffix.lower() not in _FILE_SUFFIXES:
+        raise UsageError(f"--weights {file}: checkpoints end in {', '.join(_FILE_SUFFIXES)}.")
+    return _Found(name, file, {})
+
+
+def _tag_file(
+    name: str, weights: str, tag: dict[str, Any], offline: bool, announce: Callable[[str], None]
+) -> Path:
+    hub = str(tag.get("hf_hub", ""))
+    if hub:
+        repository, _, file = hub.rpartition("/")
+        names = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+        return _hub_file(repository, (file,) if file else names, offline, announce)
+    import open_clip
+
+    url = str(tag.get("url", ""))
+    cached = Path("~/.cache/clip").expanduser() / url.rpartition("/")[2]
+    if offline and not cached.is_file():
+        raise WeightsError(
+            f"The weights {weights} of {name} are not on this machine; tried {cached}; --offline "
+            "forbids fetching them.",
+            _WAYS_OUT,
+        )
+    if not cached.is_file():
+        announce(f"fetching {url} (once)")
+    try:
+        return Path(open_clip.download_pretrained(tag))
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"The weights {weights} of {name} cannot be had; tried {cached} and {url}: {error}.",
+            _WAYS_OUT,
+        ) from error
+
+
+def _build(found: _Found) -> Encoder:
+    import open_clip
+    from safetensors import SafetensorError
+
+    in_folder = found.name.startswith("local-dir:")
+    try:
+        model = open_clip.create_model(
+            found.name,
+            pretrained=None if in_folder else str(found.file),
+            require_pretrained=True,
+            weights_only=True,
+            **found.overrides,
+        )
+        tokenizer = open_clip.get_tokenizer(found.name)
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        EOFError,
+        OSError,
+        TypeError,
+    ) as error:
+        script = (
+            " It is a TorchScript archive: save its state_dict() instead."
+            if (_is_torchscript(found.file))
+            else ""
+        )
+        raise WeightsError(
+            f"{found.file.name} cannot be loaded as the weights of {found.name}: "
+            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}.{script}",
+            _WAYS_OUT,
+        ) from error
+    return Encoder(model, tokenizer, model.visual.preprocess_cfg)
+
+
+def _is_torchscript(file: Path) -> bool:
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
