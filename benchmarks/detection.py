@@ -149,9 +149,8 @@ def print_table(log: Path) -> None:
             ]
             area = statistics.mean(m[rule]["auroc"] for m in members)
             wrong = f"{100 * members[0]['wrong']:.1f} %"
-            print(
-                f"| {group} | {wrong} | {len(members)} | {rule} | {' | '.join(cells)} | {area:.3f} |"
-            )
+            first = f"| {group} | {wrong} | {len(members)} | {rule} | "
+            print(f"{first}{' | '.join(cells)} | {area:.3f} |")
     print("\n| data | zero-shot agrees | AUROC of `zero_shot_prob` |\n|---|---|---|")
     for data in dict.fromkeys(row["case"].split()[0] for row in rows):
         row = next(r for r in rows if r["case"].startswith(f"{data} "))

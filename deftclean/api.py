@@ -14,9 +14,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from deftclean import __version__
-from deftclean.config import PRESETS, DetectorConfig, Noise, ResolvedConfig, Rule, resolve
+from deftclean.config import (
+    PRESETS,
+    DetectorConfig,
+    Noise,
+    Precision,
+    ResolvedConfig,
+    Rule,
+    resolve,
+)
 from deftclean.errors import InputError, RunError, UsageError
 from deftclean.files import check_output
 from deftclean.manifest import Manifest, ManifestOptions, read_manifest
@@ -39,7 +48,7 @@ if TYPE_CHECKING:
     from deftclean.detector import DualPromptDetector
     from deftclean.feeds import Embeddings, Features
     from deftclean.images import ImageCheck, ImageSource
-    from deftclean.runtime import Precision, Runtime
+    from deftclean.runtime import Runtime
     from deftclean.scoring import DetectorScores, ZeroShotScores
     from deftclean.training import EpochMetrics, StepReport
 
@@ -69,7 +78,7 @@ class RunOptions:
     model: str | None = None
     weights: str | None = None
     device: str = "auto"
-    precision: "Precision" = "auto"
+    precision: Precision = "auto"
     workers: int | None = None
     offline: bool = False
 
@@ -390,10 +399,10 @@ class _Rows:
         trainable: readable and labelled rows, ascending.
     """
 
-    labels: "np.ndarray[Any, np.dtype[np.int64]]"
-    labelled: "np.ndarray[Any, np.dtype[np.bool_]]"
-    readable: "np.ndarray[Any, np.dtype[np.int64]]"
-    trainable: "np.ndarray[Any, np.dtype[np.int64]]"
+    labels: NDArray[np.int64]
+    labelled: NDArray[np.bool_]
+    readable: NDArray[np.int64]
+    trainable: NDArray[np.int64]
 
     @classmethod
     def of(

@@ -7,16 +7,24 @@ import signal
 import sys
 import tomllib
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from deftclean import __version__
-from deftclean.config import PRESETS, Noise
+from deftclean.config import (
+    PRESETS,
+    ClassPosition,
+    Noise,
+    Precision,
+    Rule,
+    Schedule,
+    Tuner,
+    WarmupLoss,
+)
 from deftclean.errors import DeftcleanError, UsageError
 
 if TYPE_CHECKING:
@@ -34,22 +42,6 @@ app = typer.Typer(
     context_settings={"auto_envvar_prefix": "DEFTCLEAN", "help_option_names": ["-h", "--help"]},
     add_completion=False,
 )
-
-
-def _choices(name: str, *values: str) -> Any:
-    """A string enumeration, which is how Typer takes a closed list of values."""
-    return Enum(name, {value: value for value in values}, type=str)
-
-
-_Noise = _choices("Noise", *get_args(Noise))
-_Tuner = _choices("Tuner", "vpt-deep", "vpt-shallow", "none")
-_Position = _choices("Position", "end", "middle", "front")
-_Rule = _choices("Rule", "threshold", "agree")
-_WarmupLoss = _choices("WarmupLoss", "ce", "sce")
-_Schedule = _choices("Schedule", "cosine", "constant")
-_Precision = _choices("Precision", "auto", "fp32", "bf16", "fp16")
-_DEFAULT_NOISE = _Noise("real")
-_AUTO = _Precision("auto")
 
 
 def _preset_help() -> str:
@@ -124,7 +116,7 @@ _Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Model")
 ]
 _PrecisionOption = Annotated[
-    _Precision,
+    Precision,
     typer.Option(
         help="auto: bf16 (or fp16) autocast on CUDA, float32 elsewhere. Losses are float32.",
         rich_help_panel="Model",
@@ -173,7 +165,7 @@ def scan(
     ] = None,
     output: _Output = Path("clean.parquet"),
     overwrite: _Overwrite = False,
-    noise: Annotated[_Noise, typer.Option(help=_preset_help())] = _DEFAULT_NOISE,
+    noise: Annotated[Noise, typer.Option(help=_preset_help())] = "real",
     threshold: Annotated[
         float, typer.Option(help="Keep rows whose clean_prob is above this, 0 to 1.")
     ] = 0.5,
@@ -189,7 +181,7 @@ def scan(
     weights: _Weights = None,
     offline: _Offline = False,
     device: _Device = "auto",
-    precision: _PrecisionOption = _AUTO,
+    precision: _PrecisionOption = "auto",
     workers: _Workers = None,
     path_column: _PathColumn = None,
     label_column: _LabelColumn = None,
@@ -198,7 +190,7 @@ def scan(
     rename: _Rename = None,
     allow_outside: _AllowOutside = False,
     rule: Annotated[
-        _Rule | None,
+        Rule | None,
         typer.Option(
             help="What counts as clean. threshold: clean_prob > threshold. agree: also the given "
             "label has the highest clean probability of all classes.",
@@ -206,7 +198,7 @@ def scan(
         ),
     ] = None,
     tuner: Annotated[
-        _Tuner | None,
+        Tuner | None,
         typer.Option(
             help="Visual prompts. none: text contexts only, on features computed once, without "
             "augmentation; much faster.",
@@ -232,7 +224,7 @@ def scan(
         ),
     ] = None,
     class_position: Annotated[
-        _Position | None,
+        ClassPosition | None,
         typer.Option(
             help="Where the class name stands among the context vectors.",
             rich_help_panel="Training (defaults: the preset's)",
@@ -261,7 +253,7 @@ def scan(
         ),
     ] = None,
     warmup_loss: Annotated[
-        _WarmupLoss | None,
+        WarmupLoss | None,
         typer.Option(
             help="Cross-entropy, or symmetric cross-entropy.",
             rich_help_panel="Training (defaults: the preset's)",
@@ -302,7 +294,7 @@ def scan(
         typer.Option(help="Of SGD.", rich_help_panel="Training (defaults: the preset's)"),
     ] = None,
     schedule: Annotated[
-        _Schedule | None,
+        Schedule | None,
         typer.Option(
             help="Of the learning rate, stepped per epoch.",
             rich_help_panel="Training (defaults: the preset's)",
@@ -354,9 +346,9 @@ def scan(
         labels,
         output=output,
         overwrite=overwrite,
-        noise=noise.value,
+        noise=noise,
         threshold=threshold,
-        settings={key: getattr(value, "value", value) for key, value in settings.items()},
+        settings=settings,
         reading=_reading(path_column, label_column, class_names, delimiter, rename, allow_outside),
         run=_run(model, weights, offline, device, precision, workers),
         progress=_progress(quiet),
@@ -377,7 +369,7 @@ def score(
     ] = None,
     output: _Output = Path("scores.parquet"),
     overwrite: _Overwrite = False,
-    rule: Annotated[_Rule | None, typer.Option(help="Keep rule. Default: the detector's.")] = None,
+    rule: Annotated[Rule | None, typer.Option(help="Keep rule. Default: the detector's.")] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Of clean_prob. Default: the detector's.")
     ] = None,
@@ -391,7 +383,7 @@ def score(
     weights: _Weights = None,
     offline: _Offline = False,
     device: _Device = "auto",
-    precision: _PrecisionOption = _AUTO,
+    precision: _PrecisionOption = "auto",
     workers: _Workers = None,
     path_column: _PathColumn = None,
     label_column: _LabelColumn = None,
@@ -414,7 +406,7 @@ def score(
         labels,
         output=output,
         overwrite=overwrite,
-        rule=rule.value if rule else None,
+        rule=rule,
         threshold=threshold,
         reading=_reading(path_column, label_column, class_names, delimiter, rename, allow_outside),
         run=_run(model, weights, offline, device, precision, workers),
@@ -432,7 +424,7 @@ def select(
     table: Annotated[Path, typer.Argument(help="Score table that scan or score wrote.")],
     output: _Output,
     rule: Annotated[
-        _Rule | None,
+        Rule | None,
         typer.Option(
             help="threshold: clean_prob > threshold. agree: also the given label has the highest "
             "clean probability. Default: the table's."
@@ -448,7 +440,7 @@ def select(
         api.select(
             table,
             output=output,
-            rule=rule.value if rule else None,
+            rule=rule,
             threshold=threshold,
             overwrite=overwrite,
         )
@@ -530,12 +522,12 @@ def _run(
     weights: str | None,
     offline: bool,
     device: str,
-    precision: Any,
+    precision: Precision,
     workers: int | None,
 ) -> "RunOptions":
     from deftclean.api import RunOptions
 
-    return RunOptions(model, weights, device, precision.value, workers, offline)
+    return RunOptions(model, weights, device, precision, workers, offline)
 
 
 def _progress(quiet: bool) -> "TerminalProgress":

@@ -15,6 +15,9 @@ Noise = Literal["real", "synthetic", "severe"]
 Rule = Literal["threshold", "agree"]
 WarmupLoss = Literal["ce", "sce"]
 Schedule = Literal["cosine", "constant"]
+Tuner = Literal["vpt-deep", "vpt-shallow", "none"]
+ClassPosition = Literal["end", "middle", "front"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 MIN_WARMUP_STEPS = 80
 """Steps that teach the negative context to tell labels apart; measured in docs/method.md."""
@@ -48,10 +51,10 @@ class DetectorConfig:
         seed: of every random draw.
     """
 
-    tuner: Literal["vpt-deep", "vpt-shallow", "none"] = "vpt-deep"
+    tuner: Tuner = "vpt-deep"
     prompt_length: int = 20
     context_length: int = 16
-    class_position: Literal["end", "middle", "front"] = "end"
+    class_position: ClassPosition = "end"
     class_specific: bool = False
     lr: float = 3e-2
     momentum: float = 0.9

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deftclean.errors import UsageError
 from deftclean.files import whole_folder
@@ -111,8 +112,8 @@ def write_demo(folder: Path, seed: int) -> DemoSet:
 
 
 def flip_labels(
-    labels: "np.ndarray[tuple[int], np.dtype[np.int64]]", classes: int, share: float, seed: int
-) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    labels: NDArray[np.int64], classes: int, share: float, seed: int
+) -> NDArray[np.int64]:
     """Give round(share · N) randomly chosen labels another, uniformly drawn class.
 
     Args:

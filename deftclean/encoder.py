@@ -53,7 +53,8 @@ def attend(
     )
     mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
     kept = kept + block.ls_1(block.attn.out_proj(mixed))
-    return kept + block.ls_2(block.mlp(block.ln_2(kept)))
+    out: Tensor = kept + block.ls_2(block.mlp(block.ln_2(kept)))
+    return out
 
 
 class FrozenTower(nn.Module):
@@ -128,7 +129,8 @@ class ImageTower(FrozenTower):
 
     def embed(self, pixels: Tensor) -> Tensor:
         """Class token and patches after `ln_pre`: (B, T, W)."""
-        return self.vit._embeds(self.normalise(pixels))
+        tokens: Tensor = self.vit._embeds(self.normalise(pixels))
+        return tokens
 
     def pool(self, tokens: Tensor) -> Tensor:
         """Tokens of the last block to unit features: (B, T, W) -> (B, D)."""
@@ -145,7 +147,14 @@ class TextTower(FrozenTower):
         tokenizer: the BPE tokenizer of that transformer.
     """
 
-    def __init__(self, text: nn.Module, tokenizer: SimpleTokenizer, pool_type: str) -> None:
+    token_embedding: nn.Embedding
+    positional_embedding: Tensor
+    transformer: nn.Module
+    ln_final: nn.Module
+    text_projection: nn.Linear | Tensor | None
+    attn_mask: Tensor
+
+    def __init__(self, text: Any, tokenizer: SimpleTokenizer, pool_type: str) -> None:
         super().__init__()
         self.token_embedding = text.token_embedding
         self.positional_embedding = text.positional_embedding
@@ -157,6 +166,11 @@ class TextTower(FrozenTower):
         self.context_length = int(text.context_length)
         self.pool_type = pool_type
         self.freeze()
+
+    @property
+    def device(self) -> torch.device:
+        """Where prompts have to be."""
+        return self.token_embedding.weight.device
 
     @property
     def width(self) -> int:
@@ -205,10 +219,11 @@ class TextTower(FrozenTower):
                 f"The text {worst!r} has {longest} tokens; the model reads {self.context_length}.",
                 "Shorten the class name (--class-names FILE gives classes other names).",
             )
-        device = self.token_embedding.weight.device
+        device = self.device
         ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
         last = torch.tensor([len(row) - 1 for row in rows], device=device)
-        return self(self.token_embedding(ids), last)
+        features: Tensor = self(self.token_embedding(ids), last)
+        return features
 
 
 class Encoder(nn.Module):

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from deftclean.errors import RunError
 from deftclean.images import ImageBatch, ImageSource, Pictures, PixelsOf, View, make_loader
 from deftclean.runtime import Runtime, stream
-
-Rows = "np.ndarray[Any, np.dtype[np.int64]]"
 
 Features = Iterator[tuple[Tensor, Tensor]]
 """Batches of (B,) int64 rows on the CPU and (B, D) features on the device of the model."""
@@ -36,13 +35,13 @@ class EpochBatches:
         seed: of order and augmentation.
     """
 
-    def __init__(self, rows: "Rows", batch_size: int, seed: int) -> None:
+    def __init__(self, rows: NDArray[np.int64], batch_size: int, seed: int) -> None:
         self.rows = rows
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
 
-    def row_batches(self) -> list["Rows"]:
+    def row_batches(self) -> list[NDArray[np.int64]]:
         """The epoch's batches of rows."""
         order = stream(self.seed, "order", self.epoch).permutation(self.rows)
         return [order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)]
@@ -104,15 +103,15 @@ class Embeddings:
         size: D.
     """
 
-    def __init__(self, path: Path, rows: "Rows", size: int) -> None:
+    def __init__(self, path: Path, rows: NDArray[np.int64], size: int) -> None:
         self.rows = rows
         self._file = np.memmap(path, dtype=np.float32, mode="w+", shape=(len(rows), size))
 
-    def put(self, rows: "Rows", features: Tensor) -> None:
+    def put(self, rows: NDArray[np.int64], features: Tensor) -> None:
         """Store the features of some rows."""
         self._file[np.searchsorted(self.rows, rows)] = features.float().cpu().numpy()
 
-    def take(self, rows: "Rows") -> Tensor:
+    def take(self, rows: NDArray[np.int64]) -> Tensor:
         """The features of some rows, (len(rows), D), in the order asked."""
         return torch.from_numpy(self._file[np.searchsorted(self.rows, rows)])
 
@@ -126,7 +125,7 @@ class Embeddings:
 def pictures_in_order(
     source: ImageSource,
     pixels_of: PixelsOf,
-    rows: "Rows",
+    rows: NDArray[np.int64],
     batch_size: int,
     encode: Encode,
     runtime: Runtime,

@@ -16,7 +16,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -65,7 +66,7 @@ class FolderImages:
     """
 
     root: Path
-    file_names: "np.ndarray[Any, np.dtype[np.object_]]"
+    file_names: NDArray[np.object_]
     allow_outside: bool = False
 
     def read(self, row: int) -> bytes:
@@ -112,8 +113,8 @@ class SpooledImages:
     """
 
     path: Path
-    ends: "np.ndarray[Any, np.dtype[np.int64]]"
-    present: "np.ndarray[Any, np.dtype[np.bool_]]"
+    ends: NDArray[np.int64]
+    present: NDArray[np.bool_]
 
     def read(self, row: int) -> bytes:
         """The bytes of one row."""
@@ -149,7 +150,7 @@ def decode(data: bytes) -> Image.Image:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = Image.MAX_IMAGE_PIXELS or 0
         raise ImageError("too_large", f"more than {limit:,} pixels") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageError("unreadable", "not an image in a known format") from error
     # Decoders fed hostile bytes raise nearly anything; each one is this file's finding.
     except Exception as error:
@@ -187,7 +188,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _grey_to_rgb(values: "np.ndarray[Any, np.dtype[np.float64]]") -> Image.Image:
+def _grey_to_rgb(values: NDArray[np.float64]) -> Image.Image:
     values = np.nan_to_num(values)
     top = values.max(initial=0)
     if top > 255:
@@ -377,7 +378,7 @@ def make_loader(
     """PyTorch's loader over ready-made batches; each iteration goes through `batches` anew."""
     return DataLoader(
         dataset,
-        batch_sampler=batches,  # type: ignore[arg-type]  # a sampler of views, not of ints
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=_as_it_is,
         pin_memory=pin,

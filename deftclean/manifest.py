@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from deftclean.errors import InputError, UsageError
 from deftclean.scores import METADATA_KEY, SCORE_COLUMNS
@@ -90,7 +91,7 @@ class Manifest:
     root: Path
     columns: pa.Table
     file_names: pa.Array
-    named: "np.ndarray[Any, np.dtype[np.bool_]]"
+    named: NDArray[np.bool_]
     given_labels: pa.Array
     label_names: dict[str, str]
     images: ImageColumn | None
@@ -281,7 +282,7 @@ def _from_table(path: Path, root: Path, options: ManifestOptions) -> Manifest:
     images = _image_column(path, schema, options)
     path_name = images.name if images else _find_path_column(path, schema, options, own)
     label_name = _find_label_column(path, schema, options, own, features, path_name)
-    table = read_table(path, options.delimiter, images and (images.name, images.nested))
+    table = read_table(path, options.delimiter, (images.name, images.nested) if images else None)
     if not len(table):
         raise InputError(f"{path} has no rows.")
 
@@ -394,7 +395,7 @@ def _find(
 
 def _file_names(
     values: pa.ChunkedArray | None, path: Path, root: Path, rows: int
-) -> tuple[pa.Array, "np.ndarray[Any, np.dtype[np.bool_]]"]:
+) -> tuple[pa.Array, NDArray[np.bool_]]:
     """POSIX names relative to the root, and which rows have one at all."""
     fallback = [f"{path.name}#{row}" for row in range(rows)]
     if values is None:

@@ -4,10 +4,9 @@ Knows nothing of models: arrays in, numbers out.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def auroc(positive: ArrayLike, score: ArrayLike) -> float:
     return float(roc_auc_score(truth, np.asarray(score)))
 
 
-def _share(flags: "np.ndarray[Any, np.dtype[np.bool_]]") -> float:
+def _share(flags: NDArray[np.bool_]) -> float:
     return float(flags.mean()) if len(flags) else 0.0
 
 

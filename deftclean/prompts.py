@@ -6,15 +6,12 @@ negative context V. Contexts follow CoOp (Zhou et al. 2022, https://arxiv.org/ab
 Shapes: K classes, M context vectors, T tokens of the longest prompt, W_text text width.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
+from deftclean.config import ClassPosition
 from deftclean.encoder import TextTower
 from deftclean.errors import UsageError
-
-ClassPosition = Literal["end", "middle", "front"]
 
 _CONTEXT_STD = 0.02
 _FRAME_TOKENS = 3  # start mark, full stop, end mark
@@ -62,7 +59,7 @@ class DualPrompts(nn.Module):
             first, second = 1, 1 + before + len(name)
             slots.append([*range(first, first + before), *range(second, second + after)])
         longest = max(map(len, rows))
-        device = tower.token_embedding.weight.device
+        device = tower.device
         ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
         with torch.no_grad():
             fixed = tower.token_embedding(ids)

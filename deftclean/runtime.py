@@ -7,14 +7,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 
+from deftclean.config import Precision
 from deftclean.errors import UsageError
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

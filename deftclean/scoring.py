@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from deftclean.detector import DualPromptDetector
@@ -13,9 +15,6 @@ from deftclean.feeds import Features
 from deftclean.losses import at_label, clean_probability
 from deftclean.prompts import readable_name
 from deftclean.runtime import Runtime
-
-Floats = "np.ndarray[Any, np.dtype[np.float32]]"
-Ints = "np.ndarray[Any, np.dtype[np.int64]]"
 
 ZERO_SHOT_PROMPT = "a photo of a {}"
 
@@ -32,11 +31,11 @@ class DetectorScores:
         predicted_prob: (n,) its softmax, in [0, 1].
     """
 
-    rows: "Ints"
-    clean_prob: "Floats"
-    clean_top: "Ints"
-    predicted: "Ints"
-    predicted_prob: "Floats"
+    rows: NDArray[np.int64]
+    clean_prob: NDArray[np.float32]
+    clean_top: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    predicted_prob: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,10 @@ class ZeroShotScores:
         predicted: (n,) most probable class.
     """
 
-    rows: "Ints"
-    prob: "Floats"
-    log_prob: "Floats"
-    predicted: "Ints"
+    rows: NDArray[np.int64]
+    prob: NDArray[np.float32]
+    log_prob: NDArray[np.float32]
+    predicted: NDArray[np.int64]
 
 
 @torch.inference_mode()

@@ -7,15 +7,13 @@ Shapes: B images, T tokens of the tower, P visual prompts, L blocks, W visual wi
 """
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from deftclean.config import Tuner
 from deftclean.encoder import ImageTower, attend
 from deftclean.errors import UsageError
-
-TunerName = Literal["vpt-deep", "vpt-shallow", "none"]
 
 
 class VPTDeep(nn.Module):
@@ -70,7 +68,7 @@ class VPTShallow(nn.Module):
 
 
 def make_tuner(
-    name: TunerName, tower: ImageTower, length: int, generator: torch.Generator
+    name: Tuner, tower: ImageTower, length: int, generator: torch.Generator
 ) -> nn.Module | None:
     """The tuner called `name`, or None for `none`.
 
