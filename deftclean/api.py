@@ -27,16 +27,17 @@ from deftclean.config import (
     resolve,
 )
 from deftclean.errors import InputError, RunError, UsageError
-from deftclean.files import check_output
 from deftclean.manifest import Manifest, ManifestOptions, read_manifest
 from deftclean.progress import Progress, Silent
 from deftclean.scores import (
     SCHEMA_VERSION,
     SCORE_SCHEMA,
     ScoreTable,
+    check_table_output,
     decide,
     image_root,
     read_scores,
+    whole_table,
     write_scores,
 )
 from deftclean.summary import Summary, summarise
@@ -153,7 +154,9 @@ def scan(
         progress.say(note)
 
     from deftclean.runtime import choose_runtime, reproducible
+    from deftclean.weights import check_name
 
+    check_name(run.model or DEFAULT_MODEL, run.weights)
     runtime = choose_runtime(run.device, run.precision, run.workers)
     with _work_folder() as folder, reproducible():
         source = _image_source(manifest, reading, folder)
@@ -169,7 +172,8 @@ def scan(
         session = _Session.load(run.model or DEFAULT_MODEL, run, runtime, progress)
         detector = session.detector_for(manifest.class_names, resolved.config)
         pictures = _Pictures(source, session, rows, folder, keep_features=detector.tuner is None)
-        zero_shot = pictures.zero_shot(manifest.class_names, progress)
+        cost = _CostOfRun(rows, resolved.config, runtime, progress)
+        zero_shot = pictures.zero_shot(manifest.class_names, progress, cost)
         warnings += _zero_shot_warnings(zero_shot, rows, progress)
         epochs = _train(detector, pictures, resolved, progress)
         warnings += _training_warnings(epochs, zero_shot, rows, manifest, progress)
@@ -181,8 +185,9 @@ def scan(
         table = _score_table(manifest, checks, rows, scores, zero_shot, manifest.class_names)
         facts = _metadata(card, runtime, "scan", _agreement(zero_shot, rows))
         made = decide(ScoreTable(table, facts), resolved.config.rule, threshold)
-        save_detector(detector, card, target, overwrite)
-        write_scores(made, output, manifest.root, overwrite)
+        # The table appears last: where it is, the detector beside it is its own.
+        with whole_table(made, output, manifest.root, overwrite):
+            save_detector(detector, card, target, overwrite)
     return ScanResult(
         output, target, made, summarise(made), tuple(warnings), time.monotonic() - began
     )
@@ -215,10 +220,11 @@ def score(
     began = time.monotonic()
     progress, run = progress or Silent(), run or RunOptions()
     output, home = Path(output), Path(detector)
-    check_output(output, overwrite)
+    check_table_output(output, overwrite)
 
     from deftclean.checkpoint import findable_name, load_detector, read_card
     from deftclean.runtime import choose_runtime, reproducible
+    from deftclean.weights import check_name
 
     card = read_card(home)
     threshold = card.threshold if threshold is None else threshold
@@ -229,19 +235,23 @@ def score(
         progress.say(note)
 
     runtime = choose_runtime(run.device, run.precision, run.workers)
+    model, weights = findable_name(card, home)
+    if run.model is not None:
+        model, weights = run.model, run.weights
+    elif run.weights is not None:
+        weights = run.weights
+    check_name(model, weights)
     with _work_folder() as folder, reproducible():
         source = _image_source(manifest, reading, folder)
         checks = _check_all(source, len(manifest), runtime, progress)
         rows = _Rows.of(manifest, checks, card.class_names)
         if not len(rows.readable):
             raise _nothing_readable(manifest, checks)
-        model, weights = findable_name(card, home)
-        if run.model is not None:
-            model, weights = run.model, run.weights
         session = _Session.load(model, replace(run, weights=weights), runtime, progress)
         trained = load_detector(home, card, session.loaded).to(runtime.device)
         pictures = _Pictures(source, session, rows, folder, keep_features=trained.tuner is None)
-        zero_shot = pictures.zero_shot(card.class_names, progress)
+        zero_shot = pictures.zero_shot(card.class_names, progress, lambda: None)
+        _warned(progress, card.warnings)
         warnings = [*card.warnings, *_zero_shot_warnings(zero_shot, rows, progress)]
         warnings += _unknown_label_warnings(manifest, rows, card, progress)
         scores = pictures.score(trained, progress)
@@ -279,7 +289,7 @@ def select(
     """
     began = time.monotonic()
     table, output = Path(table), Path(output)
-    check_output(output, overwrite)
+    check_table_output(output, overwrite)
     if threshold is not None:
         _check_threshold(threshold)
     scores = read_scores(table)
@@ -301,11 +311,7 @@ def _check_threshold(threshold: float) -> None:
 def _check_scan_outputs(output: Path, target: Path, overwrite: bool) -> None:
     from deftclean.checkpoint import check_detector_output
 
-    if output.suffix.lower() != ".parquet":
-        raise UsageError(
-            f"-o {output}: the score table is Parquet.", "Let its name end in .parquet."
-        )
-    check_output(output, overwrite)
+    check_table_output(output, overwrite)
     check_detector_output(target, overwrite)
 
 
@@ -512,7 +518,9 @@ class _Pictures:
             self.runtime,
         )
 
-    def zero_shot(self, class_names: tuple[str, ...], progress: Progress) -> "ZeroShotScores":
+    def zero_shot(
+        self, class_names: tuple[str, ...], progress: Progress, on_batch: Callable[[], None]
+    ) -> "ZeroShotScores":
         """What the untrained model says of every readable row."""
         from deftclean.scoring import zero_shot_rows
 
@@ -522,7 +530,7 @@ class _Pictures:
             features = self._stored(features)
         count = len(self.rows.readable)
         with progress.stage("Embedding (zero-shot)", count) as advance:
-            counted = _counted(features, advance)
+            counted = _counted(_watched(features, on_batch), advance)
             return zero_shot_rows(encoder, class_names, counted, self.labels, self.runtime)
 
     def epochs(
@@ -577,6 +585,12 @@ def _counted(features: "Features", advance: Callable[[int, str], None]) -> "Feat
         advance(len(rows), "")
 
 
+def _watched(features: "Features", on_batch: Callable[[], None]) -> "Features":
+    for rows, image in features:
+        yield rows, image
+        on_batch()
+
+
 def _train(
     detector: "DualPromptDetector",
     pictures: _Pictures,
@@ -589,66 +603,75 @@ def _train(
     config, runtime = resolved.config, pictures.runtime
     watch = CollapseWatch(detector, pictures.probe(config.seed), runtime)
     steps = math.ceil(len(pictures.rows.trainable) / config.batch_size)
-    reporter = _StepReporter(steps * config.epochs, pictures, progress)
     epochs: list[EpochMetrics] = []
-    training = train_detector(
-        detector,
-        pictures.epochs(detector, config),
-        pictures.labels,
-        watch,
-        config,
-        resolved.warmup_is_fixed,
-        runtime,
-        reporter,
-    )
     with progress.stage("Training", steps * config.epochs) as advance:
-        reporter.advance = advance
-        for metrics in training:
+        for metrics in train_detector(
+            detector,
+            pictures.epochs(detector, config),
+            pictures.labels,
+            watch,
+            config,
+            resolved.warmup_is_fixed,
+            runtime,
+            _StepReporter(advance),
+        ):
             epochs.append(metrics)
             progress.say(_epoch_line(metrics, config.epochs))
     return epochs
 
 
-class _StepReporter:
-    """Moves the bar; reads the loss now and then; says early what the run will cost."""
+class _CostOfRun:
+    """Says, after the first batches of the first pass, what the whole run will take."""
 
-    _MEASURED = (3, 8)  # steps between which the pace is taken: the first ones are slow
+    _MEASURED = (2, 6)  # batches between which the pace is taken: the first ones are slow
+    _STEP = 3  # a training step in forward passes
 
-    def __init__(self, total: int, pictures: _Pictures, progress: Progress) -> None:
-        self.advance: Callable[[int, str], None] = lambda _count, _text: None
-        self._total = total
+    def __init__(
+        self, rows: _Rows, config: DetectorConfig, runtime: "Runtime", progress: Progress
+    ) -> None:
+        scored = math.ceil(len(rows.readable) / _SCORING_BATCH)
+        trained = config.epochs * len(rows.trainable) / _SCORING_BATCH
+        # Without a tuner the first pass is the only one that runs the image tower.
+        self._passes = scored if config.tuner == "none" else 2 * scored + self._STEP * trained
+        self._on_cpu = runtime.device.type == "cpu"
         self._progress = progress
-        self._scoring_batches = len(pictures.rows.readable) / _SCORING_BATCH
-        self._on_cpu = pictures.runtime.device.type == "cpu"
         self._done = 0
-        self._shown = self._started = 0.0
+        self._started = 0.0
+
+    def __call__(self) -> None:
+        self._done += 1
+        first, last = self._MEASURED
+        if self._done == first:
+            self._started = time.monotonic()
+        if self._done == last:
+            self._say((time.monotonic() - self._started) / (last - first))
+
+    def _say(self, batch: float) -> None:
+        left = (self._passes - self._done) * batch
+        self._progress.say(f"this run will take {_duration(left)} on this machine")
+        if left > _HOURS:
+            advice = "a GPU" if self._on_cpu else "a larger GPU"
+            self._progress.warn(
+                f"{_duration(left)} is long. Faster: {advice}, --tuner none (trains on features "
+                "computed once), a smaller model (--model ViT-B-32), or the built-in --model nano "
+                "for small everyday pictures"
+            )
+
+
+class _StepReporter:
+    """Moves the bar and reads the loss now and then."""
+
+    def __init__(self, advance: Callable[[int, str], None]) -> None:
+        self._advance = advance
+        self._shown = 0.0
 
     def __call__(self, report: "StepReport") -> None:
-        self._done += 1
-        now = time.monotonic()
-        text = ""
+        now, text = time.monotonic(), ""
         if now - self._shown > _SHOW_EVERY:
             self._shown = now
             flagged = 1 - float(report.clean.float().mean())
             text = f"loss {float(report.loss):.3f}, flagged {flagged:.0%}"
-        self.advance(1, text)
-        first, last = self._MEASURED
-        if self._done == first:
-            self._started = now
-        if self._done == last:
-            self._say_cost((now - self._started) / (last - first))
-
-    def _say_cost(self, step: float) -> None:
-        # Scoring a batch is a forward pass: about a third of a step.
-        left = (self._total - self._done) * step + self._scoring_batches * step / 3
-        self._progress.say(f"{step:.2f} s a step, {self._total:,} steps: {_duration(left)} to go")
-        if left > _HOURS:
-            advice = "a GPU" if self._on_cpu else "a larger GPU"
-            self._progress.warn(
-                f"this will take {_duration(left)}. Faster: {advice}, --tuner none (trains on "
-                "features computed once), a smaller model (--model ViT-B-32), or the built-in "
-                "--model nano for small everyday pictures"
-            )
+        self._advance(1, text)
 
 
 def _duration(seconds: float) -> str:
@@ -720,9 +743,9 @@ def _training_warnings(
     fitted = [metrics for metrics in epochs if metrics.warmup] or epochs
     loss, chance = fitted[-1].cross_entropy, math.log(len(manifest.class_names))
     usual = -float(zero_shot.log_prob[rows.labelled[zero_shot.rows]].mean())
-    if loss > 0.95 * chance and loss > 0.95 * usual:
+    if loss > 0.95 * chance:
         warnings.append(
-            f"the loss stayed at {loss:.2f}, near chance ({chance:.2f} = ln K): "
+            f"the loss is {loss:.2f} after warm-up, near or above chance ({chance:.2f} = ln K): "
             "the labels seem to have little to do with the pictures"
         )
     elif loss > usual:
@@ -815,10 +838,10 @@ def _score_table(
         "error": pa.array([check.error for check in checks], pa.string()),
         "content_sha256": pa.array([check.sha256 for check in checks], pa.string()),
     }
-    table = manifest.columns
-    for field in SCORE_SCHEMA:
-        table = table.append_column(field, columns[field.name])
-    return table
+    given = manifest.columns
+    schema = pa.schema([*given.schema, *SCORE_SCHEMA], metadata=given.schema.metadata)
+    arrays = [*given.columns, *(columns[name] for name in SCORE_SCHEMA.names)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _metadata(

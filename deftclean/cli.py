@@ -6,7 +6,9 @@ Loads neither torch nor pandas nor pyarrow until a command runs.
 import signal
 import sys
 import tomllib
+import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from deftclean.manifest import ManifestOptions
     from deftclean.terminal import TerminalProgress
 
+_INTERRUPTED = 130  # what Typer returns for Ctrl-C
+
 app = typer.Typer(
     name="deftclean",
     help="Find wrong labels in image-classification data sets and write the cleaned set.",
@@ -48,7 +52,8 @@ def _preset_help() -> str:
     """One line for each preset, from the presets themselves."""
     shown = ("lr", "epochs", "warmup", "warmup_loss", "rule", "positive_weight", "pseudo_start")
     lines = []
-    for name, config in PRESETS.items():
+    for name, preset in PRESETS.items():
+        config = replace(preset, pseudo_start=max(preset.pseudo_start, preset.warmup + 1))
         values = ", ".join(
             f"{key.replace('_', '-')} {getattr(config, key):g}"
             if not isinstance(getattr(config, key), str)
@@ -85,7 +90,10 @@ _ClassNames = Annotated[
     ),
 ]
 _Delimiter = Annotated[
-    str | None, typer.Option(help="Separator of a CSV file, if no comma.", rich_help_panel="Input")
+    str | None,
+    typer.Option(
+        help="Separator of a CSV (default: comma) or TSV file (tab).", rich_help_panel="Input"
+    ),
 ]
 _Rename = Annotated[
     list[str] | None,
@@ -133,6 +141,12 @@ _Quiet = Annotated[
 ]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"deftclean {__version__}")  # noqa: T201
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     context: typer.Context,
@@ -143,11 +157,17 @@ def _root(
             "in the current folder. A table for each command: \\[scan] epochs = 20."
         ),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version.",
+            allow_from_autoenv=False,
+            is_eager=True,
+            callback=_print_version,
+        ),
+    ] = False,
 ) -> None:
-    if version:
-        print(f"deftclean {__version__}")  # noqa: T201
-        raise typer.Exit
     context.default_map = _file_settings(config, context)
 
 
@@ -210,7 +230,7 @@ def scan(
         typer.Option(
             "--prompt-length",
             "-P",
-            help="P, visual prompts a layer.",
+            help="Visual prompts before each layer (the paper's P).",
             rich_help_panel="Training (defaults: the preset's)",
         ),
     ] = None,
@@ -219,7 +239,7 @@ def scan(
         typer.Option(
             "--context-length",
             "-M",
-            help="M, vectors of a textual context.",
+            help="Learned vectors in each textual context (the paper's M).",
             rich_help_panel="Training (defaults: the preset's)",
         ),
     ] = None,
@@ -275,7 +295,9 @@ def scan(
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(help="B.", rich_help_panel="Training (defaults: the preset's)"),
+        typer.Option(
+            help="Images in a training step.", rich_help_panel="Training (defaults: the preset's)"
+        ),
     ] = None,
     lr: Annotated[
         float | None,
@@ -598,17 +620,15 @@ def _guarded(command: Callable[[], object]) -> int:
         if error.hint:
             errors.print(f"[dim]Hint:[/dim] {escape(error.hint)}", highlight=False, soft_wrap=True)
         return error.exit_code
-    except KeyboardInterrupt:
-        errors.print("Interrupted; nothing was written.")
-        return 128 + signal.SIGINT
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the outermost handler
         # Typer's own usage errors know how to show themselves.
         show = getattr(error, "show", None)
         if show is None:
-            if type(error).__name__ == "Abort":
-                errors.print("Interrupted; nothing was written.")
-                return 128 + signal.SIGINT
-            raise
+            # A bug; 1 would say that a gate has failed.
+            traceback.print_exc()
+            return 3
         show()
         return int(getattr(error, "exit_code", 2))
+    if code == _INTERRUPTED:
+        errors.print("Interrupted; nothing was written.")
     return code if isinstance(code, int) else 0

@@ -83,8 +83,10 @@ class ImageTower(FrozenTower):
     def __init__(self, visual: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.visual = visual
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        device = next(visual.parameters()).device
+        for name, values in (("mean", mean), ("std", std)):
+            constant = torch.tensor(values, device=device).view(3, 1, 1)
+            self.register_buffer(name, constant, persistent=False)
         self.freeze()
 
     def normalise(self, pixels: Tensor) -> Tensor:

@@ -132,8 +132,8 @@ def decode(data: bytes) -> Image.Image:
     """Encoded bytes to an upright RGB picture.
 
     EXIF rotation is applied. Transparent pixels are laid over white; 16-bit grey is scaled by
-    1/257 and floating-point grey from [0, 1] (or [0, 255]) to 8 bits; of an animation the first
-    picture is taken.
+    1/257; floating-point grey is read as [0, 1], or as [0, 255] where it has values above 1; of
+    an animation the first picture is taken.
 
     Raises:
         ImageError: `unreadable`, or `too_large` over Pillow's `MAX_IMAGE_PIXELS`.
@@ -175,8 +175,11 @@ def _upright(picture: Image.Image) -> Image.Image:
 def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode == "RGB" and "transparency" not in picture.info:
         return picture.copy()
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        return _grey_to_rgb(np.asarray(picture, dtype=np.float64))
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        return _grey_to_rgb(np.asarray(picture, dtype=np.float64) / 257)
+    if picture.mode == "F":
+        values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
+        return _grey_to_rgb(values * 255 if values.max(initial=0) <= 1 else values)
     if picture.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
@@ -189,12 +192,6 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def _grey_to_rgb(values: NDArray[np.float64]) -> Image.Image:
-    values = np.nan_to_num(values)
-    top = values.max(initial=0)
-    if top > 255:
-        values = values / 257
-    elif top <= 1:
-        values = values * 255
     return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).convert("RGB")
 
 

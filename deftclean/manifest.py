@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.errors import InputError, UsageError
-from deftclean.scores import METADATA_KEY, SCORE_COLUMNS
+from deftclean.scores import METADATA_KEY, SCORE_COLUMNS, image_root
 from deftclean.tables import columns_of, read_table
 
 IMAGE_SUFFIXES = frozenset(
@@ -190,13 +190,13 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
         )
     labels = [name.split("/", 1)[0] if "/" in name else None for name in names]
     folders = {label for label in labels if label is not None}
-    if not folders:
+    if not folders and options.known_labels is None:
         raise InputError(
             f"{root} has no class folders: its {len(names):,} images lie side by side.",
             "Put each class into a sub-folder, or give a label table: "
             "deftclean scan data/ labels.csv",
         )
-    if {folder.lower() for folder in folders} <= _SPLITS:
+    if folders and {folder.lower() for folder in folders} <= _SPLITS:
         raise InputError(
             f"The sub-folders of {root} are splits, not classes: {_few(sorted(folders))}.",
             f"Scan one of them: deftclean scan {root / min(folders)}",
@@ -278,6 +278,8 @@ def _is_text(name: str) -> bool:
 def _from_table(path: Path, root: Path, options: ManifestOptions) -> Manifest:
     schema = columns_of(path, options.delimiter)
     own = METADATA_KEY in (schema.metadata or {})
+    if own and root == path.parent:
+        root = image_root(json.loads(schema.metadata[METADATA_KEY]), path)
     features = _huggingface_features(schema)
     images = _image_column(path, schema, options)
     path_name = images.name if images else _find_path_column(path, schema, options, own)
@@ -288,8 +290,9 @@ def _from_table(path: Path, root: Path, options: ManifestOptions) -> Manifest:
 
     name_values = table[path_name] if path_name in table.column_names else None
     file_names, named = _file_names(name_values, path, root, len(table))
-    class_list = features.get(label_name, {}).get("names") if features else None
-    labelled = _named_labels(table[label_name], options, class_list)
+    class_list = features.get(label_name, {}).get("names") if label_name else None
+    given = table[label_name] if label_name else pa.nulls(len(table), pa.string())
+    labelled = _named_labels(given, options, class_list)
     dropped = set(SCORE_COLUMNS) if own else set()
     columns = table.drop_columns(
         [c for c in table.column_names if c in dropped or (c == path_name and c != label_name)]
@@ -297,7 +300,7 @@ def _from_table(path: Path, root: Path, options: ManifestOptions) -> Manifest:
     return Manifest(
         source=path.name,
         root=root,
-        columns=_renamed(columns, options.rename or {}, path, label_name, own),
+        columns=_renamed(columns, options.rename or {}, path),
         file_names=file_names,
         named=named,
         given_labels=labelled.given,
@@ -355,7 +358,8 @@ def _find_label_column(
     own: bool,
     features: Mapping[str, Any],
     path_name: str,
-) -> str:
+) -> str | None:
+    """The column with the labels; None where a saved detector may score rows without any."""
     if options.label_column is None:
         if own:
             return "given_label"
@@ -363,6 +367,9 @@ def _find_label_column(
         if len(labelled) == 1 and labelled[0] in schema.names:
             return labelled[0]
     rest = pa.schema([field for field in schema if field.name != path_name])
+    usual = any(name.strip().lower() in LABEL_COLUMNS for name in rest.names)
+    if options.label_column is None and options.known_labels is not None and not usual:
+        return None
     return _find(path, rest, options.label_column, LABEL_COLUMNS, "labels", "--label-column")
 
 
@@ -390,7 +397,7 @@ def _find(
             f"{path}: several columns could hold the {what}: {_few(found)}.",
             f"Choose one: {option} {found[0]!r}",
         )
-    return found[0]
+    return str(found[0])
 
 
 def _file_names(
@@ -426,20 +433,15 @@ def _relative(name: str, root: Path, prefix: str) -> str:
     return Path(os.path.relpath(name, root.resolve())).as_posix()
 
 
-def _renamed(
-    columns: pa.Table, rename: Mapping[str, str], path: Path, label_name: str, own: bool
-) -> pa.Table:
+def _renamed(columns: pa.Table, rename: Mapping[str, str], path: Path) -> pa.Table:
     unknown = [name for name in rename if name not in columns.column_names]
     if unknown:
         raise InputError(
             f"--rename: {path} carries on no column {_few(unknown)}.",
-            f"It carries on {_few(columns.column_names, 12)}.",
+            f"It carries on {_few(columns.column_names, 12) or 'no columns'}.",
         )
     names = [rename.get(name, name) for name in columns.column_names]
-    clash = [] if own else [n for n in names if n in SCORE_COLUMNS and n != label_name]
-    if label_name in SCORE_COLUMNS and not own and rename.get(label_name, label_name) in names:
-        clash.append(rename.get(label_name, label_name))
-    clash = sorted({name for name in clash if name in SCORE_COLUMNS})
+    clash = sorted({name for name in names if name in SCORE_COLUMNS})
     if clash:
         raise InputError(
             f"{path} has columns that the score table writes itself: {_few(clash)}.",
@@ -481,7 +483,8 @@ def _named_labels(
     if listed is None:
         _refuse_integers(used)
         return _Labels(pa.array(texts, pa.string()), {name: name for name in sorted(used)}, notes)
-    names = listed if isinstance(listed, dict) else _by_index_or_name(listed, used)
+    numbers = not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type))
+    names = listed if isinstance(listed, dict) else _by_index_or_name(listed, used, numbers)
     foreign = Counter(text for text in texts if text is not None and text not in names)
     if foreign:
         most = ", ".join(f"{label!r} ({count:,} rows)" for label, count in foreign.most_common(5))
@@ -541,11 +544,9 @@ def _whole_numbers(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedA
         ) from error
 
 
-def _by_index_or_name(names: list[str], used: set[str]) -> dict[str, str]:
-    """A list names integer labels by place; text labels must be in it themselves."""
-    if used and all(_INTEGER.fullmatch(label) for label in used) and not used <= set(names):
-        return {str(index): name for index, name in enumerate(names)}
-    if used <= set(names):
+def _by_index_or_name(names: list[str], used: set[str], numbers: bool) -> dict[str, str]:
+    """A list names integer labels by place; text labels may be in it themselves."""
+    if used <= set(names) and not numbers:
         return {name: name for name in names}
     return {str(index): name for index, name in enumerate(names)}
 

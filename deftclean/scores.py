@@ -5,7 +5,8 @@ pyarrow only; no torch. One row in for each row out, in the same order.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from deftclean.config import Rule
-from deftclean.errors import InputError
-from deftclean.files import whole_file
+from deftclean.errors import InputError, UsageError
+from deftclean.files import check_output, whole_file
 
 Status = Literal[
     "ok", "unreadable", "too_large", "missing", "outside", "unlabeled", "unknown_label"
@@ -92,8 +93,9 @@ def decide(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
     return ScoreTable(table, {**metadata, "noise_rate": noise_rate(table)})
 
 
-def write_scores(scores: ScoreTable, path: Path, root: Path, overwrite: bool) -> None:
-    """Write Parquet, whole or not at all.
+@contextmanager
+def whole_table(scores: ScoreTable, path: Path, root: Path, overwrite: bool) -> Iterator[None]:
+    """Write Parquet, whole or not at all; it appears under its name when the body has ended well.
 
     Args:
         scores: what to write; its metadata gets `image_root`, the way from the table to `root`.
@@ -110,6 +112,24 @@ def write_scores(scores: ScoreTable, path: Path, root: Path, overwrite: bool) ->
     table = scores.table.replace_schema_metadata({**kept, METADATA_KEY: text.encode()})
     with whole_file(path, overwrite) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=64 * 1024)
+        yield
+
+
+def write_scores(scores: ScoreTable, path: Path, root: Path, overwrite: bool) -> None:
+    """`whole_table` with nothing else to wait for."""
+    with whole_table(scores, path, root, overwrite):
+        pass
+
+
+def check_table_output(path: Path, overwrite: bool) -> None:
+    """Refuse an output that exists, cannot be made, or is not called a Parquet file.
+
+    Raises:
+        UsageError: what is wrong with it.
+    """
+    if path.suffix.lower() != ".parquet":
+        raise UsageError(f"-o {path}: the score table is Parquet.", "Let its name end in .parquet.")
+    check_output(path, overwrite)
 
 
 def read_scores(path: Path) -> ScoreTable:

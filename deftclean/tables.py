@@ -160,7 +160,9 @@ def _read_parquet(path: Path, images: tuple[str, bool] | None) -> pa.Table:
     name, nested = images
     others = [column for column in schema.names if column != name]
     has_path = nested and schema.field(name).type.get_field_index("path") >= 0
-    table = pq.read_table(path, columns=[*others, *([f"{name}.path"] if has_path else [])])
+    columns = [*others, *([f"{name}.path"] if has_path else [])]
+    with pq.ParquetFile(path) as file:
+        table = file.read(columns=columns)
     if not has_path:
         return table
     import pyarrow.compute as pc

@@ -167,8 +167,8 @@ def _confusions(summary: "Summary", console: Console) -> None:
     if not summary.confusions:
         return
     title, table = "most frequent confusions", _table()
-    table.add_column("given")
-    table.add_column("suggested")
+    table.add_column("given", overflow="fold")
+    table.add_column("suggested", overflow="fold")
     table.add_column("rows", justify="right")
     for pair in summary.confusions:
         table.add_row(_name(pair.given), _name(pair.suggested), f"{pair.count:,}")
@@ -180,8 +180,8 @@ def _suspects(summary: "Summary", console: Console) -> None:
         return
     title, table = "most suspicious files", _table()
     table.add_column("file", overflow="fold")
-    table.add_column("given")
-    table.add_column("suggested")
+    table.add_column("given", overflow="fold")
+    table.add_column("suggested", overflow="fold")
     table.add_column("clean_prob", justify="right")
     for suspect in summary.suspects:
         table.add_row(

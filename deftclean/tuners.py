@@ -88,4 +88,5 @@ def make_tuner(
 
 def _uniform(tower: ImageTower, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     bound = math.sqrt(6 / (3 * tower.patch_area + tower.width))
-    return torch.empty(*shape, tower.width).uniform_(-bound, bound, generator=generator)
+    values = torch.empty(*shape, tower.width).uniform_(-bound, bound, generator=generator)
+    return values.to(tower.mean.device)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from deftclean.encoder import Encoder
 from deftclean.errors import UsageError, WeightsError
@@ -22,6 +22,7 @@ NANO = Path(__file__).parent / "assets" / "nano"
 
 DEFAULT_TAG = "openai"
 
+_HUB_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _WAYS_OUT = (
     "Without network: --model nano (built in), --model local-dir:FOLDER, or --model NAME "
@@ -71,6 +72,47 @@ def load_model(
     return LoadedModel(_build(found), _sha256(found.file))
 
 
+def check_name(model: str, weights: str | None) -> None:
+    """Refuse a model that cannot exist, without network and without loading anything.
+
+    Raises:
+        UsageError: no such model, tag, folder or file.
+    """
+    folder = NANO if model == "nano" else local_path(model)
+    if folder is not None or model.startswith("hf-hub:"):
+        if weights is not None:
+            raise UsageError(f"--weights cannot go with --model {model}: it brings its own.")
+        if folder is not None and not (folder / "open_clip_config.json").is_file():
+            raise UsageError(
+                f"{folder} is not a model folder: it has no open_clip_config.json.",
+                "local-dir: takes a folder that open_clip (or its push_to_hf_hub) has written.",
+            )
+        return
+    import open_clip
+
+    name, known = model.replace("/", "-"), open_clip.list_models()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=4)
+        raise UsageError(
+            f"There is no model {model!r}.",
+            (f"Did you mean {', '.join(close)}? " if close else "")
+            + "Choose nano, local-dir:FOLDER, hf-hub:ORG/REPO, or a name that "
+            "open_clip.list_models() gives, such as ViT-B-32 or ViT-L-14.",
+        )
+    tags, weights = open_clip.list_pretrained_tags_by_model(name), weights or DEFAULT_TAG
+    if weights in tags:
+        return
+    file = Path(weights).expanduser()
+    if not file.is_file():
+        listed = ", ".join(tags) or "none: give a checkpoint file"
+        raise UsageError(
+            f"--weights {weights!r} is neither a file nor a pretrained tag of {name}.",
+            f"Its tags: {listed}. {_WAYS_OUT}",
+        )
+    if file.suffix.lower() not in _FILE_SUFFIXES:
+        raise UsageError(f"--weights {file}: checkpoints end in {', '.join(_FILE_SUFFIXES)}.")
+
+
 def local_path(model: str) -> Path | None:
     """The folder a model name points to, or None where it is no folder of the user's."""
     if model.startswith("local-dir:"):
@@ -82,23 +124,16 @@ def local_path(model: str) -> Path | None:
 def _find(
     model: str, weights: str | None, offline: bool, announce: Callable[[str], None]
 ) -> _Found:
+    check_name(model, weights)
     folder = NANO if model == "nano" else local_path(model)
-    hub = model.startswith("hf-hub:")
-    if weights is not None and (folder or hub):
-        raise UsageError(f"--weights cannot go with --model {model}: it brings its own weights.")
     if folder is not None:
         return _in_folder(folder)
-    if hub:
+    if model.startswith("hf-hub:"):
         return _in_folder(_from_hub(model.removeprefix("hf-hub:"), offline, announce))
     return _by_name(model.replace("/", "-"), weights or DEFAULT_TAG, offline, announce)
 
 
 def _in_folder(folder: Path) -> _Found:
-    if not (folder / "open_clip_config.json").is_file():
-        raise UsageError(
-            f"{folder} is not a model folder: it has no open_clip_config.json.",
-            "local-dir: takes a folder that open_clip (or its push_to_hf_hub) has written.",
-        )
     from open_clip.factory import _find_checkpoint_in_dir
 
     file = _find_checkpoint_in_dir(folder)
@@ -108,9 +143,8 @@ def _in_folder(folder: Path) -> _Found:
 
 
 def _from_hub(repository: str, offline: bool, announce: Callable[[str], None]) -> Path:
-    names = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
     config = _hub_file(repository, ("open_clip_config.json",), offline, announce)
-    _hub_file(repository, names, offline, announce)
+    _hub_file(repository, _HUB_NAMES, offline, announce)
     return config.parent
 
 
@@ -119,7 +153,13 @@ def _hub_file(
 ) -> Path:
     """The first of `names` that the local cache holds, or else that can be fetched."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
+    from huggingface_hub.utils import logging as hub_logging
 
     for name in names:
         with suppress(OSError, ValueError, EntryNotFoundError):
@@ -132,36 +172,33 @@ def _hub_file(
             _WAYS_OUT,
         )
     announce(f"fetching {names[0]} of {repository} from the Hugging Face hub (once)")
+    cast(Any, hub_logging).set_verbosity_error()  # it would tell of every retry
     reason = ""
     for name in names:
         try:
             return Path(hf_hub_download(repository, name))
-        # requests, httpx and the hub each bring errors of their own for "no network".
+        except LocalEntryNotFoundError as error:  # no network
+            reason = _first_line(error)
+            break
+        except EntryNotFoundError as error:  # no such file: try the next name
+            reason = _first_line(error)
         except (OSError, ValueError, RuntimeError, HfHubHTTPError, HFValidationError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        except Exception as error:
-            if type(error).__module__.split(".")[0] not in ("httpx", "httpcore", "requests"):
-                raise
-            reason = str(error) or type(error).__name__
+            reason = _first_line(error)
+            break
     raise WeightsError(
-        f"The weights of {repository} cannot be had; tried {tried} and the hub: {reason}.",
+        f"The weights of {repository} cannot be had; tried {tried} and the hub: {reason}",
         _WAYS_OUT,
     )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _by_name(name: str, weights: str, offline: bool, announce: Callable[[str], None]) -> _Found:
     import open_clip
 
-    known = open_clip.list_models()
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=4)
-        raise UsageError(
-            f"There is no model {name!r}.",
-            (f"Did you mean {', '.join(close)}? " if close else "")
-            + "Choose a name of open_clip, hf-hub:ORG/REPO, local-dir:FOLDER or nano.",
-        )
-    tags = open_clip.list_pretrained_tags_by_model(name)
-    if weights in tags:
+    if weights in open_clip.list_pretrained_tags_by_model(name):
         tag = open_clip.get_pretrained_cfg(name, weights)
         # A tag trained with QuickGELU gives wrong features in a plain configuration, where
         # open_clip itself only warns.
@@ -174,16 +211,12 @@ def _by_name(name: str, weights: str, offline: bool, announce: Callable[[str], N
             },
         }
         return _Found(name, _tag_file(name, weights, tag, offline, announce), overrides)
-    file = Path(weights).expanduser()
-    if not file.is_file():
-        listed = ", ".join(tags) or "none: give a checkpoint file"
-        raise UsageError(
-            f"--weights {weights!r} is neither a file nor a pretrained tag of {name}.",
-            f"Its tags: {listed}. {_WAYS_OUT}",
+    if f"{name}-quickgelu" in open_clip.list_models():
+        announce(
+            f"{name} with a checkpoint file is built with plain GELU; for weights that OpenAI "
+            f"trained say --model {name}-quickgelu"
         )
-    if file.suffix.lower() not in _FILE_SUFFIXES:
-        raise UsageError(f"--weights {file}: checkpoints end in {', '.join(_FILE_SUFFIXES)}.")
-    return _Found(name, file, {})
+    return _Found(name, Path(weights).expanduser(), {})
 
 
 def _tag_file(
@@ -192,8 +225,7 @@ def _tag_file(
     hub = str(tag.get("hf_hub", ""))
     if hub:
         repository, _, file = hub.rpartition("/")
-        names = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-        return _hub_file(repository, (file,) if file else names, offline, announce)
+        return _hub_file(repository, (file,) if file else _HUB_NAMES, offline, announce)
     import open_clip
 
     url = str(tag.get("url", ""))

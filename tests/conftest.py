@@ -1,0 +1,81 @@
+"""What several test files share: the built-in model, a small picture set, the real command line."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+from PIL import Image
+
+from deftclean.encoder import Encoder
+from deftclean.weights import NANO, load_model
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    return load_model("nano", None, True, lambda _text: None).encoder
+
+
+@pytest.fixture(scope="session")
+def clip():
+    """The same weights as open_clip itself builds them."""
+    return open_clip.create_model(f"local-dir:{NANO}").eval()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    if not SHARED_DATA.is_dir():
+        pytest.skip("needs the research data sets in shared/data beside the checkout")
+    return SHARED_DATA
+
+
+def run_cli(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user starts it, in another folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "deftclean", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def draw(colour: tuple[int, int, int], seed: int, size: int = 40) -> Image.Image:
+    """A noisy patch of one colour."""
+    noise = np.random.default_rng(seed).integers(-40, 40, (size, size, 3))
+    return Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8))
+
+
+COLOURS = {"apple": (200, 30, 40), "leaf": (40, 170, 50), "ocean": (30, 60, 190)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """60 pictures in three class folders, six of them in the wrong one."""
+    names = list(COLOURS)
+    for index in range(60):
+        true = names[index % 3]
+        given = names[(index + 1) % 3] if index % 10 == 0 else true
+        path = tmp_path / "data" / given / f"{index:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw(COLOURS[true], index).save(path)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def labels(folder: Path) -> Path:
+    """The same as a table, with a column of its own."""
+    path = folder.parent / "labels.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "label", "split"])
+        for picture in sorted(folder.rglob("*.png")):
+            writer.writerow([picture.relative_to(folder).as_posix(), picture.parent.name, "007"])
+    return path

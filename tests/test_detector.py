@@ -1,0 +1,113 @@
+"""The detector: what gets gradients, what is kept, and that it runs on another device."""
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from deftclean.checkpoint import build_detector
+from deftclean.config import DetectorConfig
+from deftclean.losses import (
+    dual_prompt_loss,
+    judged_clean,
+    similarity_loss,
+    symmetric_cross_entropy,
+)
+
+NAMES = ("cat", "dog", "pickup_truck")
+
+
+def make(encoder, **settings):
+    return build_detector(encoder, NAMES, DetectorConfig(**settings))
+
+
+@pytest.fixture
+def pixels():
+    generator = torch.Generator().manual_seed(3)
+    return torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8, generator=generator)
+
+
+def test_similarities_are_scaled_cosines(encoder, pixels):
+    detector = make(encoder)
+    with torch.no_grad():
+        output = detector(pixels)
+        image = detector.image_features(pixels)
+        positive, negative = detector.text_features()
+    scale = encoder.logit_scale.item()
+    assert scale == pytest.approx(20.7, abs=0.1)
+    torch.testing.assert_close(output.positive, scale * image @ positive.T)
+    torch.testing.assert_close(output.negative, scale * image @ negative.T)
+    assert output.positive.abs().max() <= scale * 1.0001
+
+
+def test_the_threshold_sends_no_gradient_into_the_image_tower(encoder, pixels):
+    detector = make(encoder)
+    detector(pixels).negative.sum().backward()
+    assert detector.tuner.prompts.grad is None
+    assert detector.prompts.positive.grad is None
+    assert detector.prompts.negative.grad.abs().sum() > 0
+
+
+def test_the_similarity_trains_visual_prompts_and_positive_context(encoder, pixels):
+    detector = make(encoder)
+    detector(pixels).positive[:, 0].sum().backward()
+    assert detector.tuner.prompts.grad.abs().sum() > 0
+    assert detector.prompts.positive.grad.abs().sum() > 0
+    assert detector.prompts.negative.grad is None
+
+
+@pytest.mark.parametrize(
+    ("tuner", "names"),
+    [("vpt-deep", {"tuner.prompts"}), ("vpt-shallow", {"tuner.prompts"}), ("none", set())],
+)
+def test_what_is_trained(encoder, tuner, names):
+    contexts = {"prompts.positive", "prompts.negative"}
+    assert set(make(encoder, tuner=tuner).trained_tensors()) == names | contexts
+
+
+def test_trained_tensors_make_the_same_detector(encoder, pixels):
+    first, second = make(encoder, seed=1), make(encoder, seed=2)
+    with torch.no_grad():
+        assert not torch.equal(first(pixels).positive, second(pixels).positive)
+        second.load_trained(first.trained_tensors())
+        assert torch.equal(first(pixels).positive, second(pixels).positive)
+
+
+def test_tensors_of_another_shape_are_refused(encoder):
+    with pytest.raises(ValueError, match="expected tensors"):
+        make(encoder).load_trained(make(encoder, prompt_length=3).trained_tensors())
+
+
+def test_start_values_depend_on_the_seed_alone(encoder):
+    torch.manual_seed(1)
+    first = make(encoder, seed=5).trained_tensors()
+    torch.manual_seed(2)
+    second = make(encoder, seed=5).trained_tensors()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("tuner", ["vpt-deep", "vpt-shallow", "none"])
+def test_one_forward_step_on_a_fake_cuda_device(tuner):
+    """FakeTensorMode raises where tensors of two devices meet; nothing is computed."""
+    import open_clip
+
+    from deftclean.encoder import Encoder
+
+    vision = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 16}
+    text = {"context_length": 24, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+    preprocess = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "size": (32, 32)}
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        with torch.device("cuda"):
+            model = open_clip.CLIP(16, vision, text)
+        encoder = Encoder(model, open_clip.SimpleTokenizer(context_length=24), preprocess)
+        detector = build_detector(encoder, NAMES, DetectorConfig(tuner=tuner, context_length=8))
+        pixels = torch.zeros(4, 3, 32, 32, dtype=torch.uint8, device="cuda")
+        labels = torch.zeros(4, dtype=torch.int64, device="cuda")
+        output = detector(pixels)
+        assert output.positive.dtype == torch.float32
+        clean = judged_clean(*output, labels, agree=True)
+        loss = dual_prompt_loss(*output, labels, labels) + symmetric_cross_entropy(
+            output.positive, labels
+        )
+        loss = loss + similarity_loss(output.positive, labels, clean)
+    trained = [p for p in detector.parameters() if p.requires_grad]
+    assert {tensor.device.type for tensor in (*output, clean, loss, *trained)} == {"cuda"}

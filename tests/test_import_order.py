@@ -1,0 +1,71 @@
+"""Who may import whom, and what may not be loaded at start-up."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "deftclean"
+
+ORDER = [
+    *("errors", "config", "files", "tables", "scores", "manifest", "metrics", "summary"),
+    *("progress", "runtime", "images", "spool", "encoder", "weights", "tuners", "prompts"),
+    *("detector", "losses", "collapse", "feeds", "training", "scoring", "checkpoint", "demo"),
+    *("api", "terminal", "cli"),
+]
+
+
+def imported(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("deftclean"):
+            names = node.module.split(".")[1:] or [alias.name for alias in node.names]
+            yield from (name for name in names if (PACKAGE / f"{name}.py").is_file())
+
+
+def test_every_module_has_its_place():
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+    assert modules == set(ORDER)
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_a_module_imports_only_modules_above_it(module):
+    above = set(ORDER[: ORDER.index(module)])
+    assert set(imported(PACKAGE / f"{module}.py")) <= above
+
+
+HEAVY = ("torch", "open_clip", "torchvision", "pandas", "pyarrow", "sklearn", "PIL")
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import deftclean", HEAVY),
+        ("import deftclean.cli", HEAVY),
+        ("import deftclean.summary, deftclean.manifest, deftclean.scores", ("torch", "open_clip")),
+        ("import deftclean; deftclean.select", ("torch", "open_clip")),
+    ],
+)
+def test_heavy_packages_are_not_loaded(code, absent):
+    loaded = f"import sys; {code}; print([m for m in {absent!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_changelog_and_version_agree():
+    from deftclean import __version__
+
+    text = (PACKAGE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{__version__}]" in text
+
+
+def test_every_exported_name_is_there():
+    import deftclean
+
+    assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)
+    with pytest.raises(AttributeError):
+        deftclean.nonsense  # noqa: B018

@@ -1,0 +1,72 @@
+"""Contexts around class names: where they stand, and which names cannot be prompts."""
+
+import pytest
+import torch
+
+from deftclean.errors import UsageError
+from deftclean.prompts import DualPrompts, name_tokens
+from deftclean.runtime import initial_weights
+
+NAMES = ("cat", "pickup_truck", "sweet pepper", "zebra")
+
+
+def make(encoder, length=4, position="end", class_specific=False, names=NAMES):
+    return DualPrompts(encoder.text, names, length, position, class_specific, initial_weights(0))
+
+
+@pytest.mark.parametrize(
+    ("position", "sentence"),
+    [("end", "one red big old {}."), ("middle", "one red {} big old."),
+     ("front", "{} one red big old.")],
+)  # fmt: skip
+def test_a_context_of_real_words_gives_the_feature_of_the_sentence(encoder, position, sentence):
+    prompts = make(encoder, 4, position)
+    words = torch.tensor(encoder.text.tokens("one red big old"))
+    assert len(words) == 4
+    with torch.no_grad():
+        context = encoder.text.token_embedding(words)
+        features = encoder.text(prompts.embeddings(context), prompts.last)
+        wanted = encoder.text.encode([sentence.format(n.replace("_", " ")) for n in NAMES])
+        torch.testing.assert_close(features, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_class_specific_contexts_equal_shared_ones_where_they_hold_the_same(encoder):
+    shared, own = make(encoder), make(encoder, class_specific=True)
+    assert own.positive.shape == (4, 4, 64)
+    repeated = shared.positive.expand(4, -1, -1)
+    torch.testing.assert_close(own.embeddings(repeated), shared.embeddings(shared.positive))
+
+
+def test_contexts_start_small_and_differ(encoder):
+    prompts = make(encoder, 16)
+    assert prompts.positive.std().item() == pytest.approx(0.02, rel=0.1)
+    assert not torch.equal(prompts.positive, prompts.negative)
+
+
+def test_only_the_contexts_are_trained(encoder):
+    trained = {name for name, p in make(encoder).named_parameters() if p.requires_grad}
+    assert trained == {"positive", "negative"}
+
+
+def test_the_full_stop_follows_the_name_without_a_space(encoder):
+    (tokens,) = name_tokens(encoder.text, ("cat",), 4)
+    assert tokens == encoder.text.tokenizer.encode("cat.")
+
+
+def test_a_name_that_just_fits_is_taken_and_one_more_token_refused(encoder):
+    room = 32 - 16 - 3
+    name_tokens(encoder.text, ("cat " * room,), 16)
+    with pytest.raises(UsageError, match=r"\(14\) do not fit: 13 tokens"):
+        name_tokens(encoder.text, ("cat " * (room + 1),), 16)
+
+
+def test_all_bad_names_are_reported_together(encoder):
+    with pytest.raises(UsageError) as error:
+        name_tokens(encoder.text, ("Cat", "cat", " ", "dog " * 30), 16)
+    for part in ("'Cat', 'cat' are the same words", "' ' have no words", "do not fit"):
+        assert part in error.value.message
+
+
+def test_a_context_that_fills_the_tower_is_refused(encoder):
+    with pytest.raises(UsageError, match="no room for a class name"):
+        name_tokens(encoder.text, ("cat",), 29)
