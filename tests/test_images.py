@@ -356,13 +356,47 @@ def test_exif_rotation_of_a_transparent_palette() -> None:
     assert found[:, :, 0].tolist() == [[255, 20, 10]]
 
 
-@settings(max_examples=300, deadline=None)
-@given(block=st.binary(min_size=26, max_size=26), start=st.integers(0, 25))
-def test_a_broken_exif_block_spoils_no_picture(block: bytes, start: int) -> None:
-    data = with_exif(noise(8, 8), 6, "JPEG")
-    at = data.index(b"Exif\0\0") + 6
-    hostile = data[: at + start] + block[start:] + data[at + 26 :]
-    assert decode(hostile).size == (8, 8)
+def rich_exif() -> tuple[bytes, int, int]:
+    """A 4 x 2 JPEG to be turned, with a camera's EXIF block; where it begins and ends."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F], exif[0x011A], exif[0x0213] = "Maker", 72.0, 1
+    exif[0x8769] = {0x9003: "2020", 0x829A: (1, 2)}
+    data = encode(noise(4, 2), "JPEG", exif=exif)
+    start = data.index(b"Exif\0\0") + 6
+    return data, start, start + len(exif.tobytes()) - 6
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind", "count"),
+    [(0x010F, 5, 1), (0x010F, 12, 1), (0x010F, 5, 6), (0x011A, 2, 1), (0x0213, 2, 1)],
+)
+def test_a_tag_of_the_wrong_type_keeps_no_picture_from_turning(
+    tag: int, kind: int, count: int
+) -> None:
+    """The rotation can be read; that another tag cannot be written again does not matter."""
+    data, start, _ = rich_exif()
+    at = data.index(tag.to_bytes(2, "big"), start) + 2
+    assert decode(data).size == (2, 4)
+    entry = kind.to_bytes(2, "big") + count.to_bytes(4, "big")
+    assert decode(data[:at] + entry + data[at + 6 :]).size == (2, 4)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    changes=st.lists(
+        st.tuples(
+            st.integers(0, 123), st.sampled_from([0, 1, 2, 3, 5, 12, 255]) | st.integers(0, 255)
+        ),
+        max_size=4,
+    )
+)
+def test_a_broken_exif_block_spoils_no_picture(changes: list[tuple[int, int]]) -> None:
+    data, start, end = rich_exif()
+    hostile = bytearray(data)
+    for place, value in changes:
+        hostile[start + place % (end - start)] = value
+    assert decode(bytes(hostile)).size in ((4, 2), (2, 4))
 
 
 # ---------------------------------------------------------------- preprocessing
@@ -447,6 +481,13 @@ def test_the_crops_place(mode: str, x: float, y: float, left: int, top: int) -> 
     pixels = training_pixels(preprocess(mode), crop=True, flip=False)(ramp(37, 37), View(0, x, y))
     assert pixels[0, 0].tolist() == list(range(left, left + 32))
     assert pixels[1, :, 0].tolist() == list(range(top, top + 32))
+
+
+def test_the_crop_of_a_model_for_224_pixels() -> None:
+    pixels_of = training_pixels(preprocess("squash", (224, 224)), crop=True, flip=False)
+    pixels = pixels_of(ramp(256, 256), View(0, 0.5, 1 - 1e-9))
+    assert pixels[0, 0].tolist() == list(range(16, 240))
+    assert pixels[1, :, 0].tolist() == list(range(32, 256))
 
 
 def test_the_crop_reaches_both_ends_of_a_long_picture() -> None:

@@ -139,6 +139,7 @@ def test_linked_folders_are_noted_or_followed(tmp_path: Path) -> None:
     assert followed.notes == ()
 
 
+@pytest.mark.timeout(30)
 def test_links_in_circles_end(tmp_path: Path) -> None:
     root = make(tmp_path / "data", "cat/a.png", "dog/b.png")
     (root / "cat" / "up").symlink_to(root)

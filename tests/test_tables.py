@@ -88,6 +88,13 @@ def test_bad_csv_record_far_down(csv: Path) -> None:
     assert refusal(csv, text).message == f"{csv}: record 50002 has 3 fields, not 2."
 
 
+def test_quoted_newlines_on_every_megabyte(csv: Path) -> None:
+    text = "a,b\n" + "".join(f'"{i}\n{"x" * 40}",{i}\n' for i in range(50_000))
+    table = read(csv, text)
+    assert table["b"] == [str(i) for i in range(50_000)]
+    assert table["a"][-1] == f"49999\n{'x' * 40}"
+
+
 def test_an_unclosed_quote_loses_no_rows_silently(csv: Path) -> None:
     assert "record 3" in refusal(csv, 'a,b\n1,2\n"3,4\n5,6\n').message
 

@@ -1,0 +1,198 @@
+"""Models by every way a user can name them, and weights that are not to be trusted."""
+
+import json
+import pickle
+import shutil
+
+import open_clip
+import pytest
+import safetensors.torch
+import torch
+from open_clip.transformer import QuickGELU
+
+from deftclean import weights
+from deftclean.checkpoint import (
+    DetectorCard,
+    build_detector,
+    findable_name,
+    load_detector,
+    portable_name,
+    read_card,
+    save_detector,
+)
+from deftclean.config import DetectorConfig
+from deftclean.errors import InputError, UsageError, WeightsError
+from deftclean.weights import NANO, check_name, load_model
+
+CONFIG = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 16},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
+}
+
+
+def load(model, file=None, offline=True):
+    said = []
+    return load_model(model, file, offline, said.append), said
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    """A small architecture that open_clip knows by name, as it knows ViT-B-16."""
+    path = tmp_path_factory.mktemp("config") / "ViT-Tiny-test.json"
+    path.write_text(json.dumps(CONFIG))
+    open_clip.add_model_config(path)
+    torch.manual_seed(0)
+    return open_clip.create_model("ViT-Tiny-test")
+
+
+def test_nano_is_built_in_and_hashed():
+    loaded, said = load("nano")
+    assert loaded.sha256 == load(f"local-dir:{NANO}")[0].sha256
+    assert len(loaded.sha256) == 64
+    assert said == []
+
+
+def test_a_folder_may_be_named_without_its_prefix(tmp_path):
+    shutil.copytree(NANO, tmp_path / "model")
+    assert load(str(tmp_path / "model"))[0].sha256 == load("nano")[0].sha256
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_a_checkpoint_file_of_a_named_architecture(named, tmp_path, suffix):
+    file = tmp_path / f"weights{suffix}"
+    if suffix == ".pt":
+        torch.save({"state_dict": named.state_dict()}, file)
+    else:
+        safetensors.torch.save_file({k: v.clone() for k, v in named.state_dict().items()}, file)
+    loaded, _ = load("ViT-Tiny-test", str(file))
+    pixels = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    tower = loaded.encoder.image
+    with torch.no_grad():
+        wanted = named.eval().encode_image(tower.normalise(pixels), normalize=True)
+        torch.testing.assert_close(tower(pixels), wanted)
+
+
+def test_openai_weights_bring_quickgelu_to_the_plain_name(named, tmp_path, monkeypatch):
+    """The plain configuration with those weights is wrong, and open_clip itself only warns."""
+    file = tmp_path / "openai.pt"
+    torch.save(named.state_dict(), file)
+    tag = open_clip.get_pretrained_cfg("ViT-B-16", "openai")
+    assert tag["quick_gelu"]
+    monkeypatch.setattr(weights, "_tag_file", lambda *_: file)
+    monkeypatch.setattr(open_clip, "list_pretrained_tags_by_model", lambda _name: ["openai"])
+    monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda _name, _tag: tag)
+    loaded, _ = load("ViT-Tiny-test")
+    kinds = {type(m) for m in loaded.encoder.modules() if type(m).__name__.endswith("GELU")}
+    assert kinds == {QuickGELU}
+    assert loaded.encoder.preprocess["resize_mode"] == "shortest"
+
+
+def test_a_file_for_a_name_with_a_quickgelu_twin_is_pointed_out(monkeypatch, tmp_path):
+    said = []
+    found = weights._by_name("ViT-B-16", str(tmp_path / "x.pt"), True, said.append)
+    assert found.overrides == {}
+    assert "--model ViT-B-16-quickgelu" in said[0]
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("owned",)
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(named, tmp_path, capsys):
+    file = tmp_path / "evil.pt"
+    torch.save({"state_dict": Evil()}, file)
+    with pytest.raises(WeightsError, match=r"evil\.pt cannot be loaded"):
+        load("ViT-Tiny-test", str(file))
+    file.write_bytes(pickle.dumps(Evil(), protocol=2))
+    with pytest.raises(WeightsError, match=r"evil\.pt cannot be loaded"):
+        load("ViT-Tiny-test", str(file))
+    assert "owned" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["cut", "other"])
+def test_damaged_or_foreign_weights_are_refused(named, tmp_path, damage):
+    file = tmp_path / "weights.safetensors"
+    whole = (NANO / "open_clip_model.safetensors").read_bytes()
+    file.write_bytes(whole[:1000] if damage == "cut" else whole)
+    with pytest.raises(WeightsError, match="cannot be loaded as the weights of ViT-Tiny-test"):
+        load("ViT-Tiny-test", str(file))
+
+
+def test_a_folder_without_weights_is_refused(tmp_path):
+    shutil.copy(NANO / "open_clip_config.json", tmp_path)
+    with pytest.raises(WeightsError, match="no weights"):
+        load(f"local-dir:{tmp_path}")
+
+
+@pytest.mark.parametrize("model", ["ViT-B-16", "hf-hub:someone/something"])
+def test_offline_says_what_was_tried_and_how_to_go_on(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError) as error:
+        load(model)
+    assert "Hugging Face cache" in error.value.message
+    assert "--model nano" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("model", "file", "message"),
+    [
+        ("ViT-B-61", None, "no model"),
+        ("ViT-B/16", "nope", "neither a file nor a pretrained tag"),
+        ("nano", "openai", "brings its own"),
+        ("local-dir:gone", None, "not a model folder"),
+    ],
+)
+def test_names_that_cannot_exist_are_refused_without_network(model, file, message):
+    with pytest.raises(UsageError, match=message):
+        check_name(model, file)
+
+
+def card_for(model, sha256="0" * 64, config=None):
+    return DetectorCard(
+        format_version=1, tool_version="0", model=model, weights=None, weights_sha256=sha256,
+        label_names={"cat": "cat", "dog": "dog"}, config=config or DetectorConfig(), threshold=0.5,
+        epochs=[], warnings=[],
+    )  # fmt: skip
+
+
+def test_a_detector_comes_back_as_it_was_saved(tmp_path):
+    loaded, _ = load("nano")
+    config = DetectorConfig(prompt_length=3, seed=4)
+    card = card_for("nano", loaded.sha256, config)
+    detector = build_detector(loaded.encoder, card.class_names, config)
+    save_detector(detector, card, tmp_path / "x.detector", overwrite=False)
+    assert read_card(tmp_path / "x.detector") == card
+    again = load_detector(tmp_path / "x.detector", card, loaded)
+    for name, tensor in detector.trained_tensors().items():
+        assert torch.equal(tensor, again.trained_tensors()[name])
+
+
+def test_other_weights_than_it_was_trained_with_are_refused(tmp_path):
+    loaded, _ = load("nano")
+    card = card_for("nano")
+    with pytest.raises(WeightsError, match="trained with other weights"):
+        load_detector(tmp_path, card, loaded)
+
+
+def test_a_damaged_detector_is_refused(tmp_path):
+    loaded, _ = load("nano")
+    card = card_for("nano", loaded.sha256)
+    (tmp_path / "detector.safetensors").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="is damaged"):
+        load_detector(tmp_path, card, loaded)
+    (tmp_path / "detector.json").write_text("{")
+    with pytest.raises(InputError, match="is damaged"):
+        read_card(tmp_path)
+
+
+def test_a_model_folder_is_named_relative_to_the_detector(tmp_path, monkeypatch):
+    shutil.copytree(NANO, tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "out" / "x.detector"
+    model, _ = portable_name("local-dir:model", None, folder)
+    assert model == "local-dir:../../model"
+    folder.mkdir(parents=True)
+    found, _ = findable_name(card_for(model), folder)
+    assert load(found)[0].sha256 == load("nano")[0].sha256
