@@ -18,6 +18,8 @@ def check_output(path: Path, overwrite: bool) -> None:
     """
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists already.", "Choose another -o, or give --overwrite.")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.", "Choose another -o.")
     folder = path.parent
     if not folder.is_dir():
         raise UsageError(f"The folder {folder} for the output does not exist.", "Make it first.")
@@ -68,7 +70,10 @@ def whole_folder(path: Path, overwrite: bool) -> Iterator[Path]:
             old = _beside(path)
             path.rename(old)
             temporary.rename(path)
-            shutil.rmtree(old)
+            if old.is_dir():
+                shutil.rmtree(old)
+            else:
+                old.unlink()
         else:
             if path.exists():
                 raise FileExistsError(path)

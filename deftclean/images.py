@@ -3,11 +3,11 @@
 An image that cannot be read is reported, never replaced by another. Knows nothing of labels.
 """
 
+import errno
 import functools
 import hashlib
 import io
 import stat
-import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -25,6 +25,10 @@ ImageStatus = Literal["ok", "unreadable", "too_large", "missing", "outside"]
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
 """Pillow's decoders that may run; the others read formats no image data set uses."""
+
+MAX_ASPECT = 200
+"""Pictures whose long side is more than this many times the short one are `too_large`: resized by
+their short side they would fill the memory."""
 
 MAX_BYTES = 256 * 1024 * 1024
 """Larger files are `too_large` and are not opened."""
@@ -84,6 +88,8 @@ class FolderImages:
         except RuntimeError as error:  # a loop of symbolic links, before Python 3.13
             raise ImageError("missing", "a link that leads to itself") from error
         except (OSError, ValueError) as error:
+            if getattr(error, "errno", None) == errno.ELOOP:
+                raise ImageError("missing", "a link that leads to itself") from error
             reason = getattr(error, "strerror", None) or str(error)
             raise ImageError("unreadable", f"cannot be opened: {reason}") from error
 
@@ -145,17 +151,25 @@ def decode(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore")  # damaged metadata beside a good picture
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=_formats()) as picture:
+                _refuse_strips(picture)
                 picture.load()
                 return _to_rgb(_upright(picture))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = Image.MAX_IMAGE_PIXELS or 0
         raise ImageError("too_large", f"more than {limit:,} pixels") from error
+    except ImageError:
+        raise
     except UnidentifiedImageError as error:
         raise ImageError("unreadable", "not an image in a known format") from error
     # Decoders fed hostile bytes raise nearly anything; each one is this file's finding.
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise ImageError("unreadable", f"cannot be decoded: {reason}") from error
+
+
+def _refuse_strips(picture: Image.Image) -> None:
+    if max(picture.size) > MAX_ASPECT * min(picture.size):
+        raise ImageError("too_large", f"{picture.width} x {picture.height} pixels is a strip")
 
 
 @functools.cache
@@ -165,11 +179,24 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
 def _upright(picture: Image.Image) -> Image.Image:
+    # Not ImageOps.exif_transpose: it also writes the block anew, and fails where a tag is broken.
     try:
-        return ImageOps.exif_transpose(picture)
-    except (SyntaxError, ValueError, KeyError, TypeError, struct.error, OSError):
-        return picture  # a broken EXIF block says nothing about the picture itself
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - a broken EXIF block says nothing about the picture itself
+        return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

@@ -52,6 +52,7 @@ LABEL_COLUMNS = (
 )  # fmt: skip
 
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "dev"})
+_WHOLE = re.compile(r"[+-]?\d+\.0*")  # an integer that pandas made a float for a gap
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -155,7 +156,7 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
     if labels is None and data.is_dir():
         return _from_folder(data, options)
     if labels is None:
-        return _from_table(data, data.parent, options)
+        return _from_table(data, None, options)
     if not data.is_dir():
         raise InputError(
             f"{data} is not a folder.",
@@ -275,11 +276,13 @@ def _is_text(name: str) -> bool:
 # ---------------------------------------------------------------- tables
 
 
-def _from_table(path: Path, root: Path, options: ManifestOptions) -> Manifest:
+def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Manifest:
     schema = columns_of(path, options.delimiter)
+    if not schema.names:
+        raise InputError(f"{path} has no rows.")
     own = METADATA_KEY in (schema.metadata or {})
-    if own and root == path.parent:
-        root = image_root(json.loads(schema.metadata[METADATA_KEY]), path)
+    if root is None:
+        root = _recorded_root(schema, path) if own else path.parent
     features = _huggingface_features(schema)
     images = _image_column(path, schema, options)
     path_name = images.name if images else _find_path_column(path, schema, options, own)
@@ -295,7 +298,7 @@ def _from_table(path: Path, root: Path, options: ManifestOptions) -> Manifest:
     labelled = _named_labels(given, options, class_list)
     dropped = set(SCORE_COLUMNS) if own else set()
     columns = table.drop_columns(
-        [c for c in table.column_names if c in dropped or (c == path_name and c != label_name)]
+        [c for c in table.column_names if c in dropped or c in (path_name, "given_label")]
     )
     return Manifest(
         source=path.name,
@@ -308,6 +311,15 @@ def _from_table(path: Path, root: Path, options: ManifestOptions) -> Manifest:
         images=images,
         notes=labelled.notes,
     )
+
+
+def _recorded_root(schema: pa.Schema, path: Path) -> Path:
+    try:
+        return image_root(json.loads(schema.metadata[METADATA_KEY]), path)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: its score metadata are damaged.", "Give the image folder as first argument."
+        ) from error
 
 
 def _huggingface_features(schema: pa.Schema) -> dict[str, Any]:
@@ -333,6 +345,9 @@ def _image_column(path: Path, schema: pa.Schema, options: ManifestOptions) -> Im
     found = nested + flat
     if options.path_column is not None:
         found = [name for name in found if name == options.path_column]
+    elif any(name.strip().lower() in PATH_COLUMNS for name in set(schema.names) - set(found)):
+        # A hash or a thumbnail beside a column of file names.
+        found = [name for name in found if name.strip().lower() in PATH_COLUMNS]
     if len(found) > 1:
         raise InputError(
             f"{path} has several columns with image bytes: {_few(found)}.",
@@ -376,6 +391,7 @@ def _find_label_column(
 def _find(
     path: Path, schema: pa.Schema, given: str | None, usual: Sequence[str], what: str, option: str
 ) -> str:
+    alone = len(schema.names) == 1 and what == "file names"
     there = f"It has the columns {_few(schema.names, 12)}."
     if given is not None:
         if given not in schema.names:
@@ -385,7 +401,7 @@ def _find(
     if not found:
         more = (
             " Is it separated by something else than commas? Say so: --delimiter ';'"
-            if len(schema.names) == 1
+            if alone
             else ""
         )
         raise InputError(
@@ -409,26 +425,27 @@ def _file_names(
         return pa.array(fallback, pa.string()), np.zeros(rows, dtype=bool)
     try:
         names = values.cast(pa.string()).to_pylist()
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputError(f"{path}: the file names are not text: {error}.") from error
     named = np.array([bool(name and name.strip()) for name in names], dtype=bool)
-    prefix = f"{root.resolve().as_posix()}/"
+    prefixes = tuple(f"{way.as_posix()}/" for way in (root.resolve(), root.absolute()))
     clean = [
-        _relative(name, root, prefix) if there else spare
+        _relative(name, root, prefixes) if there else spare
         for name, there, spare in zip(names, named.tolist(), fallback, strict=True)
     ]
     return pa.array(clean, pa.string()), named
 
 
-def _relative(name: str, root: Path, prefix: str) -> str:
+def _relative(name: str, root: Path, prefixes: tuple[str, ...]) -> str:
     # A backslash is a separator in tables from Windows; a file really called so wins.
-    if "\\" in name and not (root / name).exists():
+    if "\\" in name and not os.path.lexists(root / name):
         name = name.replace("\\", "/")
     name = name.removeprefix("./")
     if not name.startswith("/"):
         return name
-    if name.startswith(prefix):
-        return name.removeprefix(prefix)
+    for prefix in prefixes:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
     # No absolute path goes into a table: the file is `outside` either way.
     return Path(os.path.relpath(name, root.resolve())).as_posix()
 
@@ -468,6 +485,8 @@ def _named_labels(
     values: pa.Array | pa.ChunkedArray, options: ManifestOptions, built_in: list[str] | None
 ) -> _Labels:
     """Labels as class names, null for none, and which label means which class."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
     texts = _label_texts(values)
     notes: tuple[str, ...] = ()
     if built_in is not None and "-1" in texts:
@@ -475,6 +494,9 @@ def _named_labels(
         notes = (f"{texts.count('-1'):,} rows have label -1, read as no label",)
         texts = [None if text == "-1" else text for text in texts]
     used = {text for text in texts if text is not None}
+    if used and all(map(_WHOLE.fullmatch, used)):
+        texts = [None if text is None else text.partition(".")[0] for text in texts]
+        used = {text for text in texts if text is not None}
 
     listed = read_class_names(options.class_names) if options.class_names else built_in
     if listed is None and options.known_labels is not None:
@@ -512,9 +534,6 @@ def _refuse_integers(used: set[str]) -> None:
 
 def _label_texts(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
     kind = values.type
-    if pa.types.is_dictionary(kind):
-        values = values.cast(kind.value_type)
-        kind = values.type
     if pa.types.is_floating(kind):
         values = _whole_numbers(values)
     elif not (
@@ -546,7 +565,8 @@ def _whole_numbers(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedA
 
 def _by_index_or_name(names: list[str], used: set[str], numbers: bool) -> dict[str, str]:
     """A list names integer labels by place; text labels may be in it themselves."""
-    if used <= set(names) and not numbers:
+    integers = numbers or (bool(used) and all(map(_INTEGER.fullmatch, used)))
+    if not integers or (used <= set(names) and not numbers):
         return {name: name for name in names}
     return {str(index): name for index, name in enumerate(names)}
 

@@ -143,6 +143,8 @@ def read_scores(path: Path) -> ScoreTable:
     try:
         table = pq.read_table(path)
         metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
+        if not isinstance(metadata, dict):
+            raise ValueError("not an object")
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{path} cannot be read: {str(error).splitlines()[0]}",

@@ -12,6 +12,7 @@ import pyarrow as pa
 from deftclean.errors import InputError
 
 _JSON_CHUNK = 65_536
+_CSV_BLOCK = 16 * 1024 * 1024  # no cell may be larger
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
@@ -79,6 +80,8 @@ def _read_csv(path: Path, delimiter: str) -> pa.Table:
 
     if not path.stat().st_size:
         raise InputError(f"{path} is empty.", "The first line names the columns.")
+    if not ((delimiter.isascii() and delimiter.isprintable()) or delimiter == "\t"):
+        raise InputError(f"The delimiter {delimiter!r} cannot be one.", "Use --delimiter ';'")
     bad: list[str] = []
 
     def note(row: Any) -> str:
@@ -90,13 +93,15 @@ def _read_csv(path: Path, delimiter: str) -> pa.Table:
     parse = pv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note)
     # One thread: only then does Arrow know the numbers of bad lines.
     names = pv.open_csv(
-        path, read_options=pv.ReadOptions(use_threads=False), parse_options=parse
+        path,
+        read_options=pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
+        parse_options=parse,
     ).schema.names
     _refuse_double(path, names)
     bad.clear()
     table = pv.read_csv(
         path,
-        read_options=pv.ReadOptions(use_threads=False),
+        read_options=pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
         parse_options=parse,
         convert_options=pv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
@@ -122,7 +127,7 @@ def _read_json_lines(path: Path) -> pa.Table:
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 bad.append(f"line {number}: {error}")
                 continue
             if not isinstance(row, dict):
@@ -143,7 +148,7 @@ def _from_objects(path: Path, rows: list[dict[str, Any]]) -> pa.Table:
     names = list(dict.fromkeys(name for row in rows for name in row))
     try:
         return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OverflowError) as error:
         raise InputError(
             f"{path}: a column mixes types: {str(error).splitlines()[0]}",
             "Write every value of a column the same way, text in quotes.",
