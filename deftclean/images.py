@@ -269,14 +269,32 @@ PixelsOf = Callable[[Image.Image, View], Tensor]
 """Picture and view to (3, S, S) uint8 pixels."""
 
 
+@dataclass(frozen=True)
+class _Pixels:
+    """Resize, then crop and mirror by the view; a class, so that it can go to worker processes.
+
+    Args:
+        steps: resize, and for scoring the model's own crop.
+        height, width: of the crop; the whole picture where it has that size already.
+        flip: mirror where the view says so.
+    """
+
+    steps: Callable[[Image.Image], Image.Image]
+    height: int
+    width: int
+    flip: bool
+
+    def __call__(self, picture: Image.Image, view: View) -> Tensor:
+        picture = self.steps(picture)
+        left = int(view.x * (picture.width - self.width + 1))
+        top = int(view.y * (picture.height - self.height + 1))
+        picture = picture.crop((left, top, left + self.width, top + self.height))
+        return _tensor(ImageOps.mirror(picture) if self.flip and view.mirror < 0.5 else picture)
+
+
 def scoring_pixels(preprocess: Mapping[str, Any]) -> PixelsOf:
     """The model's own evaluation preprocessing, as open_clip builds it, up to 8-bit pixels."""
-    steps = _geometry(preprocess, tuple(preprocess["size"]))
-
-    def pixels(picture: Image.Image, view: View) -> Tensor:  # noqa: ARG001
-        return _tensor(steps(picture))
-
-    return pixels
+    return training_pixels(preprocess, crop=False, flip=False)
 
 
 def training_pixels(preprocess: Mapping[str, Any], crop: bool, flip: bool) -> PixelsOf:
@@ -293,15 +311,7 @@ def training_pixels(preprocess: Mapping[str, Any], crop: bool, flip: bool) -> Pi
         if crop
         else _geometry(preprocess, (height, width))
     )
-
-    def pixels(picture: Image.Image, view: View) -> Tensor:
-        picture = steps(picture)
-        left = int(view.x * (picture.width - width + 1))
-        top = int(view.y * (picture.height - height + 1))
-        picture = picture.crop((left, top, left + width, top + height))
-        return _tensor(ImageOps.mirror(picture) if flip and view.mirror < 0.5 else picture)
-
-    return pixels
+    return _Pixels(steps, height, width, flip)
 
 
 def _geometry(

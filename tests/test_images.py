@@ -611,3 +611,23 @@ def test_no_bytes_are_read_beyond_the_rows_own(tmp_path: Path) -> None:
     (tmp_path / "flat").write_bytes(b"aabbb")
     spooled = SpooledImages(tmp_path / "flat", np.array([2, 2, 5]), np.array([True] * 3))
     assert [spooled.read(row) for row in range(3)] == [b"aa", b"", b"bbb"]
+
+
+def test_pictures_can_go_to_workers_that_are_not_forks(tmp_path):
+    """As on macOS and Windows, and on Linux from Python 3.14."""
+    import pickle
+
+    Image.new("RGB", (50, 40), "red").save(tmp_path / "a.png")
+    source = FolderImages(tmp_path, np.array(["a.png"], dtype=object))
+    preprocess = {
+        "size": (32, 32),
+        "mean": (0.5,) * 3,
+        "std": (0.5,) * 3,
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+        "fill_color": 0,
+    }
+    pictures = Pictures(source, training_pixels(preprocess, crop=True, flip=True))
+    again = pickle.loads(pickle.dumps(pictures))
+    view = View(0, 0.3, 0.6, 0.1)
+    assert torch.equal(pictures.__getitems__([view]).pixels, again.__getitems__([view]).pixels)
