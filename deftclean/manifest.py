@@ -5,7 +5,6 @@ No torch here, and no image is opened: whether one can be read is settled later,
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.errors import InputError, UsageError
+from deftclean.labels import few, name_labels
 from deftclean.scores import METADATA_KEY, SCORE_COLUMNS, image_root
 from deftclean.tables import columns_of, read_table
 
@@ -52,8 +52,6 @@ LABEL_COLUMNS = (
 )  # fmt: skip
 
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "dev"})
-_WHOLE = re.compile(r"[+-]?\d+\.0*")  # an integer that pandas made a float for a gap
-_INTEGER = re.compile(r"[+-]?\d+")
 
 
 @dataclass(frozen=True)
@@ -199,10 +197,12 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
         )
     if folders and {folder.lower() for folder in folders} <= _SPLITS:
         raise InputError(
-            f"The sub-folders of {root} are splits, not classes: {_few(sorted(folders))}.",
+            f"The sub-folders of {root} are splits, not classes: {few(sorted(folders))}.",
             f"Scan one of them: deftclean scan {root / min(folders)}",
         )
-    labelled = _named_labels(pa.array(labels, pa.string()), options, None)
+    labelled = name_labels(
+        pa.array(labels, pa.string()), options.class_names, None, options.known_labels
+    )
     return Manifest(
         source=root.name or str(root),
         root=root,
@@ -246,7 +246,7 @@ def _walk(root: Path, follow: bool) -> tuple[list[str], list[str]]:
     unprintable = [ascii(name) for name in names if not _is_text(name)]
     if unprintable:
         raise InputError(
-            f"{len(unprintable)} file name(s) are not valid Unicode: {_few(unprintable)}.",
+            f"{len(unprintable)} file name(s) are not valid Unicode: {few(unprintable)}.",
             "Rename them; a table cannot hold such names.",
         )
     notes = []
@@ -255,7 +255,7 @@ def _walk(root: Path, follow: bool) -> tuple[list[str], list[str]]:
         notes.append(f"{others.total():,} files that are not images were left out ({kinds})")
     if linked:
         notes.append(
-            f"{len(linked)} linked folder(s) were not followed ({_few(linked)}); "
+            f"{len(linked)} linked folder(s) were not followed ({few(linked)}); "
             "--allow-outside follows them"
         )
     return sorted(names), notes
@@ -295,7 +295,7 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     file_names, named = _file_names(name_values, path, root, len(table))
     class_list = features.get(label_name, {}).get("names") if label_name else None
     given = table[label_name] if label_name else pa.nulls(len(table), pa.string())
-    labelled = _named_labels(given, options, class_list)
+    labelled = name_labels(given, options.class_names, class_list, options.known_labels)
     dropped = set(SCORE_COLUMNS) if own else set()
     columns = table.drop_columns(
         [c for c in table.column_names if c in dropped or c in (path_name, "given_label")]
@@ -350,7 +350,7 @@ def _image_column(path: Path, schema: pa.Schema, options: ManifestOptions) -> Im
         found = [name for name in found if name.strip().lower() in PATH_COLUMNS]
     if len(found) > 1:
         raise InputError(
-            f"{path} has several columns with image bytes: {_few(found)}.",
+            f"{path} has several columns with image bytes: {few(found)}.",
             f"Choose one: --path-column {found[0]}",
         )
     return ImageColumn(path, found[0], found[0] in nested) if found else None
@@ -392,7 +392,7 @@ def _find(
     path: Path, schema: pa.Schema, given: str | None, usual: Sequence[str], what: str, option: str
 ) -> str:
     alone = len(schema.names) == 1 and what == "file names"
-    there = f"It has the columns {_few(schema.names, 12)}."
+    there = f"It has the columns {few(schema.names, 12)}."
     if given is not None:
         if given not in schema.names:
             raise InputError(f"{path} has no column {given!r} ({option}).", there)
@@ -410,7 +410,7 @@ def _find(
         )
     if len(found) > 1:
         raise InputError(
-            f"{path}: several columns could hold the {what}: {_few(found)}.",
+            f"{path}: several columns could hold the {what}: {few(found)}.",
             f"Choose one: {option} {found[0]!r}",
         )
     return str(found[0])
@@ -454,166 +454,18 @@ def _renamed(columns: pa.Table, rename: Mapping[str, str], path: Path) -> pa.Tab
     unknown = [name for name in rename if name not in columns.column_names]
     if unknown:
         raise InputError(
-            f"--rename: {path} carries on no column {_few(unknown)}.",
-            f"It carries on {_few(columns.column_names, 12) or 'no columns'}.",
+            f"--rename: {path} carries on no column {few(unknown)}.",
+            f"It carries on {few(columns.column_names, 12) or 'no columns'}.",
         )
     names = [rename.get(name, name) for name in columns.column_names]
     clash = sorted({name for name in names if name in SCORE_COLUMNS})
     if clash:
         raise InputError(
-            f"{path} has columns that the score table writes itself: {_few(clash)}.",
+            f"{path} has columns that the score table writes itself: {few(clash)}.",
             "Carry them on under other names: "
             + " ".join(f"--rename {name}=input_{name}" for name in clash),
         )
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
-        raise InputError(f"{path}: two columns would be called {_few(doubled)}.", "See --rename.")
+        raise InputError(f"{path}: two columns would be called {few(doubled)}.", "See --rename.")
     return columns.rename_columns(names)
-
-
-# ---------------------------------------------------------------- labels
-
-
-@dataclass(frozen=True)
-class _Labels:
-    given: pa.Array
-    names: dict[str, str]
-    notes: tuple[str, ...] = ()
-
-
-def _named_labels(
-    values: pa.Array | pa.ChunkedArray, options: ManifestOptions, built_in: list[str] | None
-) -> _Labels:
-    """Labels as class names, null for none, and which label means which class."""
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    texts = _label_texts(values)
-    notes: tuple[str, ...] = ()
-    if built_in is not None and "-1" in texts:
-        # Hugging Face's ClassLabel writes -1 where a row has no label.
-        notes = (f"{texts.count('-1'):,} rows have label -1, read as no label",)
-        texts = [None if text == "-1" else text for text in texts]
-    used = {text for text in texts if text is not None}
-    if used and all(map(_WHOLE.fullmatch, used)):
-        texts = [None if text is None else text.partition(".")[0] for text in texts]
-        used = {text for text in texts if text is not None}
-
-    listed = read_class_names(options.class_names) if options.class_names else built_in
-    if listed is None and options.known_labels is not None:
-        known = options.known_labels
-        return _Labels(_renamed_texts(texts, {**{u: u for u in used}, **known}), dict(known), notes)
-    if listed is None:
-        _refuse_integers(used)
-        return _Labels(pa.array(texts, pa.string()), {name: name for name in sorted(used)}, notes)
-    numbers = not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type))
-    names = listed if isinstance(listed, dict) else _by_index_or_name(listed, used, numbers)
-    foreign = Counter(text for text in texts if text is not None and text not in names)
-    if foreign:
-        most = ", ".join(f"{label!r} ({count:,} rows)" for label, count in foreign.most_common(5))
-        raise InputError(
-            f"{len(foreign)} label(s) have no class name: {most}"
-            f"{' and more' if len(foreign) > 5 else ''}.",
-            f"There are names for {_few(list(names), 8)}. Complete the class names.",
-        )
-    return _Labels(_renamed_texts(texts, names), names, notes)
-
-
-def _renamed_texts(texts: list[str | None], names: Mapping[str, str]) -> pa.Array:
-    return pa.array([None if text is None else names[text] for text in texts], pa.string())
-
-
-def _refuse_integers(used: set[str]) -> None:
-    if not used or not all(_INTEGER.fullmatch(label) for label in used):
-        return
-    raise InputError(
-        f"The labels are integers ({_few(sorted(used, key=int))}), and prompts need words.",
-        "Write the class names into a file, one a line, the name of label 0 first, and give it: "
-        '--class-names names.txt. Or a JSON object: {"0": "cat", "1": "dog"}.',
-    )
-
-
-def _label_texts(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
-    kind = values.type
-    if pa.types.is_floating(kind):
-        values = _whole_numbers(values)
-    elif not (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_null(kind)
-    ):
-        raise InputError(
-            f"The labels are of type {kind}; one class per image is needed.",
-            "Choose another column: --label-column NAME",
-        )
-    texts = values.cast(pa.string()).to_pylist()
-    return [text if text is not None and text.strip() else None for text in texts]
-
-
-def _whole_numbers(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Integers that a missing value has turned into floating point, as pandas does."""
-    values = pc.if_else(pc.is_nan(values), None, values)
-    try:
-        return values.cast(pa.int64())
-    except pa.ArrowInvalid as error:
-        raise InputError(
-            "The labels are fractional numbers, not classes.",
-            "Choose another column: --label-column NAME",
-        ) from error
-
-
-def _by_index_or_name(names: list[str], used: set[str], numbers: bool) -> dict[str, str]:
-    """A list names integer labels by place; text labels may be in it themselves."""
-    integers = numbers or (bool(used) and all(map(_INTEGER.fullmatch, used)))
-    if not integers or (used <= set(names) and not numbers):
-        return {name: name for name in names}
-    return {str(index): name for index, name in enumerate(names)}
-
-
-def read_class_names(path: Path) -> list[str] | dict[str, str]:
-    """Class names from a text file (a line each), a JSON list, or a JSON object label -> name.
-
-    Raises:
-        InputError: the file cannot be read, or names are empty or double.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        parsed = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
-    except (OSError, ValueError) as error:
-        raise InputError(f"--class-names {path} cannot be read: {error}.") from error
-    if isinstance(parsed, list) and all(isinstance(name, str) for name in parsed):
-        names = [name.strip() for name in parsed]
-        while names and not names[-1] and path.suffix.lower() != ".json":
-            names.pop()
-        _check_names(path, names)
-        return names
-    if isinstance(parsed, dict) and all(isinstance(name, str) for name in parsed.values()):
-        mapping = {str(label): name.strip() for label, name in parsed.items()}
-        _check_names(path, list(mapping.values()))
-        return mapping
-    raise InputError(
-        f"--class-names {path} is neither a list of names nor an object from label to name."
-    )
-
-
-def _check_names(path: Path, names: list[str]) -> None:
-    empty = [str(index) for index, name in enumerate(names) if not name]
-    double = [name for name, count in Counter(names).items() if count > 1 and name]
-    problems = []
-    if not names:
-        problems.append("it is empty")
-    if empty:
-        problems.append(f"the names number {_few(empty)} (from 0) are empty")
-    if double:
-        problems.append(f"{_few(double)} stand there twice")
-    if problems:
-        raise InputError(
-            f"--class-names {path}: {'; '.join(problems)}.",
-            "Every class needs a name of its own.",
-        )
-
-
-def _few(items: Sequence[str], limit: int = 5) -> str:
-    more = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(items[:limit]) + more

@@ -16,6 +16,9 @@ from deftclean.losses import at_label, clean_probability
 from deftclean.prompts import readable_name
 from deftclean.runtime import Runtime
 
+SCORING_BATCH = 64
+"""Rows in a scoring batch: fixed, so that batch boundaries never change a score."""
+
 ZERO_SHOT_PROMPT = "a photo of a {}"
 
 

@@ -10,10 +10,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
-    *("errors", "config", "files", "tables", "scores", "manifest", "metrics", "summary"),
-    *("progress", "runtime", "images", "spool", "encoder", "weights", "tuners", "prompts"),
-    *("detector", "losses", "collapse", "feeds", "training", "scoring", "checkpoint", "demo"),
-    *("api", "terminal", "cli"),
+    *("errors", "config", "files", "tables", "scores", "labels", "manifest", "metrics"),
+    *("summary", "progress", "runtime", "images", "spool", "rows", "encoder", "weights"),
+    *("tuners", "prompts", "detector", "losses", "collapse", "feeds", "training", "scoring"),
+    *("checkpoint", "session", "cost", "findings", "assembly", "demo", "api", "terminal", "cli"),
 ]
 
 

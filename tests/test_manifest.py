@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deftclean.errors import InputError, UsageError
+from deftclean.labels import read_class_names
 from deftclean.manifest import (
     ImageColumn,
     Manifest,
     ManifestOptions,
-    read_class_names,
     read_manifest,
 )
 from deftclean.scores import METADATA_KEY
