@@ -8,7 +8,6 @@ import sys
 import tomllib
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -52,8 +51,7 @@ def _preset_help() -> str:
     """One line for each preset, from the presets themselves."""
     shown = ("lr", "epochs", "warmup", "warmup_loss", "rule", "positive_weight", "pseudo_start")
     lines = []
-    for name, preset in PRESETS.items():
-        config = replace(preset, pseudo_start=max(preset.pseudo_start, preset.warmup + 1))
+    for name, config in PRESETS.items():
         values = ", ".join(
             f"{key.replace('_', '-')} {getattr(config, key):g}"
             if not isinstance(getattr(config, key), str)

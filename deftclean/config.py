@@ -40,7 +40,7 @@ class DetectorConfig:
         epochs: passes over the readable rows, warm-up included.
         warmup: epochs at the start that trust every given label.
         pseudo_start: first epoch, from 1, whose L_dp uses pseudo-labels for samples not judged
-            clean; a preset's never falls into warm-up, one that the user gives may.
+            clean; before the end of warm-up only in preset `real`, or where the user says so.
         positive_weight: weight of L_dp's first term.
         rule: what counts as clean, in training and for `keep`.
         warmup_loss: L_sim during warm-up: cross-entropy or symmetric cross-entropy.
@@ -132,7 +132,9 @@ def resolve(noise: Noise, given: Mapping[str, Any], rows: int) -> ResolvedConfig
         epochs = max(epochs, warmup + grown)
     pseudo_start = config.pseudo_start
     if "pseudo_start" not in chosen:
-        pseudo_start = max(pseudo_start, warmup + 1)
+        # Real-world noise: from epoch 2 on, that is within warm-up; but never before the threshold
+        # has had the steps that teach it.
+        pseudo_start = max(pseudo_start, (grown if noise == "real" else warmup) + 1)
 
     resolved = replace(config, warmup=warmup, epochs=epochs, pseudo_start=pseudo_start)
     return ResolvedConfig(
