@@ -20,7 +20,7 @@ ClassPosition = Literal["end", "middle", "front"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 MIN_WARMUP_STEPS = 80
-"""Steps that teach the negative context to tell labels apart; measured in docs/method.md."""
+"""Steps that teach the negative context to tell labels apart; measured in docs/results.md."""
 
 
 @dataclass(frozen=True)
