@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deftclean.config import (
-    PRESETS,
     Noise,
     Precision,
     ResolvedConfig,
     Rule,
     resolve,
 )
-from deftclean.errors import RunError, UsageError
+from deftclean.errors import UsageError
 from deftclean.manifest import ManifestOptions, read_manifest
 from deftclean.progress import Progress, Silent
 from deftclean.scores import (
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "ViT-B-16"
 DEFAULT_OUTPUT = Path("clean.parquet")
 
-_SCORING_BATCH = 64
-_PROBE = 32
-_HOURS = 3600.0  # a run longer than this gets advice
 _SHOW_EVERY = 1.0  # seconds between looks at the loss, each of which waits for the device
 
 
@@ -144,6 +140,7 @@ def scan(
     from deftclean.findings import (
         agreement_with_zero_shot,
         training_warnings,
+        warned,
         zero_shot_warnings,
     )
     from deftclean.rows import UsableRows, check_all, image_source, refuse_hopeless, work_folder
@@ -160,9 +157,7 @@ def scan(
         refuse_hopeless(manifest, checks, rows)
         resolved = resolve(noise, given, len(rows.trainable))
         _say_settings(progress, resolved, runtime)
-        warnings = list(resolved.warnings)
-        for text in warnings:
-            progress.warn(text)
+        warnings = warned(progress, list(resolved.warnings))
 
         session = Session.load(
             run.model or DEFAULT_MODEL, run.weights, run.offline, runtime, progress
@@ -384,17 +379,3 @@ def _epoch_line(metrics: "EpochMetrics", epochs: int) -> str:
         f"epoch {metrics.epoch}/{epochs} ({kind}): loss {metrics.loss:.3f}, flagged "
         f"{metrics.noise_rate:.1%}, separation {metrics.separation:.3f}{more}"
     )
-
-
-__all__ = [
-    "DEFAULT_MODEL",
-    "DEFAULT_OUTPUT",
-    "PRESETS",
-    "RunError",
-    "RunOptions",
-    "ScanResult",
-    "detector_folder",
-    "scan",
-    "score",
-    "select",
-]

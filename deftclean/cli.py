@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from deftclean.manifest import ManifestOptions
     from deftclean.terminal import TerminalProgress
 
+_TRAINING = "Training (defaults: the preset's)"  # a panel of `scan --help`
 _INTERRUPTED = 130  # what Typer returns for Ctrl-C
 
 app = typer.Typer(
@@ -212,7 +213,7 @@ def scan(
         typer.Option(
             help="What counts as clean. threshold: clean_prob > threshold. agree: also the given "
             "label has the highest clean probability of all classes.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     tuner: Annotated[
@@ -220,7 +221,7 @@ def scan(
         typer.Option(
             help="Visual prompts. none: text contexts only, on features computed once, without "
             "augmentation; much faster.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     prompt_length: Annotated[
@@ -229,7 +230,7 @@ def scan(
             "--prompt-length",
             "-P",
             help="Visual prompts before each layer (the paper's P).",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     context_length: Annotated[
@@ -238,14 +239,14 @@ def scan(
             "--context-length",
             "-M",
             help="Learned vectors in each textual context (the paper's M).",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     class_position: Annotated[
         ClassPosition | None,
         typer.Option(
             help="Where the class name stands among the context vectors.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     class_specific: Annotated[
@@ -253,71 +254,69 @@ def scan(
         typer.Option(
             "--class-specific/--shared-context",
             help="Contexts of its own for each class.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
             help="Passes over the data, warm-up included.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     warmup: Annotated[
         int | None,
         typer.Option(
             help="Epochs at the start that trust every label.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     warmup_loss: Annotated[
         WarmupLoss | None,
         typer.Option(
             help="Cross-entropy, or symmetric cross-entropy.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     pseudo_start: Annotated[
         int | None,
         typer.Option(
             help="First epoch, from 1, that uses pseudo-labels.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     positive_weight: Annotated[
         float | None,
         typer.Option(
             help="Weight of the first term of L_dp.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(
-            help="Images in a training step.", rich_help_panel="Training (defaults: the preset's)"
-        ),
+        typer.Option(help="Images in a training step.", rich_help_panel=_TRAINING),
     ] = None,
     lr: Annotated[
         float | None,
         typer.Option(
             "--lr",
             help="Learning rate of SGD.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     momentum: Annotated[
         float | None,
-        typer.Option(help="Of SGD.", rich_help_panel="Training (defaults: the preset's)"),
+        typer.Option(help="Of SGD.", rich_help_panel=_TRAINING),
     ] = None,
     weight_decay: Annotated[
         float | None,
-        typer.Option(help="Of SGD.", rich_help_panel="Training (defaults: the preset's)"),
+        typer.Option(help="Of SGD.", rich_help_panel=_TRAINING),
     ] = None,
     schedule: Annotated[
         Schedule | None,
         typer.Option(
             help="Of the learning rate, stepped per epoch.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     crop: Annotated[
@@ -325,7 +324,7 @@ def scan(
         typer.Option(
             "--crop/--no-crop",
             help="Random crops in training.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     flip: Annotated[
@@ -334,14 +333,14 @@ def scan(
             "--flip/--no-flip",
             help="Random mirroring in training; off for digits, text "
             "and whatever has a left and a right.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     clip_grad: Annotated[
         float | None,
         typer.Option(
             help="Largest gradient norm; off by default. A remedy for collapse.",
-            rich_help_panel="Training (defaults: the preset's)",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     quiet: _Quiet = False,

@@ -277,7 +277,10 @@ def _is_text(name: str) -> bool:
 
 
 def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Manifest:
-    schema = columns_of(path, options.delimiter)
+    # Parquet tells its columns before its rows are read; other formats are read once, whole.
+    parquet = path.suffix.lower() == ".parquet"
+    text = None if parquet else read_table(path, options.delimiter, None)
+    schema = columns_of(path, None) if text is None else text.schema
     if not schema.names:
         raise InputError(f"{path} has no rows.")
     own = METADATA_KEY in (schema.metadata or {})
@@ -287,7 +290,8 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     images = _image_column(path, schema, options)
     path_name = images.name if images else _find_path_column(path, schema, options, own)
     label_name = _find_label_column(path, schema, options, own, features, path_name)
-    table = read_table(path, options.delimiter, (images.name, images.nested) if images else None)
+    column = (images.name, images.nested) if images else None
+    table = read_table(path, None, column) if text is None else text
     if not len(table):
         raise InputError(f"{path} has no rows.")
 

@@ -278,7 +278,7 @@ def _build(found: _Found) -> Encoder:
         )
         raise WeightsError(
             f"{found.file.name} cannot be loaded as the weights of {found.name}: "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}.{script}",
+            f"{_first_line(error)}.{script}",
             _WAYS_OUT,
         ) from error
     return Encoder(model, tokenizer, model.visual.preprocess_cfg)
