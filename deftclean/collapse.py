@@ -78,5 +78,5 @@ class CollapseWatch:
     def _measure(self) -> Spread:
         with self._runtime.autocast():
             image = self._detector.image_features(self._probe)
-            positive, _ = self._detector.text_features()
+            positive = self._detector.positive_features()
         return Spread(float(spread_of(image)), float(spread_of(positive)))

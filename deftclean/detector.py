@@ -42,18 +42,51 @@ class DualPromptDetector(nn.Module):
         features: Tensor = tower(pixels) if self.tuner is None else self.tuner(tower, pixels)
         return features
 
+    def positive_features(self) -> Tensor:
+        """T⁺: (K, D) unit vectors."""
+        return self.prompts.features(self.encoder.text, self.prompts.positive)
+
+    def negative_features(self) -> Tensor:
+        """T⁻: (K, D) unit vectors."""
+        return self.prompts.features(self.encoder.text, self.prompts.negative)
+
     def text_features(self) -> tuple[Tensor, Tensor]:
         """T⁺ and T⁻, each (K, D) unit vectors."""
-        positive, negative = self.prompts(self.encoder.text)
-        return positive, negative
+        return self.positive_features(), self.negative_features()
+
+    def positive(self, image: Tensor) -> Tensor:
+        """(B, D) image features -> ``s · I · T⁺ᵀ``, (B, K) float32."""
+        return self._scaled(image, self.positive_features())
+
+    def negative(self, image: Tensor) -> Tensor:
+        """(B, D) image features -> ``s · stopgrad(I) · T⁻ᵀ``, (B, K) float32."""
+        return self._scaled(image.detach(), self.negative_features())
+
+    def negative_at(self, image: Tensor, labels: Tensor) -> Tensor:
+        """Of `negative` only what is at some labels, encoding no other prompt.
+
+        Args:
+            image: (B, D) image features.
+            labels: (n, B), n classes for each image.
+
+        Returns:
+            (n, B) float32, ``s · stopgrad(I_i) · T⁻[labels[j, i]]``.
+        """
+        features = self.prompts.features_of(
+            self.encoder.text, self.prompts.negative, labels.flatten()
+        )
+        features = _wide(features).unflatten(0, labels.shape)
+        similar: Tensor = (_wide(image.detach()) * features).sum(dim=-1)
+        return self.encoder.logit_scale * similar
 
     def compare(self, image: Tensor, positive: Tensor, negative: Tensor) -> DetectorOutput:
         """Similarities of (B, D) image features with two (K, D) sets of text features."""
+        return DetectorOutput(self._scaled(image, positive), self._scaled(image.detach(), negative))
+
+    def _scaled(self, image: Tensor, text: Tensor) -> Tensor:
         # Logits reach s = 100; half precision would round them to steps of 1/16 or worse.
         with torch.autocast(image.device.type, enabled=False):
-            image, positive, negative = _wide(image), _wide(positive), _wide(negative)
-            scaled = self.encoder.logit_scale * image
-            return DetectorOutput(scaled @ positive.T, scaled.detach() @ negative.T)
+            return (self.encoder.logit_scale * _wide(image)) @ _wide(text).T
 
     def forward(self, pixels: Tensor) -> DetectorOutput:
         """(B, 3, S, S) uint8 pixels -> similarities, each (B, K)."""

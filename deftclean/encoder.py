@@ -19,6 +19,33 @@ from torch import Tensor, nn
 from deftclean.errors import UsageError
 
 
+def project_heads(
+    block: ResidualAttentionBlock, normed: Tensor, first: int = 0, last: int = 3
+) -> tuple[Tensor, ...]:
+    """Queries, keys and values (parts 0, 1, 2) of a block's attention, `first` to before `last`.
+
+    Args:
+        block: its attention is `torch.nn.MultiheadAttention` with packed projections.
+        normed: (..., T, W), what `ln_1` gave.
+
+    Returns:
+        last - first tensors, each (..., h, T, W / h) for h heads.
+    """
+    width, heads = block.attn.embed_dim, block.attn.num_heads
+    rows = slice(first * width, last * width)
+    projected = F.linear(normed, block.attn.in_proj_weight[rows], block.attn.in_proj_bias[rows])
+    split = projected.unflatten(-1, (last - first, heads, -1))
+    parts: tuple[Tensor, ...] = split.movedim(-3, 0).transpose(-3, -2).unbind(0)
+    return parts
+
+
+def add_block_output(block: ResidualAttentionBlock, x: Tensor, mixed: Tensor) -> Tensor:
+    """What a block does after attention: (..., T, W) tokens and (..., h, T, W / h) mixed values."""
+    x = x + block.ls_1(block.attn.out_proj(mixed.transpose(-3, -2).flatten(-2)))
+    out: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
+    return out
+
+
 def attend(
     block: ResidualAttentionBlock, x: Tensor, memory: Tensor | None = None, outputs: int = 0
 ) -> Tensor:
@@ -27,7 +54,7 @@ def attend(
     With neither option this is open_clip's own block without a mask.
 
     Args:
-        block: weights; its attention is `torch.nn.MultiheadAttention` with packed projections.
+        block: weights.
         x: (B, T, W) tokens.
         memory: (P, W) tokens that every query may attend to but that are not carried on; they
             are the same for all images, so their keys and values are computed once.
@@ -36,25 +63,23 @@ def attend(
     Returns:
         (B, outputs or T, W)
     """
-    kept = x[:, :outputs] if outputs else x
-    width, heads = block.attn.embed_dim, block.attn.num_heads
-    weight, bias = block.attn.in_proj_weight, block.attn.in_proj_bias
     normed = block.ln_1(x)
-
-    query = F.linear(normed[:, : kept.shape[1]], weight[:width], bias[:width])
-    key_value = F.linear(normed, weight[width:], bias[width:])
+    if outputs:
+        x = x[:, :outputs]
+        (query,) = project_heads(block, normed[:, :outputs], last=1)
+        key, value = project_heads(block, normed, first=1)
+    else:
+        query, key, value = project_heads(block, normed)
     if memory is not None:
-        shared = F.linear(block.ln_1(memory), weight[width:], bias[width:])
-        key_value = torch.cat([key_value, shared.expand(len(x), -1, -1)], dim=1)
+        shared = project_heads(block, block.ln_1(memory), first=1)
+        key, value = (
+            torch.cat([own, more.expand(len(x), -1, -1, -1)], dim=2)
+            for own, more in zip((key, value), shared, strict=True)
+        )
+    return add_block_output(block, x, F.scaled_dot_product_attention(query, key, value))
 
-    query, key, value = (
-        part.unflatten(-1, (heads, -1)).transpose(1, 2)
-        for part in (query, *key_value.chunk(2, dim=-1))
-    )
-    mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-    kept = kept + block.ls_1(block.attn.out_proj(mixed))
-    out: Tensor = kept + block.ls_2(block.mlp(block.ln_2(kept)))
-    return out
+
+_TEXTS_AT_ONCE = 512  # whole texts, so that memory does not grow with K
 
 
 class FrozenTower(nn.Module):
@@ -151,7 +176,7 @@ class TextTower(FrozenTower):
 
     token_embedding: nn.Embedding
     positional_embedding: Tensor
-    transformer: nn.Module
+    transformer: Any
     ln_final: nn.Module
     text_projection: nn.Linear | Tensor | None
     attn_mask: Tensor
@@ -187,23 +212,35 @@ class TextTower(FrozenTower):
         """`tokens` between the start and end marks."""
         return [self.tokenizer.sot_token_id, *tokens, self.tokenizer.eot_token_id]
 
+    @property
+    def blocks(self) -> list[ResidualAttentionBlock]:
+        """The transformer blocks, first to last; ask `why_whole_prompts` first."""
+        return list(self.transformer.resblocks)
+
+    def why_whole_prompts(self) -> str:
+        """Why prompts have to be encoded whole; empty where a shared beginning can be too."""
+        return _unusual_block(self.transformer.resblocks)
+
     def forward(self, embeddings: Tensor, last: Tensor) -> Tensor:
-        """Encode prompts given as token embeddings.
+        """Encode whole prompts.
 
         The causal mask keeps what follows the end mark from influencing it, so prompts are cut
         at the longest one.
 
         Args:
-            embeddings: (K, T, W_text) token embeddings without positions, T <= context length.
+            embeddings: (K, T, W_text) token embeddings with positions, T <= context length.
             last: (K,) index of each prompt's end mark.
 
         Returns:
             (K, D) unit features.
         """
         length = embeddings.shape[1]
-        x = embeddings + self.positional_embedding[:length]
-        x = self.transformer(x, attn_mask=self.attn_mask[:length, :length])
-        x = self.ln_final(x[torch.arange(len(x), device=x.device), last])
+        x = self.transformer(embeddings, attn_mask=self.attn_mask[:length, :length])
+        return self.pool(x[torch.arange(len(x), device=x.device), last])
+
+    def pool(self, ends: Tensor) -> Tensor:
+        """The last block's output at the end marks to unit features: (n, W_text) -> (n, D)."""
+        x: Tensor = self.ln_final(ends)
         projection = self.text_projection
         if isinstance(projection, nn.Linear):
             x = projection(x)
@@ -224,8 +261,13 @@ class TextTower(FrozenTower):
         device = self.device
         ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
         last = torch.tensor([len(row) - 1 for row in rows], device=device)
-        features: Tensor = self(self.token_embedding(ids), last)
-        return features
+        features = [
+            self(self.token_embedding(part) + self.positional_embedding[:longest], ends)
+            for part, ends in zip(
+                ids.split(_TEXTS_AT_ONCE), last.split(_TEXTS_AT_ONCE), strict=True
+            )
+        ]
+        return torch.cat(features)
 
 
 class Encoder(nn.Module):

@@ -32,41 +32,31 @@ def at_label(values: Tensor, labels: Tensor) -> Tensor:
     return values.gather(1, labels[:, None]).squeeze(1)
 
 
-def judged_clean(positive: Tensor, negative: Tensor, labels: Tensor, agree: bool) -> Tensor:
-    """Which samples count as clean, (B,) bool, without gradient.
+def clean_by_agreement(positive: Tensor, negative: Tensor, labels: Tensor) -> Tensor:
+    """Rule `agree`: which samples count as clean, (B,) bool.
 
-    Eq. 5: ``p_clean[i, y_i] > 0.5``; with `agree` also ``argmax_k p_clean[i, k] = y_i``, the
-    paper's extra condition for real-world noise.
+    Eq. 5, ``p_clean[i, y_i] > 0.5``, and ``argmax_k p_clean[i, k] = y_i``, the paper's extra
+    condition for real-world noise.
     """
-    with torch.no_grad():
-        margin = positive - negative
-        clean = at_label(margin, labels) > 0
-        return clean & (margin.argmax(dim=1) == labels) if agree else clean
+    margin = positive - negative
+    return (at_label(margin, labels) > 0) & (margin.argmax(dim=1) == labels)
 
 
 def dual_prompt_loss(
-    positive: Tensor,
-    negative: Tensor,
-    refined: Tensor,
-    complementary: Tensor,
-    positive_weight: float = 1.0,
+    refined: Tensor, complementary: Tensor, positive_weight: float = 1.0
 ) -> Tensor:
     """Eq. 7, L_dp: ``mean_i( -w log p_clean[i, ŷ_i] - log(1 - p_clean[i, ȳ_i]) )``.
 
-    `positive` is detached: the loss trains the threshold, that is the negative context, only.
-
-    By hand, for one sample of two classes, pos = (2, 0), neg = (2, ln 3), ŷ = 0, ȳ = 1:
-    p_clean = (1/2, 1/4), L_dp = -ln 1/2 - ln 3/4 = 0.980829.
+    By hand, for one sample with p_clean[ŷ] = 1/2 and p_clean[ȳ] = 1/4:
+    L_dp = -ln 1/2 - ln 3/4 = 0.980829.
 
     Args:
-        positive, negative: (B, K) similarities.
-        refined: ŷ, (B,), the given label or a pseudo-label.
-        complementary: ȳ, (B,), a random label other than the given one.
+        refined: (B,) clean probability of ŷ, the given label or a pseudo-label.
+        complementary: (B,) clean probability of ȳ, a random label other than the given one.
         positive_weight: w on the first term; 1 in the paper, 0.25 for severe noise.
     """
-    probability = clean_probability(positive.detach(), negative)
-    hit = at_label(probability, refined).clamp(_MIN_PROBABILITY, 1)
-    miss = (1 - at_label(probability, complementary)).clamp(_MIN_PROBABILITY, 1)
+    hit = refined.clamp(_MIN_PROBABILITY, 1)
+    miss = (1 - complementary).clamp(_MIN_PROBABILITY, 1)
     return (-positive_weight * hit.log() - miss.log()).mean()
 
 

@@ -3,12 +3,16 @@
 ``prompt_k = [SOS] V_1 ... V_M <name of class k> . [EOS]``, once with a positive and once with a
 negative context V. Contexts follow CoOp (Zhou et al. 2022, https://arxiv.org/abs/2109.01134).
 
-Shapes: K classes, M context vectors, T tokens of the longest prompt, W_text text width.
+Shapes: K classes, M context vectors, m of them in each branch, T branch tokens of all classes,
+W_text text width, D joint size.
 """
+
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
 
+from deftclean.branches import MOST_TOKENS, encode, in_pieces, pack, pad
 from deftclean.config import ClassPosition
 from deftclean.encoder import TextTower
 from deftclean.errors import UsageError
@@ -19,6 +23,9 @@ _FRAME_TOKENS = 3  # start mark, full stop, end mark
 
 class DualPrompts(nn.Module):
     """A positive and a negative context around the class names.
+
+    A prompt is kept as a stem, which all classes share, and a branch of its class (`branches`).
+    Shared context vectors before the name belong to the stem, all others to the branches.
 
     Args:
         tower: embeds the names; not kept.
@@ -35,9 +42,13 @@ class DualPrompts(nn.Module):
             told apart by the text tower; all of them are named.
     """
 
-    fixed: Tensor
-    slots: Tensor
-    last: Tensor
+    start_mark: Tensor  # (1, W_text)
+    fixed: Tensor  # (T, W_text) branch tokens packed by length, zero where context vectors go
+    places: Tensor  # (T,) place of each of them in its prompt
+    starts: Tensor  # (K,) where each class begins among them
+    last: Tensor  # (K,) end mark's place in its branch
+    slots: Tensor  # (K, m) places of the context vectors in their branch
+    rank: Tensor  # (K,) place of each class in the packing
 
     def __init__(
         self,
@@ -51,39 +62,109 @@ class DualPrompts(nn.Module):
         super().__init__()
         tokens = name_tokens(tower, names, length)
         before = {"end": length, "middle": length // 2, "front": 0}[position]
+        self.in_stem = 0 if class_specific else before
+        first, second = before - self.in_stem, length - before
 
-        rows, slots = [], []
+        branches, slots = [], []
         for *name, stop in tokens:
-            after = length - before
-            rows.append(tower.framed([0] * before + name + [0] * after + [stop]))
-            first, second = 1, 1 + before + len(name)
-            slots.append([*range(first, first + before), *range(second, second + after)])
-        longest = max(map(len, rows))
+            branches.append(tower.framed([0] * first + name + [0] * second + [stop])[1:])
+            after = first + len(name)
+            slots.append([*range(first), *range(after, after + second)])
+        self._keep(tower, branches, slots)
+
         device = tower.device
-        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
-        with torch.no_grad():
-            fixed = tower.token_embedding(ids)
-
-        self.register_buffer("fixed", fixed, persistent=False)
-        self.register_buffer("slots", torch.tensor(slots, device=device), persistent=False)
-        last = torch.tensor([len(row) - 1 for row in rows], device=device)
-        self.register_buffer("last", last, persistent=False)
-
         shape = (len(names), length) if class_specific else (length,)
         self.positive = nn.Parameter(_normal((*shape, tower.width), generator, device))
         self.negative = nn.Parameter(_normal((*shape, tower.width), generator, device))
 
-    def embeddings(self, context: Tensor) -> Tensor:
-        """Put a context, (M, W_text) or (K, M, W_text), around the K names: (K, T, W_text)."""
-        classes = torch.arange(len(self.fixed), device=self.fixed.device)[:, None]
-        filled = context.to(self.fixed.dtype).expand(*self.slots.shape, -1)
-        return self.fixed.index_put((classes, self.slots), filled)
+    def _keep(self, tower: TextTower, branches: list[list[int]], slots: list[list[int]]) -> None:
+        lengths = [len(branch) for branch in branches]
+        order = sorted(range(len(branches)), key=lengths.__getitem__)
+        self.longest = max(lengths)
+        self.pieces = pack([lengths[k] for k in order], tower.device)
+        rank = {k: place for place, k in enumerate(order)}
+        ends = list(accumulate(lengths[k] for k in order))
+        whole = {
+            "places": [1 + self.in_stem + place for k in order for place in range(lengths[k])],
+            "starts": [ends[rank[k]] - lengths[k] for k in range(len(branches))],
+            "last": [length - 1 for length in lengths],
+            "slots": slots,
+            "rank": [rank[k] for k in range(len(branches))],
+        }
+        ids = {
+            "fixed": [token for k in order for token in branches[k]],
+            "start_mark": tower.framed([])[:1],
+        }
+        with torch.no_grad():
+            for name, values in whole.items():
+                tensor = torch.tensor(values, dtype=torch.int64, device=tower.device)
+                self.register_buffer(name, tensor, persistent=False)
+            for name, tokens in ids.items():
+                embedded = tower.token_embedding(torch.tensor(tokens, device=tower.device))
+                self.register_buffer(name, embedded, persistent=False)
 
-    def forward(self, tower: TextTower) -> tuple[Tensor, Tensor]:
-        """Unit features T⁺ and T⁻, each (K, D)."""
-        positive = tower(self.embeddings(self.positive), self.last)
-        negative = tower(self.embeddings(self.negative), self.last)
-        return positive, negative
+    @property
+    def classes(self) -> int:
+        """K."""
+        return len(self.last)
+
+    def few(self, count: int) -> bool:
+        """Whether `count` features cost less with `features_of` than all K with `features`."""
+        return count * self.longest < len(self.fixed)
+
+    def features(self, tower: TextTower, context: Tensor) -> Tensor:
+        """Unit features of all classes, (K, D), with the positive or the negative context."""
+        if tower.why_whole_prompts():
+            every = torch.arange(self.classes, device=self.last.device)
+            return self._whole(tower, context, every)
+        stem = self._stem(tower, context)
+        where = self.starts[:, None] + self.slots
+        branches = self.fixed.index_put((where,), self._in_branches(context))
+        branches = branches + tower.positional_embedding[self.places]
+        return encode(tower, stem, branches, self.pieces).index_select(0, self.rank)
+
+    def features_of(self, tower: TextTower, context: Tensor, classes: Tensor) -> Tensor:
+        """Unit features of some classes, (n,) -> (n, D), repeated where they are.
+
+        Sizes depend on n alone, so that an accelerator need not be waited for.
+        """
+        if tower.why_whole_prompts():
+            return self._whole(tower, context, classes)
+        branches = self._padded(tower, context, classes).flatten(0, 1)
+        pieces = pad(self.last[classes], self.longest)
+        return encode(tower, self._stem(tower, context), branches, pieces)
+
+    def _whole(self, tower: TextTower, context: Tensor, classes: Tensor) -> Tensor:
+        def some(part: Tensor) -> Tensor:
+            stem = self._stem(tower, context)
+            branches = self._padded(tower, context, part)
+            prompts = torch.cat([stem.expand(len(part), -1, -1), branches], dim=1)
+            features: Tensor = tower(prompts, len(stem) + self.last[part])
+            return features
+
+        at_once = max(1, MOST_TOKENS // (1 + self.in_stem + self.longest))
+        return in_pieces(some, [(part,) for part in classes.split(at_once)])
+
+    def _stem(self, tower: TextTower, context: Tensor) -> Tensor:
+        """(1 + shared vectors before the name, W_text), with positions."""
+        shared = context[: self.in_stem] if self.in_stem else self.start_mark[:0]
+        stem = torch.cat([self.start_mark, shared.to(self.start_mark.dtype)])
+        return stem + tower.positional_embedding[: len(stem)]
+
+    def _in_branches(self, context: Tensor) -> Tensor:
+        """What goes into the slots of all classes: (K, m, W_text)."""
+        own = context if context.dim() == 3 else context[self.in_stem :]
+        return own.to(self.fixed.dtype).expand(*self.slots.shape, -1)
+
+    def _padded(self, tower: TextTower, context: Tensor, classes: Tensor) -> Tensor:
+        """Branches of some classes, (n, longest, W_text), with positions."""
+        offsets = torch.arange(self.longest, device=classes.device)
+        # Past the end mark comes whatever stands there; nothing sees it.
+        within = (self.starts[classes, None] + offsets).clamp(max=len(self.fixed) - 1)
+        rows = torch.arange(len(classes), device=classes.device)[:, None]
+        own = self._in_branches(context)[classes]
+        branches = self.fixed[within].index_put((rows, self.slots[classes]), own)
+        return branches + tower.positional_embedding[1 + self.in_stem + offsets]
 
 
 def readable_name(name: str) -> str:

@@ -15,19 +15,13 @@ from torch import Tensor
 
 from deftclean.collapse import CollapseWatch
 from deftclean.config import DetectorConfig
-from deftclean.detector import DetectorOutput, DualPromptDetector
+from deftclean.detector import DualPromptDetector
 from deftclean.errors import CollapseError
 from deftclean.feeds import Features
-from deftclean.losses import (
-    at_label,
-    clean_probability,
-    dual_prompt_loss,
-    judged_clean,
-    similarity_loss,
-    symmetric_cross_entropy,
-)
+from deftclean.losses import dual_prompt_loss, similarity_loss, symmetric_cross_entropy
 from deftclean.metrics import auroc
 from deftclean.runtime import Runtime, stream
+from deftclean.step import Judgement, judge
 
 MIN_SEPARATION = 0.6
 """Separation at the end of warm-up below which the threshold has not been learned."""
@@ -108,12 +102,16 @@ def train_detector(
     """
     parameters = [p for p in detector.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(
-        parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        parameters,
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        fused=runtime.device.type == "cuda",
     )
     scaler = torch.amp.GradScaler(runtime.device.type, enabled=runtime.amp_dtype == torch.float16)
     warmup_end = config.warmup
     steps, next_check = 0, _FIRST_CHECK
-    classes = len(detector.prompts.slots)
+    classes, agree = detector.prompts.classes, config.rule == "agree"
 
     for epoch in range(1, config.epochs + 1):
         lr = learning_rate(config, epoch)
@@ -130,9 +128,8 @@ def train_detector(
             given = labels[rows].to(runtime.device, non_blocking=True)
             complementary = complements[rows].to(runtime.device, non_blocking=True)
             with runtime.autocast():
-                positive, negative = detector.text_features()
-            output = detector.compare(image, positive, negative)
-            loss, result = _losses(output, given, complementary, config, in_warmup, pseudo)
+                seen = judge(detector, image, given, complementary, agree, pseudo)
+            loss, result = _losses(seen, given, config, in_warmup)
 
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
@@ -175,33 +172,24 @@ def complementary_labels(labels: Tensor, classes: int, seed: int, epoch: int) ->
 
 
 def _losses(
-    output: DetectorOutput,
-    given: Tensor,
-    complementary: Tensor,
-    config: DetectorConfig,
-    in_warmup: bool,
-    pseudo: bool,
+    seen: Judgement, given: Tensor, config: DetectorConfig, in_warmup: bool
 ) -> tuple[Tensor, _StepResult]:
-    positive, negative = output
-    clean = judged_clean(positive, negative, given, agree=config.rule == "agree")
-    refined = torch.where(clean, given, positive.argmax(dim=1)) if pseudo else given
-
-    loss = dual_prompt_loss(positive, negative, refined, complementary, config.positive_weight)
+    loss = dual_prompt_loss(seen.refined, seen.complementary, config.positive_weight)
     if in_warmup and config.warmup_loss == "sce":
-        loss = loss + symmetric_cross_entropy(positive, given)
+        loss = loss + symmetric_cross_entropy(seen.positive, given)
     else:
-        selected = torch.ones_like(clean) if in_warmup else clean
-        loss = loss + similarity_loss(positive, given, selected)
+        selected = torch.ones_like(seen.clean) if in_warmup else seen.clean
+        loss = loss + similarity_loss(seen.positive, given, selected)
 
     with torch.no_grad():
-        probability = clean_probability(positive, negative)
-        result = _StepResult(
-            loss.detach(),
-            F.cross_entropy(positive, given, reduction="sum"),
-            clean,
-            at_label(probability, given),
-            at_label(probability, complementary),
-        )
+        cross_entropy = F.cross_entropy(seen.positive, given, reduction="sum")
+    result = _StepResult(
+        loss.detach(),
+        cross_entropy,
+        seen.clean,
+        seen.given.detach(),
+        seen.complementary.detach(),
+    )
     return loss, result
 
 

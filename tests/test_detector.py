@@ -6,14 +6,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from deftclean.checkpoint import build_detector
 from deftclean.config import DetectorConfig
-from deftclean.losses import (
-    dual_prompt_loss,
-    judged_clean,
-    similarity_loss,
-    symmetric_cross_entropy,
-)
+from deftclean.losses import dual_prompt_loss, similarity_loss, symmetric_cross_entropy
+from deftclean.step import judge
 
 NAMES = ("cat", "dog", "pickup_truck")
+MANY = tuple(f"thing {index}" for index in range(60))  # more than a batch asks for
 
 
 def make(encoder, **settings):
@@ -55,6 +52,19 @@ def test_the_similarity_trains_visual_prompts_and_positive_context(encoder, pixe
     assert detector.prompts.negative.grad is None
 
 
+@pytest.mark.parametrize("names", [NAMES, MANY])
+@pytest.mark.parametrize("agree", [False, True])
+def test_the_dual_prompt_loss_trains_the_negative_context_only(encoder, pixels, names, agree):
+    detector = build_detector(encoder, names, DetectorConfig())
+    given, complementary = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 2])
+    image = detector.image_features(pixels)
+    seen = judge(detector, image, given, complementary, agree, pseudo=True)
+    dual_prompt_loss(seen.refined, seen.complementary).backward()
+    assert detector.tuner.prompts.grad is None
+    assert detector.prompts.positive.grad is None
+    assert detector.prompts.negative.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize(
     ("tuner", "names"),
     [("vpt-deep", {"tuner.prompts"}), ("vpt-shallow", {"tuner.prompts"}), ("none", set())],
@@ -85,8 +95,10 @@ def test_start_values_depend_on_the_seed_alone(encoder):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.parametrize("agree", [False, True])
+@pytest.mark.parametrize("names", [NAMES, MANY])
 @pytest.mark.parametrize("tuner", ["vpt-deep", "vpt-shallow", "none"])
-def test_one_forward_step_on_a_fake_cuda_device(tuner):
+def test_one_forward_step_on_a_fake_cuda_device(tuner, names, agree):
     """FakeTensorMode raises where tensors of two devices meet; nothing is computed."""
     import open_clip
 
@@ -99,15 +111,15 @@ def test_one_forward_step_on_a_fake_cuda_device(tuner):
         with torch.device("cuda"):
             model = open_clip.CLIP(16, vision, text)
         encoder = Encoder(model, open_clip.SimpleTokenizer(context_length=24), preprocess)
-        detector = build_detector(encoder, NAMES, DetectorConfig(tuner=tuner, context_length=8))
+        detector = build_detector(encoder, names, DetectorConfig(tuner=tuner, context_length=8))
         pixels = torch.zeros(4, 3, 32, 32, dtype=torch.uint8, device="cuda")
         labels = torch.zeros(4, dtype=torch.int64, device="cuda")
         output = detector(pixels)
         assert output.positive.dtype == torch.float32
-        clean = judged_clean(*output, labels, agree=True)
-        loss = dual_prompt_loss(*output, labels, labels) + symmetric_cross_entropy(
-            output.positive, labels
-        )
-        loss = loss + similarity_loss(output.positive, labels, clean)
+        image = detector.image_features(pixels)
+        seen = judge(detector, image, labels, labels, agree, pseudo=True)
+        loss = dual_prompt_loss(seen.refined, seen.complementary)
+        loss = loss + symmetric_cross_entropy(seen.positive, labels)
+        loss = loss + similarity_loss(seen.positive, labels, seen.clean)
     trained = [p for p in detector.parameters() if p.requires_grad]
-    assert {tensor.device.type for tensor in (*output, clean, loss, *trained)} == {"cuda"}
+    assert {tensor.device.type for tensor in (*output, *seen, loss, *trained)} == {"cuda"}

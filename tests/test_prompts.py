@@ -25,7 +25,7 @@ def test_a_context_of_real_words_gives_the_feature_of_the_sentence(encoder, posi
     assert len(words) == 4
     with torch.no_grad():
         context = encoder.text.token_embedding(words)
-        features = encoder.text(prompts.embeddings(context), prompts.last)
+        features = prompts.features(encoder.text, context)
         wanted = encoder.text.encode([sentence.format(n.replace("_", " ")) for n in NAMES])
         torch.testing.assert_close(features, wanted, rtol=1e-5, atol=1e-6)
 
@@ -34,7 +34,21 @@ def test_class_specific_contexts_equal_shared_ones_where_they_hold_the_same(enco
     shared, own = make(encoder), make(encoder, class_specific=True)
     assert own.positive.shape == (4, 4, 64)
     repeated = shared.positive.expand(4, -1, -1)
-    torch.testing.assert_close(own.embeddings(repeated), shared.embeddings(shared.positive))
+    with torch.no_grad():
+        features = own.features(encoder.text, repeated)
+        wanted = shared.features(encoder.text, shared.positive)
+        torch.testing.assert_close(features, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("position", ["end", "middle", "front"])
+@pytest.mark.parametrize("class_specific", [False, True])
+def test_some_classes_have_the_features_that_all_have(encoder, position, class_specific):
+    prompts = make(encoder, position=position, class_specific=class_specific)
+    classes = torch.tensor([2, 0, 2])
+    with torch.no_grad():
+        every = prompts.features(encoder.text, prompts.negative)
+        some = prompts.features_of(encoder.text, prompts.negative, classes)
+    torch.testing.assert_close(some, every[classes], rtol=1e-5, atol=1e-6)
 
 
 def test_contexts_start_small_and_differ(encoder):

@@ -175,7 +175,7 @@ def test_constant_text_features_are_a_collapse(encoder, monkeypatch):
     probe[::2] = 200
     watch = CollapseWatch(detector, probe, RUNTIME)
     same = torch.ones(2, 128) / math.sqrt(128)
-    monkeypatch.setattr(detector, "text_features", lambda: (same, same))
+    monkeypatch.setattr(detector, "positive_features", lambda: same)
     with pytest.raises(CollapseError, match="all positive text features"):
         watch.check("after 10 steps")
 

@@ -1,0 +1,221 @@
+"""Prompts that begin alike, encoded without encoding the beginning twice.
+
+Under a causal mask the shared beginning of all prompts (the stem: start mark and context) is the
+same for every class, so its keys and values are computed once. What follows it (a branch: class
+name, full stop, end mark) is computed for each class, packed end to end without padding: branches
+of one length lie side by side and are attended to as one group. Of the last block only the end
+marks are computed. Nothing here but rounding differs from whole prompts in one batch.
+
+Shapes: p stem tokens, T packed branch tokens, n branches, h heads, W text width, D joint size.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from open_clip.transformer import ResidualAttentionBlock
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from deftclean.encoder import TextTower, add_block_output, project_heads
+
+MOST_TOKENS = 8192
+"""Branch tokens whose activations are kept for the gradient; beyond it pieces of at most so many
+are computed again on the way back. With CLIP ViT-B/16 they hold about 2.5 GB."""
+
+Memory = tuple[Tensor, Tensor]
+"""Keys and values of the stem in one block, each (h, p, W / h)."""
+
+
+Groups = tuple[tuple[int, int], ...]
+"""(number of branches, rows of each), in the order in which they are packed."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Branches that are encoded together.
+
+    Attributes:
+        groups: (number of branches, tokens of each).
+        ends: (n,) place of every branch's end mark among the piece's tokens. What stands behind
+            it in its branch is padding and changes nothing.
+    """
+
+    groups: Groups
+    ends: Tensor
+
+    @property
+    def tokens(self) -> int:
+        """T of this piece."""
+        return sum(count * length for count, length in self.groups)
+
+
+def pack(lengths: Sequence[int], device: torch.device) -> list[Piece]:
+    """Pieces for unpadded branches whose lengths ascend."""
+    pieces = []
+    start = 0
+    while start < len(lengths):
+        stop, total = start, 0
+        while stop < len(lengths) and (stop == start or total + lengths[stop] <= MOST_TOKENS):
+            total += lengths[stop]
+            stop += 1
+        pieces.append(_piece(lengths[start:stop], device))
+        start = stop
+    return pieces
+
+
+def _piece(lengths: Sequence[int], device: torch.device) -> Piece:
+    counts: dict[int, int] = {}
+    for length in lengths:
+        counts[length] = counts.get(length, 0) + 1
+    ends = torch.tensor(lengths, device=device).cumsum(0) - 1
+    return Piece(tuple((count, length) for length, count in counts.items()), ends)
+
+
+def pad(last: Tensor, length: int) -> list[Piece]:
+    """Pieces for branches padded to one length; `last` is (n,), each end mark's place in its own.
+
+    Sizes do not depend on the values of `last`, so that an accelerator need not be waited for.
+    """
+    return [
+        Piece(((len(part), length),), part + torch.arange(len(part), device=part.device) * length)
+        for part in last.split(max(1, MOST_TOKENS // length))
+    ]
+
+
+def encode(tower: TextTower, stem: Tensor, tokens: Tensor, pieces: list[Piece]) -> Tensor:
+    """Features of stem + branch for every branch.
+
+    Args:
+        tower: `tower.why_whole_prompts()` must be empty.
+        stem: (p, W) embeddings with positions.
+        tokens: (T, W) packed embeddings with positions.
+        pieces: how `tokens` fall into branches.
+
+    Returns:
+        (n, D) unit features, in the order of packing.
+    """
+    memories = _stem_memories(tower, stem)
+
+    def some(part: Tensor, piece: Piece) -> Tensor:
+        return _encode(tower, memories, part, piece)
+
+    parts = tokens.split([piece.tokens for piece in pieces])
+    return in_pieces(some, list(zip(parts, pieces, strict=True)))
+
+
+def in_pieces(function: Callable[..., Tensor], pieces: list[tuple[Any, ...]]) -> Tensor:
+    """Results of `function` on each piece, one after the other.
+
+    Where gradients of several pieces are needed, activations are not kept but computed again.
+    """
+    if len(pieces) == 1 or not torch.is_grad_enabled():
+        return torch.cat([function(*piece) for piece in pieces])
+    # The towers draw no random numbers, so no generator state has to be put back.
+    return torch.cat(
+        [
+            checkpoint(function, *piece, use_reentrant=False, preserve_rng_state=False)
+            for piece in pieces
+        ]
+    )
+
+
+def _stem_memories(tower: TextTower, x: Tensor) -> list[Memory]:
+    memories = []
+    *early, final = tower.blocks
+    for block in early:
+        query, key, value = project_heads(block, block.ln_1(x))
+        memories.append((key, value))
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        x = add_block_output(block, x, mixed)
+    key, value = project_heads(final, final.ln_1(x), first=1)
+    return [*memories, (key, value)]
+
+
+def _encode(tower: TextTower, memories: list[Memory], x: Tensor, piece: Piece) -> Tensor:
+    *early, final = tower.blocks
+    later = [_after_each(length, x.device) for _, length in piece.groups]
+    for block, memory in zip(early, memories, strict=False):
+        query, key, value = project_heads(block, block.ln_1(x))
+        mixed = _mix(query, key, value, memory, piece.groups, piece.groups, later)
+        x = add_block_output(block, x, mixed)
+    return tower.pool(_last_block(final, memories[-1], x, piece))
+
+
+def _last_block(block: ResidualAttentionBlock, memory: Memory, x: Tensor, piece: Piece) -> Tensor:
+    """The end marks' output only: (T, W) -> (n, W)."""
+    normed = block.ln_1(x)
+    (query,) = project_heads(block, normed.index_select(0, piece.ends), last=1)
+    key, value = project_heads(block, normed, first=1)
+    one_each = tuple((count, 1) for count, _ in piece.groups)
+    mixed = _mix(query, key, value, memory, one_each, piece.groups, _after_end(piece))
+    return add_block_output(block, x.index_select(0, piece.ends), mixed)
+
+
+def _mix(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    memory: Memory,
+    asked: Groups,
+    groups: Groups,
+    hidden: list[Tensor],
+) -> Tensor:
+    """Attention to the stem and to the own branch: (h, queries, W / h).
+
+    The stem is met by all queries in one product, own tokens group by group; one softmax spans
+    both.
+
+    Args:
+        query: (h, queries, W / h).
+        key, value: (h, T, W / h).
+        memory: of the stem.
+        asked: (number of branches, queries of each).
+        groups: (number of branches, tokens of each).
+        hidden: for each group what its queries must not see, broadcastable to
+            (branches, queries of each, tokens of each).
+    """
+    stem_key, stem_value = memory
+    query = query * query.shape[-1] ** -0.5
+    longest = max(length for _, length in groups)
+    own = [
+        F.pad(
+            (q @ k.transpose(-1, -2)).masked_fill(mask, -torch.inf),
+            (0, longest - k.shape[-2]),
+            value=-torch.inf,
+        ).flatten(1, 2)
+        for q, k, mask in zip(_by_group(query, asked), _by_group(key, groups), hidden, strict=True)
+    ]
+    scores = torch.cat([query @ stem_key.transpose(-1, -2), torch.cat(own, dim=1)], dim=-1)
+    to_stem, to_own = scores.softmax(dim=-1).split([stem_key.shape[-2], longest], dim=-1)
+    from_own = [
+        (w[..., : v.shape[-2]] @ v).flatten(1, 2)
+        for w, v in zip(_by_group(to_own, asked), _by_group(value, groups), strict=True)
+    ]
+    mixed: Tensor = to_stem @ stem_value + torch.cat(from_own, dim=1)
+    return mixed
+
+
+def _by_group(x: Tensor, groups: Groups) -> list[Tensor]:
+    """(h, rows, width) -> for each group (h, branches, rows of each, width)."""
+    parts = x.split([count * each for count, each in groups], dim=1)
+    return [part.unflatten(1, group) for part, group in zip(parts, groups, strict=True)]
+
+
+def _after_each(length: int, device: torch.device) -> Tensor:
+    """(length, length): what comes after each token of a branch."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
+
+
+def _after_end(piece: Piece) -> list[Tensor]:
+    """For each group (branches, 1, tokens of each): what comes after the end mark."""
+    hidden, start = [], 0
+    for (count, length), ends in zip(
+        piece.groups, piece.ends.split([count for count, _ in piece.groups]), strict=True
+    ):
+        places = start + torch.arange(count * length, device=ends.device).view(count, 1, length)
+        hidden.append(places > ends.view(count, 1, 1))
+        start += count * length
+    return hidden
