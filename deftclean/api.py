@@ -341,7 +341,7 @@ def _train(
     steps = math.ceil(len(pictures.rows.trainable) / config.batch_size)
     epochs: list[EpochMetrics] = []
     with progress.stage("Training", steps * config.epochs) as advance:
-        for metrics in train_detector(
+        for metrics, _state in train_detector(
             detector,
             pictures.epochs(detector, config),
             pictures.labels,

@@ -5,7 +5,7 @@ Yields what happened after each epoch; prints nothing and knows no file.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,13 +20,14 @@ from deftclean.errors import CollapseError
 from deftclean.feeds import Features
 from deftclean.losses import dual_prompt_loss, similarity_loss, symmetric_cross_entropy
 from deftclean.metrics import auroc
+from deftclean.optimiser import Optimiser
 from deftclean.runtime import Runtime, stream
 from deftclean.step import Judgement, judge
 
 MIN_SEPARATION = 0.6
 """Separation at the end of warm-up below which the threshold has not been learned."""
 
-_FIRST_CHECK = 10  # steps until the first look for a collapse; the gap then doubles
+_FIRST_CHECK = 10  # steps until the first look for a collapse
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,34 @@ class EpochMetrics:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class TrainingState:
+    """Where training stands after an epoch: all that it needs to go on as if never stopped.
+
+    Attributes:
+        epoch: finished epochs.
+        warmup_end: last epoch of warm-up, prolonged or not.
+        steps: finished steps.
+        tensors: trained tensors by name.
+        momenta: of the optimiser, by the same names.
+        scaler: of the float16 gradient scaler; empty in other precisions.
+    """
+
+    epoch: int
+    warmup_end: int
+    steps: int
+    tensors: dict[str, Tensor]
+    momenta: dict[str, Tensor]
+    scaler: dict[str, Any]
+
+
+class TrainedEpoch(NamedTuple):
+    """An epoch's figures, and the state behind it."""
+
+    metrics: EpochMetrics
+    state: TrainingState
+
+
 class StepReport(NamedTuple):
     """One training step, for a progress bar; tensors stay on the device until they are read."""
 
@@ -84,8 +113,9 @@ def train_detector(
     warmup_is_fixed: bool,
     runtime: Runtime,
     on_step: Callable[[StepReport], None],
-) -> Iterator[EpochMetrics]:
-    """Train with SGD, one `EpochMetrics` per epoch.
+    start: TrainingState | None = None,
+) -> Iterator[TrainedEpoch]:
+    """Train with SGD, one `TrainedEpoch` per epoch.
 
     Args:
         detector: on the run's device; its trained tensors are changed in place.
@@ -96,63 +126,62 @@ def train_detector(
         warmup_is_fixed: do not prolong warm-up where separation is low.
         runtime: device and precision.
         on_step: called after each step.
+        start: what an earlier run with the same settings and data left; None to begin anew.
 
     Raises:
         CollapseError: the features became constant or not finite.
     """
-    parameters = [p for p in detector.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(
-        parameters,
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        fused=runtime.device.type == "cuda",
-    )
-    scaler = torch.amp.GradScaler(runtime.device.type, enabled=runtime.amp_dtype == torch.float16)
-    warmup_end = config.warmup
-    steps, next_check = 0, _FIRST_CHECK
-    classes, agree = detector.prompts.classes, config.rule == "agree"
+    optimiser = Optimiser(detector, config, runtime)
+    done, warmup_end, steps = 0, config.warmup, 0
+    if start is not None:
+        done, warmup_end, steps = start.epoch, start.warmup_end, start.steps
+        detector.load_trained(start.tensors)
+        optimiser.load(start.momenta, start.scaler)
 
-    for epoch in range(1, config.epochs + 1):
-        lr = learning_rate(config, epoch)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+    for epoch in range(done + 1, config.epochs + 1):
         in_warmup = epoch <= warmup_end
         pseudo = epoch >= config.pseudo_start and (
             epoch > warmup_end or warmup_end == config.warmup
         )
-        complements = complementary_labels(labels, classes, config.seed, epoch)
+        complements = complementary_labels(labels, detector.prompts.classes, config.seed, epoch)
+        optimiser.set_lr(learning_rate(config, epoch))
         results: list[_StepResult] = []
 
         for rows, image in feed(epoch - 1):
             given = labels[rows].to(runtime.device, non_blocking=True)
             complementary = complements[rows].to(runtime.device, non_blocking=True)
             with runtime.autocast():
-                seen = judge(detector, image, given, complementary, agree, pseudo)
+                seen = judge(detector, image, given, complementary, config.rule == "agree", pseudo)
             loss, result = _losses(seen, given, config, in_warmup)
-
-            optimizer.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()
-            if config.clip_grad is not None:
-                scaler.unscale_(optimizer)
-                torch.nn.utils.clip_grad_norm_(parameters, config.clip_grad)
-            scaler.step(optimizer)
-            scaler.update()
+            optimiser.step(loss)
 
             results.append(result)
             steps += 1
             on_step(StepReport(result.loss, result.clean))
-            if steps == next_check:
+            if _is_checked(steps):
                 watch.check(f"after {steps} steps")
-                next_check *= 2
 
         watch.check(f"in epoch {epoch}")
-        metrics = _summarise(results, epoch, in_warmup, lr)
+        metrics = _summarise(results, epoch, in_warmup, learning_rate(config, epoch))
         low = in_warmup and epoch == warmup_end and metrics.separation < MIN_SEPARATION
         if low and not warmup_is_fixed and warmup_end < config.epochs // 2:
             warmup_end += 1
-            metrics = EpochMetrics(**{**asdict(metrics), "prolonged": True})
-        yield metrics
+            metrics = replace(metrics, prolonged=True)
+        yield TrainedEpoch(metrics, _state(detector, optimiser, epoch, warmup_end, steps))
+
+
+def _state(
+    detector: DualPromptDetector, optimiser: Optimiser, epoch: int, warmup_end: int, steps: int
+) -> TrainingState:
+    tensors = {name: tensor.clone() for name, tensor in detector.trained_tensors().items()}
+    momenta, scaler = optimiser.momenta(), optimiser.scaler_state()
+    return TrainingState(epoch, warmup_end, steps, tensors, momenta, scaler)
+
+
+def _is_checked(steps: int) -> bool:
+    """After 10, 20, 40, 80, ... steps: a collapse comes early, and each look costs a pass."""
+    ratio, rest = divmod(steps, _FIRST_CHECK)
+    return rest == 0 and ratio.bit_count() == 1
 
 
 def learning_rate(config: DetectorConfig, epoch: int) -> float:

@@ -12,7 +12,17 @@ PACKAGE = Path(__file__).parents[1] / "deftclean"
 ORDER = [
     *("errors", "config", "files", "tables", "scores", "labels", "manifest", "metrics"),
     *("summary", "progress", "runtime", "images", "spool", "rows", "encoder", "weights"),
-    *("tuners", "branches", "prompts", "detector", "losses", "step", "collapse", "feeds"),
+    *(
+        "tuners",
+        "branches",
+        "prompts",
+        "detector",
+        "losses",
+        "step",
+        "collapse",
+        "optimiser",
+        "feeds",
+    ),
     *("training", "scoring"),
     *("checkpoint", "session", "cost", "findings", "assembly", "demo", "api", "terminal", "cli"),
 ]

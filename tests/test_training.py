@@ -1,5 +1,6 @@
 """The training loop: schedule, draws, pseudo-labels, and runs that go right and wrong."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -96,10 +97,10 @@ def train(encoder, config, toy=None, fixed=True):
     probe = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
     watch = CollapseWatch(detector, probe, RUNTIME)
     steps = []
-    epochs = list(
+    trained = list(
         train_detector(detector, toy.feed, toy.labels, watch, config, fixed, RUNTIME, steps.append)
     )
-    return detector, epochs, steps
+    return detector, [epoch.metrics for epoch in trained], steps
 
 
 def test_training_tells_of_every_epoch_and_step(encoder):
@@ -113,6 +114,26 @@ def test_training_tells_of_every_epoch_and_step(encoder):
 def test_training_is_repeatable(encoder):
     first, second = (train(encoder, SMALL)[0].trained_tensors() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_training_that_goes_on_ends_as_if_it_had_never_stopped(encoder, stop):
+    whole, epochs, _ = train(encoder, SMALL)
+    toy = Toy(encoder)
+    first, second = (build_detector(encoder, ("cat", "ship"), SMALL) for _ in range(2))
+    probe = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
+
+    def run(detector, start):
+        watch = CollapseWatch(detector, probe, RUNTIME)
+        return train_detector(
+            detector, toy.feed, toy.labels, watch, SMALL, True, RUNTIME, lambda _: None, start
+        )
+
+    *_, left = itertools.islice(run(first, None), stop)
+    rest = list(run(second, left.state))
+    assert [epoch.metrics for epoch in rest] == epochs[stop:]
+    wanted = whole.trained_tensors()
+    assert all(torch.equal(t, wanted[name]) for name, t in second.trained_tensors().items())
 
 
 @pytest.mark.parametrize(
