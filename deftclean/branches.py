@@ -23,7 +23,10 @@ from deftclean.encoder import TextTower, add_block_output, project_heads
 
 MOST_TOKENS = 8192
 """Branch tokens whose activations are kept for the gradient; beyond it pieces of at most so many
-are computed again on the way back. With CLIP ViT-B/16 they hold about 2.5 GB."""
+are computed again on the way back. With CLIP ViT-B/16 they hold about 2 GB."""
+
+FEW_TOKENS = 1024
+"""Branch tokens encoded at once where no gradient is needed: enough to keep the cores busy."""
 
 Memory = tuple[Tensor, Tensor]
 """Keys and values of the stem in one block, each (h, p, W / h)."""
@@ -52,13 +55,13 @@ class Piece:
         return sum(count * length for count, length in self.groups)
 
 
-def pack(lengths: Sequence[int], device: torch.device) -> list[Piece]:
-    """Pieces for unpadded branches whose lengths ascend."""
+def pack(lengths: Sequence[int], most: int, device: torch.device) -> list[Piece]:
+    """Pieces of at most `most` tokens for unpadded branches whose lengths ascend."""
     pieces = []
     start = 0
     while start < len(lengths):
         stop, total = start, 0
-        while stop < len(lengths) and (stop == start or total + lengths[stop] <= MOST_TOKENS):
+        while stop < len(lengths) and (stop == start or total + lengths[stop] <= most):
             total += lengths[stop]
             stop += 1
         pieces.append(_piece(lengths[start:stop], device))

@@ -12,7 +12,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from deftclean.branches import MOST_TOKENS, encode, in_pieces, pack, pad
+from deftclean.branches import FEW_TOKENS, MOST_TOKENS, encode, in_pieces, pack, pad
 from deftclean.config import ClassPosition
 from deftclean.encoder import TextTower
 from deftclean.errors import UsageError
@@ -81,9 +81,11 @@ class DualPrompts(nn.Module):
         lengths = [len(branch) for branch in branches]
         order = sorted(range(len(branches)), key=lengths.__getitem__)
         self.longest = max(lengths)
-        self.pieces = pack([lengths[k] for k in order], tower.device)
+        packed = [lengths[k] for k in order]
+        self.pieces = pack(packed, MOST_TOKENS, tower.device)
+        self.pieces_without_gradient = pack(packed, FEW_TOKENS, tower.device)
         rank = {k: place for place, k in enumerate(order)}
-        ends = list(accumulate(lengths[k] for k in order))
+        ends = list(accumulate(packed))
         whole = {
             "places": [1 + self.in_stem + place for k in order for place in range(lengths[k])],
             "starts": [ends[rank[k]] - lengths[k] for k in range(len(branches))],
@@ -121,7 +123,8 @@ class DualPrompts(nn.Module):
         where = self.starts[:, None] + self.slots
         branches = self.fixed.index_put((where,), self._in_branches(context))
         branches = branches + tower.positional_embedding[self.places]
-        return encode(tower, stem, branches, self.pieces).index_select(0, self.rank)
+        pieces = self.pieces if torch.is_grad_enabled() else self.pieces_without_gradient
+        return encode(tower, stem, branches, pieces).index_select(0, self.rank)
 
     def features_of(self, tower: TextTower, context: Tensor, classes: Tensor) -> Tensor:
         """Unit features of some classes, (n,) -> (n, D), repeated where they are.

@@ -24,7 +24,18 @@ ORDER = [
         "feeds",
     ),
     *("training", "scoring"),
-    *("checkpoint", "session", "cost", "findings", "assembly", "demo", "api", "terminal", "cli"),
+    *(
+        "checkpoint",
+        "unfinished",
+        "session",
+        "cost",
+        "findings",
+        "assembly",
+        "demo",
+        "api",
+        "terminal",
+        "cli",
+    ),
 ]
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from deftclean.branches import pack, pad
 from deftclean.errors import UsageError
 from deftclean.prompts import DualPrompts, name_tokens
 from deftclean.runtime import initial_weights
@@ -84,3 +85,34 @@ def test_all_bad_names_are_reported_together(encoder):
 def test_a_context_that_fills_the_tower_is_refused(encoder):
     with pytest.raises(UsageError, match="no room for a class name"):
         name_tokens(encoder.text, ("cat",), 29)
+
+
+@pytest.mark.parametrize("class_specific", [False, True])
+def test_pieces_whose_activations_are_not_kept_change_nothing(encoder, class_specific):
+    prompts = make(encoder, class_specific=class_specific)
+    (whole,) = prompts.pieces
+    assert whole.tokens == len(prompts.fixed)
+    features = prompts.features(encoder.text, prompts.positive)
+    upstream = torch.randn(features.shape, generator=torch.Generator().manual_seed(1))
+    (wanted,) = torch.autograd.grad(features, prompts.positive, upstream)
+
+    lengths = [length for count, length in whole.groups for _ in range(count)]
+    prompts.pieces = pack(lengths, 2 * prompts.longest, features.device)
+    assert [piece.tokens <= 2 * prompts.longest for piece in prompts.pieces] == [True] * 2
+    pieced = prompts.features(encoder.text, prompts.positive)
+    torch.testing.assert_close(pieced, features, rtol=1e-5, atol=1e-6)
+    (gradient,) = torch.autograd.grad(pieced, prompts.positive, upstream)
+    assert (gradient - wanted).norm() <= 1e-5 * wanted.norm()
+
+
+def test_a_branch_longer_than_a_piece_is_a_piece_of_its_own():
+    pieces = pack([3, 3, 9], 5, torch.device("cpu"))
+    assert [piece.groups for piece in pieces] == [((1, 3),), ((1, 3),), ((1, 9),)]
+
+
+def test_some_classes_in_pieces_have_the_same_ends():
+    last = torch.tensor([2, 0, 1])
+    (piece,) = pad(last, 4)
+    assert piece.groups == ((3, 4),)
+    assert piece.ends.tolist() == [2, 4, 9]
+    assert sum(len(p.ends) for p in pad(last.repeat(5000), 4)) == 15000
