@@ -11,9 +11,10 @@ PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
     *("errors", "config", "files", "tables", "scores", "labels", "manifest", "metrics"),
-    *("summary", "progress", "runtime", "images", "spool", "rows", "encoder", "weights"),
-    *("tuners", "prompts", "detector", "losses", "collapse", "feeds", "training", "scoring"),
-    *("checkpoint", "session", "cost", "findings", "assembly", "demo", "api", "terminal", "cli"),
+    *("summary", "progress", "runtime", "decoding", "resizing", "images", "cache", "loading"),
+    *("checking", "spool", "rows", "encoder", "weights", "tuners", "prompts", "detector"),
+    *("losses", "collapse", "embeddings", "feeds", "training", "scoring", "checkpoint", "session"),
+    *("cost", "findings", "assembly", "demo", "api", "terminal", "cli"),
 ]
 
 
