@@ -32,6 +32,7 @@ from deftclean.scores import (
 from deftclean.summary import Summary, summarise
 
 if TYPE_CHECKING:
+    from deftclean.cache import Cache
     from deftclean.detector import DualPromptDetector
     from deftclean.runtime import Runtime
     from deftclean.session import RunPictures
@@ -53,8 +54,11 @@ class RunOptions:
         weights: tag or checkpoint file.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         precision: `auto`, `fp32`, `bf16`, `fp16`.
-        workers: image-decoding processes; None to choose.
+        workers: processes that read images; None to choose.
         offline: never fetch weights.
+        cache: keep resized pictures and embeddings for later passes and runs.
+        cache_dir: where; None for the user's cache folder.
+        cache_size: how large the cache may grow, in GB.
     """
 
     model: str | None = None
@@ -63,6 +67,9 @@ class RunOptions:
     precision: Precision = "auto"
     workers: int | None = None
     offline: bool = False
+    cache: bool = True
+    cache_dir: str | Path | None = None
+    cache_size: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ def scan(
     output, target = Path(output), detector_folder(Path(output))
     given = dict(settings or {})
     _check_threshold(threshold)
-    resolve(noise, given, rows=1)  # wrong settings are found before anything is read
+    asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
     _check_scan_outputs(output, target, overwrite)
     reading = reading or ManifestOptions()
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
@@ -135,6 +142,7 @@ def scan(
         progress.say(note)
 
     from deftclean.assembly import score_table, table_metadata
+    from deftclean.checking import check_images
     from deftclean.checkpoint import save_detector
     from deftclean.cost import CostOfRun
     from deftclean.findings import (
@@ -143,28 +151,32 @@ def scan(
         warned,
         zero_shot_warnings,
     )
-    from deftclean.rows import UsableRows, check_all, image_source, refuse_hopeless, work_folder
+    from deftclean.resizing import Preparation
+    from deftclean.rows import UsableRows, refuse_hopeless, row_images, work_folder
     from deftclean.runtime import choose_runtime, reproducible
     from deftclean.session import RunPictures, Session
-    from deftclean.weights import check_name
+    from deftclean.weights import preprocess_of
 
-    check_name(run.model or DEFAULT_MODEL, run.weights)
+    model = run.model or DEFAULT_MODEL
+    preprocess = preprocess_of(model, run.weights, run.offline, progress.say)
+    preparation = Preparation.of(preprocess, asked.decode, asked.crop)
     runtime = choose_runtime(run.device, run.precision, run.workers)
+    cache = _cache(run, progress)
     with work_folder() as folder, reproducible():
-        source = image_source(manifest, reading, folder)
-        checks = check_all(source, len(manifest), runtime, progress)
-        rows = UsableRows.of(manifest, checks, manifest.class_names)
-        refuse_hopeless(manifest, checks, rows)
+        images = row_images(manifest, reading, folder)
+        checks = check_images(images.source, preparation, cache, runtime, progress)
+        rows = UsableRows.of(manifest, images, checks, manifest.class_names)
+        refuse_hopeless(manifest, images, checks, rows)
         resolved = resolve(noise, given, len(rows.trainable))
         _say_settings(progress, resolved, runtime)
         warnings = warned(progress, list(resolved.warnings))
 
-        session = Session.load(
-            run.model or DEFAULT_MODEL, run.weights, run.offline, runtime, progress
-        )
+        session = Session.load(model, run.weights, run.offline, runtime, progress)
         detector = session.detector_for(manifest.class_names, resolved.config)
-        pictures = RunPictures(source, session, rows, folder, keep_features=detector.tuner is None)
+        pictures = RunPictures(rows, preparation, session, folder, cache)
         cost = CostOfRun(rows, resolved.config, runtime, progress)
+        if detector.tuner is None:
+            pictures.embed(progress, cost)
         zero_shot = pictures.zero_shot(manifest.class_names, progress, cost)
         warnings += zero_shot_warnings(zero_shot, rows, progress)
         epochs = _train(detector, pictures, resolved, progress)
@@ -172,12 +184,14 @@ def scan(
         scores = pictures.score(detector, progress)
 
         card = session.card(manifest, resolved.config, threshold, epochs, warnings, target)
-        table = score_table(manifest, checks, rows, scores, zero_shot, manifest.class_names)
+        table = score_table(manifest, images, checks, rows, scores, zero_shot, manifest.class_names)
         facts = table_metadata(card, runtime, "scan", agreement_with_zero_shot(zero_shot, rows))
         made = decide(ScoreTable(table, facts), resolved.config.rule, threshold)
         # The table appears last: where it is, the detector beside it is its own.
         with whole_table(made, output, manifest.root, overwrite):
             save_detector(detector, card, target, overwrite)
+    if cache is not None:
+        cache.say(progress)
     return ScanResult(
         output, target, made, summarise(made), tuple(warnings), time.monotonic() - began
     )
@@ -213,6 +227,7 @@ def score(
     check_table_output(output, overwrite)
 
     from deftclean.assembly import score_table, table_metadata
+    from deftclean.checking import check_images
     from deftclean.checkpoint import findable_name, load_detector, read_card
     from deftclean.findings import (
         agreement_with_zero_shot,
@@ -220,10 +235,11 @@ def score(
         warned,
         zero_shot_warnings,
     )
-    from deftclean.rows import UsableRows, check_all, image_source, nothing_readable, work_folder
+    from deftclean.resizing import Preparation
+    from deftclean.rows import UsableRows, nothing_readable, row_images, work_folder
     from deftclean.runtime import choose_runtime, reproducible
     from deftclean.session import RunPictures, Session
-    from deftclean.weights import check_name
+    from deftclean.weights import preprocess_of
 
     card = read_card(home)
     threshold = card.threshold if threshold is None else threshold
@@ -239,22 +255,23 @@ def score(
         model, weights = run.model, run.weights
     elif run.weights is not None:
         weights = run.weights
-    check_name(model, weights)
+    preprocess = preprocess_of(model, weights, run.offline, progress.say)
+    preparation = Preparation.of(preprocess, card.config.decode, crop=False)
+    cache = _cache(run, progress)
     with work_folder() as folder, reproducible():
-        source = image_source(manifest, reading, folder)
-        checks = check_all(source, len(manifest), runtime, progress)
-        rows = UsableRows.of(manifest, checks, card.class_names)
+        images = row_images(manifest, reading, folder)
+        checks = check_images(images.source, preparation, cache, runtime, progress)
+        rows = UsableRows.of(manifest, images, checks, card.class_names)
         if not len(rows.readable):
-            raise nothing_readable(manifest, checks)
+            raise nothing_readable(manifest, images, checks)
         session = Session.load(model, weights, run.offline, runtime, progress)
         trained = load_detector(home, card, session.loaded).to(runtime.device)
-        pictures = RunPictures(source, session, rows, folder, keep_features=trained.tuner is None)
-        zero_shot = pictures.zero_shot(card.class_names, progress, lambda: None)
+        pictures = RunPictures(rows, preparation, session, folder, cache)
+        zero_shot, scores = pictures.zero_shot_and_score(trained, card.class_names, progress)
         warned(progress, card.warnings)
         warnings = [*card.warnings, *zero_shot_warnings(zero_shot, rows, progress)]
         warnings += unknown_label_warnings(manifest, rows, card, progress)
-        scores = pictures.score(trained, progress)
-        table = score_table(manifest, checks, rows, scores, zero_shot, card.class_names)
+        table = score_table(manifest, images, checks, rows, scores, zero_shot, card.class_names)
         facts = table_metadata(
             replace(card, warnings=warnings),
             runtime,
@@ -263,6 +280,8 @@ def score(
         )
         made = decide(ScoreTable(table, facts), rule or card.rule, threshold)
         write_scores(made, output, manifest.root, overwrite)
+    if cache is not None:
+        cache.say(progress)
     return ScanResult(
         output, None, made, summarise(made), tuple(warnings), time.monotonic() - began
     )
@@ -308,6 +327,17 @@ def select(
 def _check_threshold(threshold: float) -> None:
     if not 0 <= threshold <= 1:
         raise UsageError(f"--threshold is {threshold}; a clean probability lies in [0, 1].")
+
+
+def _cache(run: RunOptions, progress: Progress) -> "Cache | None":
+    from deftclean.cache import open_cache
+
+    if not run.cache:
+        return None
+    if not (math.isfinite(run.cache_size) and run.cache_size >= 0):
+        raise UsageError(f"--cache-size is {run.cache_size}; it must be 0 GB or more.")
+    folder = Path(run.cache_dir).expanduser() if run.cache_dir is not None else None
+    return open_cache(folder, run.cache_size, progress)
 
 
 def _check_scan_outputs(output: Path, target: Path, overwrite: bool) -> None:

@@ -4,12 +4,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from deftclean import __version__
+from deftclean.checking import ImageChecks
 from deftclean.checkpoint import DetectorCard
-from deftclean.images import ImageCheck
 from deftclean.manifest import Manifest
-from deftclean.rows import UsableRows
+from deftclean.rows import RowImages, UsableRows
 from deftclean.runtime import Runtime
 from deftclean.scores import SCHEMA_VERSION, SCORE_SCHEMA
 from deftclean.scoring import DetectorScores, ZeroShotScores
@@ -17,7 +18,8 @@ from deftclean.scoring import DetectorScores, ZeroShotScores
 
 def score_table(
     manifest: Manifest,
-    checks: list[ImageCheck],
+    images: RowImages,
+    checks: ImageChecks,
     rows: UsableRows,
     scores: DetectorScores,
     zero_shot: ZeroShotScores,
@@ -29,9 +31,10 @@ def score_table(
     unlabelled = manifest.given_labels.is_null().to_numpy(zero_copy_only=False)
     readable = np.zeros(count, dtype=bool)
     readable[rows.readable] = True
-    status = np.array([check.status for check in checks], dtype=object)
-    status[readable & unlabelled] = "unlabeled"
-    status[readable & ~unlabelled & ~rows.labelled] = "unknown_label"
+    found = checks.take(images.of_row)
+    status = pc.if_else(pa.array(readable & unlabelled), "unlabeled", found.status)
+    unknown = pa.array(readable & ~unlabelled & ~rows.labelled)
+    status = pc.if_else(unknown, "unknown_label", status)
 
     def spread(values: Any, where: Any) -> pa.Array:
         """Values of the scored rows at their places, null elsewhere and where `where` is not."""
@@ -56,9 +59,9 @@ def score_table(
         "predicted_label": named(scores.predicted),
         "predicted_prob": spread(scores.predicted_prob, readable),
         "zero_shot_prob": spread(zero_shot.prob, rows.labelled),
-        "status": pa.array(status.tolist(), pa.string()),
-        "error": pa.array([check.error for check in checks], pa.string()),
-        "content_sha256": pa.array([check.sha256 for check in checks], pa.string()),
+        "status": status,
+        "error": found.error,
+        "content_sha256": found.sha256,
     }
     given = manifest.columns
     schema = pa.schema([*given.schema, *SCORE_SCHEMA], metadata=given.schema.metadata)

@@ -19,6 +19,7 @@ from deftclean import __version__
 from deftclean.config import (
     PRESETS,
     ClassPosition,
+    Decode,
     Noise,
     Precision,
     Rule,
@@ -29,7 +30,6 @@ from deftclean.config import (
 from deftclean.errors import DeftcleanError, UsageError
 
 if TYPE_CHECKING:
-    from deftclean.api import RunOptions
     from deftclean.manifest import ManifestOptions
     from deftclean.terminal import TerminalProgress
 
@@ -132,7 +132,33 @@ _PrecisionOption = Annotated[
 _Workers = Annotated[
     int | None,
     typer.Option(
-        min=0, help="Image-decoding processes. Default: by device.", rich_help_panel="Model"
+        min=0,
+        help="Processes that read images, in every pass. Default: by pass and device.",
+        rich_help_panel="Model",
+    ),
+]
+_CacheDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where resized pictures and embeddings are kept for later passes and runs. Default: "
+        "DEFTCLEAN_CACHE_DIR, or else the user's cache folder.",
+        rich_help_panel="Cache",
+    ),
+]
+_NoCache = Annotated[
+    bool,
+    typer.Option(
+        "--no-cache",
+        help="Keep none; pictures are decoded anew in every pass.",
+        rich_help_panel="Cache",
+    ),
+]
+_CacheSize = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        help="How large the cache may grow, in GB; what was not used for longest goes first.",
+        rich_help_panel="Cache",
     ),
 ]
 _Quiet = Annotated[
@@ -202,6 +228,9 @@ def scan(
     device: _Device = "auto",
     precision: _PrecisionOption = "auto",
     workers: _Workers = None,
+    cache_dir: _CacheDir = None,
+    no_cache: _NoCache = False,
+    cache_size: _CacheSize = 10.0,
     path_column: _PathColumn = None,
     label_column: _LabelColumn = None,
     class_names: _ClassNames = None,
@@ -343,6 +372,15 @@ def scan(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
+    decode: Annotated[
+        Decode | None,
+        typer.Option(
+            help="fast: JPEGs much larger than the model's input are decoded at a part of their "
+            "size, several times faster; the pixels differ a little. Kept in the detector. "
+            "[default: exact]",
+            rich_help_panel="Input",
+        ),
+    ] = None,
     quiet: _Quiet = False,
 ) -> None:
     """Train a detector on a data set, score every row, write the table and the detector.
@@ -358,7 +396,7 @@ def scan(
         "warmup_loss": warmup_loss, "pseudo_start": pseudo_start,
         "positive_weight": positive_weight, "batch_size": batch_size, "lr": lr,
         "momentum": momentum, "weight_decay": weight_decay, "schedule": schedule,
-        "crop": crop, "flip": flip, "clip_grad": clip_grad,
+        "crop": crop, "flip": flip, "clip_grad": clip_grad, "decode": decode,
     }  # fmt: skip
     result = api.scan(
         data,
@@ -369,7 +407,17 @@ def scan(
         threshold=threshold,
         settings=settings,
         reading=_reading(path_column, label_column, class_names, delimiter, rename, allow_outside),
-        run=_run(model, weights, offline, device, precision, workers),
+        run=api.RunOptions(
+            model=model,
+            weights=weights,
+            device=device,
+            precision=precision,
+            workers=workers,
+            offline=offline,
+            cache=not no_cache,
+            cache_dir=cache_dir,
+            cache_size=cache_size,
+        ),
         progress=_progress(quiet),
     )
     _print(result)
@@ -404,6 +452,9 @@ def score(
     device: _Device = "auto",
     precision: _PrecisionOption = "auto",
     workers: _Workers = None,
+    cache_dir: _CacheDir = None,
+    no_cache: _NoCache = False,
+    cache_size: _CacheSize = 10.0,
     path_column: _PathColumn = None,
     label_column: _LabelColumn = None,
     class_names: _ClassNames = None,
@@ -428,7 +479,17 @@ def score(
         rule=rule,
         threshold=threshold,
         reading=_reading(path_column, label_column, class_names, delimiter, rename, allow_outside),
-        run=_run(model, weights, offline, device, precision, workers),
+        run=api.RunOptions(
+            model=model,
+            weights=weights,
+            device=device,
+            precision=precision,
+            workers=workers,
+            offline=offline,
+            cache=not no_cache,
+            cache_dir=cache_dir,
+            cache_size=cache_size,
+        ),
         progress=_progress(quiet),
     )
     _print(result)
@@ -534,19 +595,6 @@ def _reading(
         rename={old: new for old, _, new in pairs},
         allow_outside=allow_outside,
     )
-
-
-def _run(
-    model: str | None,
-    weights: str | None,
-    offline: bool,
-    device: str,
-    precision: Precision,
-    workers: int | None,
-) -> "RunOptions":
-    from deftclean.api import RunOptions
-
-    return RunOptions(model, weights, device, precision, workers, offline)
 
 
 def _progress(quiet: bool) -> "TerminalProgress":

@@ -17,6 +17,7 @@ WarmupLoss = Literal["ce", "sce"]
 Schedule = Literal["cosine", "constant"]
 Tuner = Literal["vpt-deep", "vpt-shallow", "none"]
 ClassPosition = Literal["end", "middle", "front"]
+Decode = Literal["exact", "fast"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 MIN_WARMUP_STEPS = 80
@@ -49,6 +50,7 @@ class DetectorConfig:
         flip: mirror training images at random.
         clip_grad: largest gradient norm, or None for no clipping (the paper's path).
         seed: of every random draw.
+        decode: `exact`, or `fast`: large JPEGs are decoded at a part of their size.
     """
 
     tuner: Tuner = "vpt-deep"
@@ -71,6 +73,7 @@ class DetectorConfig:
     flip: bool = True
     clip_grad: float | None = None
     seed: int = 0
+    decode: Decode = "exact"
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain values, for the score table and the detector folder."""

@@ -21,7 +21,7 @@ class CostOfRun:
     def __init__(
         self, rows: UsableRows, config: DetectorConfig, runtime: Runtime, progress: Progress
     ) -> None:
-        scored = math.ceil(len(rows.readable) / SCORING_BATCH)
+        scored = math.ceil(len(rows.distinct) / SCORING_BATCH)
         trained = config.epochs * len(rows.trainable) / SCORING_BATCH
         # Without a tuner the first pass is the only one that runs the image tower.
         self._passes = scored if config.tuner == "none" else 2 * scored + self._STEP * trained

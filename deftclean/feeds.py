@@ -1,10 +1,9 @@
-"""Rows and their image features, batch by batch: what training and scoring run on.
+"""Rows or pictures and their image features, batch by batch: what training and scoring run on.
 
-A feed decides order, augmentation and decoding; its consumer sees ``(rows, features)`` only.
+A feed decides order, augmentation and decoding; its consumer sees indices and features only.
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,75 +12,91 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from deftclean.embeddings import Embeddings
 from deftclean.errors import RunError
-from deftclean.images import ImageBatch, ImageSource, Pictures, PixelsOf, View, make_loader
+from deftclean.loading import ImageBatch, Pictures, Wanted, make_loader
+from deftclean.rows import UsableRows
 from deftclean.runtime import Runtime, stream
 
 Features = Iterator[tuple[Tensor, Tensor]]
-"""Batches of (B,) int64 rows on the CPU and (B, D) features on the device of the model."""
+"""Batches of (B,) int64 rows (or pictures) on the CPU and (B, D) features on the model's device."""
 
 Encode = Callable[[Tensor], Tensor]
 """(B, 3, S, S) uint8 pixels to (B, D) features."""
 
 
 class EpochBatches:
-    """A shuffled pass over rows, another for each epoch; a sampler of views.
+    """A shuffled pass over rows, another for each epoch; a sampler for the loader.
 
     Every number depends on (seed, epoch, row) only.
 
     Args:
         rows: which rows of the manifest.
+        pictures: (N,) the distinct picture of each row of the manifest.
         batch_size: B; the last batch may be smaller.
         seed: of order and augmentation.
     """
 
-    def __init__(self, rows: NDArray[np.int64], batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        rows: NDArray[np.int64],
+        pictures: NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+    ) -> None:
         self.rows = rows
+        self.pictures = pictures
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
 
-    def row_batches(self) -> list[NDArray[np.int64]]:
+    def row_batches(self) -> Iterator[NDArray[np.int64]]:
         """The epoch's batches of rows."""
         order = stream(self.seed, "order", self.epoch).permutation(self.rows)
-        return [order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)]
+        for at in range(0, len(order), self.batch_size):
+            yield order[at : at + self.batch_size]
 
-    def __iter__(self) -> Iterator[list[View]]:
-        """The epoch's batches of views."""
+    def __iter__(self) -> Iterator[Wanted]:
+        """The epoch's batches of rows, pictures and views."""
         draws = stream(self.seed, "view", self.epoch).random((int(self.rows.max()) + 1, 3))
         for rows in self.row_batches():
-            yield [View(row, *draws[row]) for row in rows.tolist()]
+            yield Wanted(rows, self.pictures[rows], draws[rows])
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
 
 class PictureEpochs:
-    """Training batches from pictures: decoded, augmented and encoded at every visit."""
+    """Training batches from pictures: augmented and encoded at every visit."""
 
     def __init__(
         self,
-        source: ImageSource,
-        pixels_of: PixelsOf,
+        pictures: Pictures,
         batches: EpochBatches,
         encode: Encode,
+        workers: int,
+        rows: UsableRows,
         runtime: Runtime,
     ) -> None:
         self._batches = batches
         self._encode = encode
+        self._rows = rows
         self._runtime = runtime
-        self._loader = _loader(source, pixels_of, batches, runtime)
+        self._loader = _loader(pictures, batches, workers, runtime)
 
     def __call__(self, epoch: int) -> Features:
         """The batches of epoch 0, 1, ..."""
         self._batches.epoch = epoch
-        return _encoded(self._loader, self._encode, self._runtime)
+        for rows, pixels in _on_device(self._loader, self._rows, self._runtime):
+            with self._runtime.autocast():
+                features = self._encode(pixels)
+            yield rows, features
 
 
 class EmbeddingEpochs:
     """Training batches from features that never change, computed once."""
 
-    def __init__(self, embeddings: "Embeddings", batches: EpochBatches, runtime: Runtime) -> None:
+    def __init__(self, embeddings: Embeddings, batches: EpochBatches, runtime: Runtime) -> None:
         self._embeddings = embeddings
         self._batches = batches
         self._runtime = runtime
@@ -90,73 +105,54 @@ class EmbeddingEpochs:
         """The batches of epoch 0, 1, ..."""
         self._batches.epoch = epoch
         for rows in self._batches.row_batches():
-            features = self._embeddings.take(rows).to(self._runtime.device)
-            yield torch.from_numpy(rows), features
+            features = self._embeddings.take(self._batches.pictures[rows])
+            yield torch.from_numpy(rows), features.to(self._runtime.device)
 
 
-class Embeddings:
-    """(n, D) float32 features of n rows in a file, so that memory does not grow with n.
+class _InOrder:
+    """Batches of pictures as they come, without augmentation."""
 
-    Args:
-        path: the file, made anew.
-        rows: ascending row indices.
-        size: D.
-    """
+    def __init__(self, chosen: NDArray[np.int64], batch_size: int) -> None:
+        self._chosen = chosen
+        self._batch_size = batch_size
 
-    def __init__(self, path: Path, rows: NDArray[np.int64], size: int) -> None:
-        self.rows = rows
-        self._file = np.memmap(path, dtype=np.float32, mode="w+", shape=(len(rows), size))
-
-    def put(self, rows: NDArray[np.int64], features: Tensor) -> None:
-        """Store the features of some rows."""
-        self._file[np.searchsorted(self.rows, rows)] = features.float().cpu().numpy()
-
-    def take(self, rows: NDArray[np.int64]) -> Tensor:
-        """The features of some rows, (len(rows), D), in the order asked."""
-        return torch.from_numpy(self._file[np.searchsorted(self.rows, rows)])
-
-    def in_order(self, batch_size: int, runtime: Runtime) -> Features:
-        """All features, in row order."""
-        for at in range(0, len(self.rows), batch_size):
-            features = torch.from_numpy(self._file[at : at + batch_size].copy())
-            yield torch.from_numpy(self.rows[at : at + batch_size]), features.to(runtime.device)
+    def __iter__(self) -> Iterator[Wanted]:
+        for at in range(0, len(self._chosen), self._batch_size):
+            yield Wanted.plain(self._chosen[at : at + self._batch_size])
 
 
 def pictures_in_order(
-    source: ImageSource,
-    pixels_of: PixelsOf,
-    rows: NDArray[np.int64],
+    pictures: Pictures,
+    chosen: NDArray[np.int64],
     batch_size: int,
-    encode: Encode,
+    workers: int,
+    rows: UsableRows,
     runtime: Runtime,
-) -> Features:
-    """One unshuffled, un-augmented pass over `rows`, without gradients."""
-    batches = [
-        [View(row) for row in rows[at : at + batch_size].tolist()]
-        for at in range(0, len(rows), batch_size)
-    ]
-    loader = _loader(source, pixels_of, batches, runtime)
-    with torch.inference_mode():
-        yield from _encoded(loader, encode, runtime)
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One un-augmented pass: batches of (B,) pictures and their (B, 3, S, S) uint8 pixels.
+
+    Raises:
+        RunError: a picture cannot be read any more.
+    """
+    loader = _loader(pictures, _InOrder(chosen, batch_size), workers, runtime)
+    return _on_device(loader, rows, runtime)
 
 
 def _loader(
-    source: ImageSource, pixels_of: PixelsOf, batches: Any, runtime: Runtime
+    pictures: Pictures, batches: Any, workers: int, runtime: Runtime
 ) -> "DataLoader[ImageBatch]":
-    pin = runtime.device.type == "cuda"
-    return make_loader(Pictures(source, pixels_of), batches, runtime.workers, pin)
+    return make_loader(pictures, batches, workers, pin=runtime.device.type == "cuda")
 
 
-def _encoded(loader: "DataLoader[ImageBatch]", encode: Encode, runtime: Runtime) -> Features:
+def _on_device(
+    loader: "DataLoader[ImageBatch]", rows: UsableRows, runtime: Runtime
+) -> Iterator[tuple[Tensor, Tensor]]:
     for batch in loader:
         if batch.failures:
-            row, reason = batch.failures[0]
+            picture, reason = batch.failures[0]
             raise RunError(
                 f"{len(batch.failures)} image(s) could be read at the start of the run and not "
-                f"any more; the first is row {row}: {reason}.",
+                f"any more; the first is row {rows.first_row(picture)}: {reason}.",
                 "Leave the data folder alone while deftclean runs, and start again.",
             )
-        pixels = batch.pixels.to(runtime.device, non_blocking=True)
-        with runtime.autocast():
-            features = encode(pixels)
-        yield batch.rows, features
+        yield batch.rows, batch.pixels.to(runtime.device, non_blocking=True)

@@ -1,4 +1,4 @@
-"""The first pass: which rows can be read, and what each can be used for.
+"""Rows and their pictures: which rows can be read, and what each can be used for.
 
 Settled once, before any weights are loaded; later passes read only rows that can be read.
 """
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.checking import ImageChecks
 from deftclean.errors import InputError
-from deftclean.images import FolderImages, ImageCheck, ImageSource, check_images
+from deftclean.images import DistinctPictures, FolderImages, ImageSource
 from deftclean.manifest import Manifest, ManifestOptions
-from deftclean.progress import Progress
-from deftclean.runtime import Runtime
 from deftclean.spool import spool_images
 
 
@@ -27,25 +28,27 @@ def work_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def image_source(manifest: Manifest, reading: ManifestOptions, folder: Path) -> ImageSource:
+@dataclass(frozen=True)
+class RowImages:
+    """The image of every row; several rows may name one.
+
+    Attributes:
+        source: F encoded images.
+        of_row: (N,) index in `source`.
+    """
+
+    source: ImageSource
+    of_row: NDArray[np.int64]
+
+
+def row_images(manifest: Manifest, reading: ManifestOptions, folder: Path) -> RowImages:
     """Where the bytes of each row's image come from; `folder` may be filled with a copy."""
     if manifest.images is not None:
-        return spool_images(manifest.images, folder / "images")
-    names = manifest.file_names.to_numpy(zero_copy_only=False).astype(object)
-    names[~manifest.named] = ""
-    return FolderImages(manifest.root, names, reading.allow_outside)
-
-
-def check_all(
-    source: ImageSource, count: int, runtime: Runtime, progress: Progress
-) -> list[ImageCheck]:
-    """Read, hash and decode every image once: N findings, in order."""
-    checks: list[ImageCheck] = []
-    with progress.stage("Checking images", count) as advance:
-        for batch in check_images(source, count, runtime.workers):
-            checks += batch
-            advance(len(batch), "")
-    return checks
+        return RowImages(spool_images(manifest.images, folder / "images"), np.arange(len(manifest)))
+    names = pc.if_else(pa.array(manifest.named), manifest.file_names, "").dictionary_encode()
+    files = names.dictionary.to_numpy(zero_copy_only=False).astype(object)
+    of_row = names.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return RowImages(FolderImages(manifest.root, files, reading.allow_outside), of_row)
 
 
 @dataclass(frozen=True)
@@ -57,34 +60,78 @@ class UsableRows:
         labelled: (N,) bool, the label is one of the K classes.
         readable: rows whose image can be read, ascending.
         trainable: readable and labelled rows, ascending.
+        distinct: the U readable pictures with content of their own, in the order in which rows
+            first show them.
+        pictures: (N,) int64 index in `distinct`; 0 where the row is not readable.
     """
 
     labels: NDArray[np.int64]
     labelled: NDArray[np.bool_]
     readable: NDArray[np.int64]
     trainable: NDArray[np.int64]
+    distinct: DistinctPictures
+    pictures: NDArray[np.int64]
 
     @classmethod
     def of(
-        cls, manifest: Manifest, checks: list[ImageCheck], class_names: tuple[str, ...]
+        cls,
+        manifest: Manifest,
+        images: RowImages,
+        checks: ImageChecks,
+        class_names: tuple[str, ...],
     ) -> "UsableRows":
-        """Sort rows by what was found about their image and whether they have a known label."""
+        """Sort rows by what was found about their image and whether they have a known label.
+
+        Args:
+            manifest: N rows.
+            images: of the rows.
+            checks: of the F images.
+            class_names: the K classes.
+        """
         indices = manifest.label_indices(class_names)
         labelled = ~np.ma.getmaskarray(indices)
-        fine = np.array([check.status == "ok" for check in checks], dtype=bool)
+        fine = checks.fine[images.of_row]
+        distinct, of_file = _distinct(images.source, checks)
         return cls(
-            indices.filled(0), labelled, np.flatnonzero(fine), np.flatnonzero(fine & labelled)
+            indices.filled(0),
+            labelled,
+            np.flatnonzero(fine),
+            np.flatnonzero(fine & labelled),
+            distinct,
+            of_file[images.of_row],
         )
 
+    def first_row(self, picture: int) -> int:
+        """The first row that shows a picture."""
+        return int(self.readable[self.pictures[self.readable] == picture][0])
 
-def refuse_hopeless(manifest: Manifest, checks: list[ImageCheck], rows: UsableRows) -> None:
+
+def _distinct(
+    source: ImageSource, checks: ImageChecks
+) -> tuple[DistinctPictures, NDArray[np.int64]]:
+    """Pictures by content, and which one each of the F images shows."""
+    files = np.flatnonzero(checks.fine)
+    keys = np.ascontiguousarray(checks.digests[files]).view("S32").ravel()
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # by content would be as good, were it not for people reading along
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    of_file = np.zeros(len(source), dtype=np.int64)
+    of_file[files] = place[group]
+    chosen = files[first[order]]
+    return DistinctPictures(source, chosen, checks.digests[chosen]), of_file
+
+
+def refuse_hopeless(
+    manifest: Manifest, images: RowImages, checks: ImageChecks, rows: UsableRows
+) -> None:
     """Stop before weights are loaded where nothing can come of it.
 
     Raises:
         InputError: nothing readable, nothing labelled, or one class only.
     """
     if not len(rows.readable):
-        raise nothing_readable(manifest, checks)
+        raise nothing_readable(manifest, images, checks)
     present = np.unique(rows.labels[rows.trainable])
     if len(present) >= 2:
         return
@@ -100,13 +147,13 @@ def refuse_hopeless(manifest: Manifest, checks: list[ImageCheck], rows: UsableRo
     )
 
 
-def nothing_readable(manifest: Manifest, checks: list[ImageCheck]) -> InputError:
+def nothing_readable(manifest: Manifest, images: RowImages, checks: ImageChecks) -> InputError:
     """The error for a data set without a single readable image."""
-    counts: dict[str, int] = {}
-    for check in checks:
-        counts[check.status] = counts.get(check.status, 0) + 1
+    of_rows = checks.take(images.of_row)
+    found = pc.value_counts(of_rows.status).to_pylist()
+    counts: dict[str, int] = {entry["values"]: entry["counts"] for entry in found}
     listed = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
-    first = next((check.error for check in checks if check.error), "")
+    first = of_rows.error.drop_null()[0].as_py()
     misplaced = counts.get("missing", 0) + counts.get("outside", 0)
     return InputError(
         f"{manifest.source}: none of its {len(manifest):,} images can be read ({listed}). Row 0, "

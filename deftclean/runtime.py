@@ -25,18 +25,59 @@ class Runtime:
         device: the device of every parameter and activation.
         amp_dtype: autocast type of the towers, or None for float32. Losses and logits are
             float32 in either case.
-        workers: image-decoding worker processes; 0 decodes in the main process.
+        workers: processes that read and decode images, where the user gave a number; 0 leaves it
+            to the main process.
     """
 
     device: torch.device
     amp_dtype: torch.dtype | None
-    workers: int
+    workers: int | None
+
+    @property
+    def checkers(self) -> int:
+        """Processes of the first pass, beside which no model runs."""
+        cores = _cores()
+        chosen = min(16, cores) if cores > 1 else 0
+        return chosen if self.workers is None else self.workers
+
+    @property
+    def decoders(self) -> int:
+        """Processes that decode while the model works."""
+        if self.workers is not None:
+            return self.workers
+        # On a CPU the model uses every core itself; more decoders would only take them away.
+        spare = _cores() // 2 if self.device.type == "cpu" else _cores() - 1
+        return max(1, min(8, spare))
+
+    @property
+    def readers(self) -> int:
+        """Processes that read pictures from the cache while the model works."""
+        if self.workers is None and self.device.type == "cpu":
+            return 0
+        return self.decoders
 
     @property
     def precision(self) -> str:
         """`fp32`, `bf16` or `fp16`."""
         names = {dtype: name for name, dtype in _AMP_DTYPES.items()}
         return "fp32" if self.amp_dtype is None else names[self.amp_dtype]
+
+    def arithmetic(self) -> dict[str, str | int]:
+        """What the rounding of features depends on beside the model, as plain values."""
+        kind = self.device.type
+        processor = (
+            torch.cuda.get_device_name(self.device)
+            if kind == "cuda"
+            else torch.backends.cpu.get_cpu_capability()
+        )
+        threads = torch.get_num_threads() if kind == "cpu" else 0
+        return {
+            "device": kind,
+            "processor": processor,
+            "precision": self.precision,
+            "torch": torch.__version__,
+            "threads": threads,
+        }
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Mixed precision for the towers, nothing where the run is float32."""
@@ -52,13 +93,14 @@ def choose_runtime(device: str, precision: Precision, workers: int | None) -> Ru
         device: `auto`, or any name `torch.device` takes (`cpu`, `mps`, `cuda`, `cuda:1`).
         precision: `auto` is bf16 (fp16 on older cards) on CUDA and float32 elsewhere: bf16
             autocast is several times slower than float32 on most CPUs.
-        workers: decoding processes, or None to choose by device and cores.
+        workers: processes that read images, in every pass; None to choose by pass, device and
+            cores.
 
     Raises:
         UsageError: the device does not exist here.
     """
     chosen = _choose_device(device)
-    return Runtime(chosen, _choose_dtype(chosen, precision), _choose_workers(chosen, workers))
+    return Runtime(chosen, _choose_dtype(chosen, precision), workers)
 
 
 def _choose_device(name: str) -> torch.device:
@@ -93,13 +135,9 @@ def _choose_dtype(device: torch.device, precision: Precision) -> torch.dtype | N
     return _AMP_DTYPES.get(precision)
 
 
-def _choose_workers(device: torch.device, workers: int | None) -> int:
-    if workers is not None:
-        return workers
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = cores or 1
-    # On a CPU the model uses every core itself; more decoders would only take them away.
-    return max(1, min(8, cores - 1 if device.type != "cpu" else cores // 2))
+def _cores() -> int:
+    known = hasattr(os, "sched_getaffinity")
+    return (len(os.sched_getaffinity(0)) if known else os.cpu_count()) or 1
 
 
 @contextlib.contextmanager

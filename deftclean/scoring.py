@@ -1,4 +1,7 @@
-"""The final evaluation pass: every readable row scored once, in order, without augmentation."""
+"""The final evaluation: every distinct picture compared once, and every readable row judged.
+
+Rows that show the same picture differ in their label alone.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +14,13 @@ from torch import Tensor
 
 from deftclean.detector import DualPromptDetector
 from deftclean.encoder import Encoder
-from deftclean.feeds import Features
 from deftclean.losses import at_label, clean_probability
 from deftclean.prompts import readable_name
+from deftclean.rows import UsableRows
 from deftclean.runtime import Runtime
 
 SCORING_BATCH = 64
-"""Rows in a scoring batch: fixed, so that batch boundaries never change a score."""
+"""Pictures in a scoring batch: fixed, so that batch boundaries never change a score."""
 
 ZERO_SHOT_PROMPT = "a photo of a {}"
 
@@ -58,62 +61,108 @@ class ZeroShotScores:
     predicted: NDArray[np.int64]
 
 
-@torch.inference_mode()
-def score_rows(
-    detector: DualPromptDetector, features: Features, labels: Tensor, runtime: Runtime
-) -> DetectorScores:
-    """Score tuned image features with the learned prompts.
+class RowsByPicture:
+    """Readable rows, grouped by the picture they show.
+
+    Args:
+        rows: the run's rows; `labels` of a row without a label means nothing, and neither does
+            what is said of it.
+    """
+
+    def __init__(self, rows: UsableRows) -> None:
+        shown = rows.pictures[rows.readable]
+        order = np.argsort(shown, kind="stable")
+        self.labels = torch.from_numpy(rows.labels)
+        self._rows = rows.readable[order]
+        self._starts = np.searchsorted(shown[order], np.arange(len(rows.distinct) + 1))
+
+    def of(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """All rows that show one of (B,) pictures, and at which place in the batch it stands."""
+        chosen = pictures.numpy()
+        starts, counts = self._starts[chosen], self._starts[chosen + 1] - self._starts[chosen]
+        places = np.repeat(np.arange(len(chosen)), counts)
+        within = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows = self._rows[starts[places] + within]
+        return torch.from_numpy(rows), torch.from_numpy(places)
+
+
+class DetectorScorer:
+    """Judges rows by tuned image features and the learned prompts.
 
     Args:
         detector: trained.
-        features: batches of (rows, tuned image features), in row order.
-        labels: (N,) int64 class of every row of the manifest, on the CPU; for a row without a
-            label any class, its `clean_prob` then means nothing.
+        rows: whose labels are asked about.
         runtime: device and precision.
     """
-    with runtime.autocast():
-        positive, negative = detector.text_features()
-    columns: list[tuple[Tensor, ...]] = []
-    for rows, image in features:
-        output = detector.compare(image, positive, negative)
+
+    @torch.inference_mode()
+    def __init__(self, detector: DualPromptDetector, rows: RowsByPicture, runtime: Runtime) -> None:
+        self._detector = detector
+        self._rows = rows
+        with runtime.autocast():
+            self._texts = detector.text_features()
+        self._columns: list[tuple[Tensor, ...]] = []
+
+    @torch.inference_mode()
+    def add(self, pictures: Tensor, image: Tensor) -> None:
+        """Score (B,) pictures by their (B, D) tuned features."""
+        output = self._detector.compare(image, *self._texts)
         probability = clean_probability(*output)
         predicted = output.positive.argmax(dim=1)
-        columns.append(
-            (
-                rows,
-                at_label(probability, labels[rows].to(runtime.device)).cpu(),
-                # The margin decides where probabilities have saturated at 1.
-                (output.positive - output.negative).argmax(dim=1).cpu(),
-                predicted.cpu(),
-                at_label(output.positive.softmax(dim=1), predicted).cpu(),
-            )
+        # The margin decides where probabilities have saturated at 1.
+        top = (output.positive - output.negative).argmax(dim=1)
+        certainty = at_label(output.positive.softmax(dim=1), predicted)
+        rows, places = self._rows.of(pictures)
+        at = places.to(image.device)
+        clean = probability[at, self._rows.labels[rows].to(image.device)]
+        self._columns.append(
+            (rows, clean.cpu(), top.cpu()[places], predicted.cpu()[places], certainty.cpu()[places])
         )
-    return DetectorScores(*_joined(columns))
+
+    def scores(self) -> DetectorScores:
+        """Of every row added."""
+        return DetectorScores(*_joined(self._columns))
 
 
-@torch.inference_mode()
-def zero_shot_rows(
-    encoder: Encoder, names: tuple[str, ...], features: Features, labels: Tensor, runtime: Runtime
-) -> ZeroShotScores:
-    """Classify untuned image features with "a photo of a {name}" (Eq. 1).
+class ZeroShotScorer:
+    """Classifies untuned image features with "a photo of a {name}" (Eq. 1).
 
     Args:
         encoder: frozen CLIP.
         names: K class names.
-        features: batches of (rows, untuned image features), in row order.
-        labels: as in `score_rows`.
+        rows: whose labels are asked about.
         runtime: device and precision.
     """
-    texts = [ZERO_SHOT_PROMPT.format(readable_name(name)) for name in names]
-    with runtime.autocast():
-        text = encoder.text.encode(texts).float()
-    columns: list[tuple[Tensor, ...]] = []
-    for rows, image in features:
-        logits = encoder.logit_scale * image.float() @ text.T
-        log_prob = at_label(F.log_softmax(logits, dim=1), labels[rows].to(runtime.device))
-        columns.append((rows, log_prob.exp().cpu(), log_prob.cpu(), logits.argmax(dim=1).cpu()))
-    return ZeroShotScores(*_joined(columns))
+
+    @torch.inference_mode()
+    def __init__(
+        self, encoder: Encoder, names: tuple[str, ...], rows: RowsByPicture, runtime: Runtime
+    ) -> None:
+        texts = [ZERO_SHOT_PROMPT.format(readable_name(name)) for name in names]
+        with runtime.autocast():
+            self._text = encoder.text.encode(texts).float()
+        self._scale = encoder.logit_scale
+        self._rows = rows
+        self._columns: list[tuple[Tensor, ...]] = []
+
+    @torch.inference_mode()
+    def add(self, pictures: Tensor, image: Tensor) -> None:
+        """Score (B,) pictures by their (B, D) untuned features."""
+        logits = self._scale * image.float() @ self._text.T
+        rows, places = self._rows.of(pictures)
+        at = places.to(image.device)
+        given = self._rows.labels[rows].to(image.device)
+        log_prob = F.log_softmax(logits, dim=1)[at, given]
+        predicted = logits.argmax(dim=1).cpu()[places]
+        self._columns.append((rows, log_prob.exp().cpu(), log_prob.cpu(), predicted))
+
+    def scores(self) -> ZeroShotScores:
+        """Of every row added."""
+        return ZeroShotScores(*_joined(self._columns))
 
 
 def _joined(columns: list[tuple[Tensor, ...]]) -> list[Any]:
-    return [torch.cat(parts).numpy() for parts in zip(*columns, strict=True)]
+    """Batches of columns to whole columns, by ascending row."""
+    joined = [torch.cat(parts).numpy() for parts in zip(*columns, strict=True)]
+    order = np.argsort(joined[0])
+    return [column[order] for column in joined]

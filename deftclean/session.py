@@ -1,37 +1,44 @@
 """A loaded model at work on the readable pictures of one run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from deftclean import __version__
+from deftclean.cache import Cache
 from deftclean.checkpoint import FORMAT_VERSION, DetectorCard, build_detector, portable_name
 from deftclean.config import DetectorConfig
 from deftclean.detector import DualPromptDetector
+from deftclean.embeddings import Embeddings, StoredEmbeddings
+from deftclean.encoder import Encoder
 from deftclean.feeds import (
     EmbeddingEpochs,
-    Embeddings,
+    Encode,
     EpochBatches,
     Features,
     PictureEpochs,
     pictures_in_order,
 )
-from deftclean.images import ImageSource, Pictures, View, scoring_pixels, training_pixels
+from deftclean.loading import Pictures, Wanted
 from deftclean.manifest import Manifest
 from deftclean.progress import Progress
+from deftclean.resizing import Preparation, Resize
 from deftclean.rows import UsableRows
 from deftclean.runtime import Runtime, stream
 from deftclean.scoring import (
     SCORING_BATCH,
+    DetectorScorer,
     DetectorScores,
+    RowsByPicture,
+    ZeroShotScorer,
     ZeroShotScores,
-    score_rows,
-    zero_shot_rows,
 )
 from deftclean.training import EpochMetrics
-from deftclean.weights import LoadedModel, load_model
+from deftclean.weights import LoadedModel, load_model, preprocess_of
 
 _PROBE = 32  # pictures that the watch for a collapse looks at
 
@@ -50,8 +57,10 @@ class Session:
         cls, model: str, weights: str | None, offline: bool, runtime: Runtime, progress: Progress
     ) -> "Session":
         """Load a model and put it on the run's device."""
-
         loaded = load_model(model, weights, offline, progress.say)
+        foretold = preprocess_of(model, weights, offline, progress.say)
+        if loaded.encoder.preprocess != foretold:  # pictures in the cache would be wrong
+            raise RuntimeError(f"preprocessing {loaded.encoder.preprocess}, foretold {foretold}")
         loaded.encoder.to(runtime.device)
         return cls(model, weights, loaded, runtime)
 
@@ -87,104 +96,179 @@ class Session:
 
 
 class RunPictures:
-    """The readable pictures of a run, as features.
+    """The distinct readable pictures of a run, as features.
 
-    Without a tuner features never change: the zero-shot pass keeps them in a file, and training
+    Without a tuner features never change: each picture is embedded once into a file, and training
     and scoring read them from there.
+
+    Args:
+        rows: of the run.
+        preparation: how pictures are decoded and resized.
+        session: the model at work.
+        folder: of the run's own files.
+        cache: of pictures and embeddings, or None.
     """
 
     def __init__(
         self,
-        source: ImageSource,
-        session: Session,
         rows: UsableRows,
+        preparation: Preparation,
+        session: Session,
         folder: Path,
-        keep_features: bool,
+        cache: Cache | None,
     ) -> None:
-
-        self.source = source
+        self.rows = rows
         self.session = session
         self.runtime = session.runtime
-        self.rows = rows
         self.labels = torch.from_numpy(rows.labels)
-        self.preprocess = session.loaded.encoder.preprocess
+        self._by_picture = RowsByPicture(rows)
+        self._preparation = preparation
         self._folder = folder
-        self._keep = keep_features
+        self._cache = cache
         self._embeddings: Embeddings | None = None
 
-    def in_order(self, encode: Callable[[torch.Tensor], torch.Tensor]) -> Features:
-        """All readable rows, by the scoring preprocessing."""
-
-        return pictures_in_order(
-            self.source,
-            scoring_pixels(self.preprocess),
-            self.rows.readable,
-            SCORING_BATCH,
-            encode,
-            self.runtime,
-        )
+    def embed(self, progress: Progress, on_batch: Callable[[], None]) -> None:
+        """Compute the untuned features of every picture, or take them from the cache."""
+        encoder, count = self.session.loaded.encoder, len(self.rows.distinct)
+        with torch.inference_mode():
+            size = encoder.text.encode(["a"]).shape[1]
+        embeddings = Embeddings(self._folder / "embeddings", count, size)
+        digests = self.rows.distinct.digests
+        stored = self._stored_embeddings(encoder, size)
+        missing = np.arange(count) if stored is None else stored.fill(embeddings, digests)
+        with progress.stage("Embedding (zero-shot)", count) as advance:
+            advance(count - len(missing), "")
+            for pictures, pixels in self._pixels(missing):
+                with torch.inference_mode(), self.runtime.autocast():
+                    features = encoder.image(_filled(pixels))[: len(pixels)]
+                embeddings.put(pictures.numpy(), features.float().cpu().numpy())
+                advance(len(pictures), "")
+                on_batch()
+        if stored is not None and len(missing):
+            stored.add(digests, missing, embeddings)
+        self._embeddings = embeddings
 
     def zero_shot(
         self, class_names: tuple[str, ...], progress: Progress, on_batch: Callable[[], None]
     ) -> ZeroShotScores:
         """What the untrained model says of every readable row."""
-
         encoder = self.session.loaded.encoder
-        features = self.in_order(encoder.image)
-        if self._keep:
-            features = self._stored(features)
-        count = len(self.rows.readable)
-        with progress.stage("Embedding (zero-shot)", count) as advance:
-            counted = _counted(_watched(features, on_batch), advance)
-            return zero_shot_rows(encoder, class_names, counted, self.labels, self.runtime)
+        scorer = ZeroShotScorer(encoder, class_names, self._by_picture, self.runtime)
+        if self._embeddings is not None:
+            for pictures, image in self._embedded():
+                scorer.add(pictures, image)
+            return scorer.scores()
+        with progress.stage("Embedding (zero-shot)", len(self.rows.distinct)) as advance:
+            for pictures, pixels in self._pixels():
+                scorer.add(pictures, self._features(encoder.image, pixels))
+                advance(len(pictures), "")
+                on_batch()
+        return scorer.scores()
+
+    def score(self, detector: DualPromptDetector, progress: Progress) -> DetectorScores:
+        """Every readable row scored once, in order."""
+        scorer = DetectorScorer(detector, self._by_picture, self.runtime)
+        with progress.stage("Scoring", len(self.rows.distinct)) as advance:
+            if self._embeddings is not None:
+                for pictures, image in self._embedded():
+                    scorer.add(pictures, image)
+                    advance(len(pictures), "")
+                return scorer.scores()
+            for pictures, pixels in self._pixels():
+                scorer.add(pictures, self._features(detector.image_features, pixels))
+                advance(len(pictures), "")
+        return scorer.scores()
+
+    def zero_shot_and_score(
+        self, detector: DualPromptDetector, class_names: tuple[str, ...], progress: Progress
+    ) -> tuple[ZeroShotScores, DetectorScores]:
+        """Both at one visit of each picture, where nothing has to happen in between."""
+        if detector.tuner is None:
+            self.embed(progress, lambda: None)
+            zero_shot = self.zero_shot(class_names, progress, lambda: None)
+            return zero_shot, self.score(detector, progress)
+        encoder = self.session.loaded.encoder
+        untuned = ZeroShotScorer(encoder, class_names, self._by_picture, self.runtime)
+        tuned = DetectorScorer(detector, self._by_picture, self.runtime)
+        with progress.stage("Scoring", len(self.rows.distinct)) as advance:
+            for pictures, pixels in self._pixels():
+                untuned.add(pictures, self._features(encoder.image, pixels))
+                tuned.add(pictures, self._features(detector.image_features, pixels))
+                advance(len(pictures), "")
+        return untuned.scores(), tuned.scores()
 
     def epochs(
         self, detector: DualPromptDetector, config: DetectorConfig
     ) -> Callable[[int], Features]:
         """Training batches."""
-
-        batches = EpochBatches(self.rows.trainable, config.batch_size, config.seed)
+        rows = self.rows
+        batches = EpochBatches(rows.trainable, rows.pictures, config.batch_size, config.seed)
         if self._embeddings is not None:
             return EmbeddingEpochs(self._embeddings, batches, self.runtime)
-        pixels_of = training_pixels(self.preprocess, config.crop, config.flip)
-        return PictureEpochs(self.source, pixels_of, batches, detector.image_features, self.runtime)
+        return PictureEpochs(
+            self._pictures(self._preparation.training, config.flip),
+            batches,
+            detector.image_features,
+            self._workers(),
+            rows,
+            self.runtime,
+        )
 
     def probe(self, seed: int) -> torch.Tensor:
-        """A few trainable pictures, always the same ones, as uint8 pixels."""
-
+        """Pictures of a few trainable rows, always the same ones, as uint8 pixels."""
         count = min(_PROBE, len(self.rows.trainable))
         chosen = stream(seed, "probe").choice(self.rows.trainable, size=count, replace=False)
-        pictures = Pictures(self.source, scoring_pixels(self.preprocess))
-        return pictures.__getitems__([View(int(row)) for row in chosen]).pixels
+        wanted = Wanted.plain(self.rows.pictures[chosen])
+        return self._pictures(self._preparation.scoring).__getitems__(wanted).pixels
 
-    def score(self, detector: DualPromptDetector, progress: Progress) -> DetectorScores:
-        """Every readable row scored once, in order."""
+    def _pictures(self, resize: Resize, flip: bool = False) -> Pictures:
+        cache = self._cache
+        folder = cache.pictures(self._preparation.spec(resize)) if cache is not None else None
+        return Pictures(self.rows.distinct, self._preparation, resize, folder, flip)
 
-        features = (
-            self.in_order(detector.image_features)
-            if self._embeddings is None
-            else self._embeddings.in_order(SCORING_BATCH, self.runtime)
+    def _pixels(
+        self, chosen: NDArray[np.int64] | None = None
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """All pictures, or those chosen, by the scoring preprocessing."""
+        return pictures_in_order(
+            self._pictures(self._preparation.scoring),
+            np.arange(len(self.rows.distinct)) if chosen is None else chosen,
+            SCORING_BATCH,
+            self._workers(),
+            self.rows,
+            self.runtime,
         )
-        with progress.stage("Scoring", len(self.rows.readable)) as advance:
-            return score_rows(detector, _counted(features, advance), self.labels, self.runtime)
 
-    def _stored(self, features: Features) -> Features:
+    def _workers(self) -> int:
+        kept = self._cache is not None and self._cache.accepts
+        return self.runtime.readers if kept else self.runtime.decoders
 
-        for rows, image in features:
-            if self._embeddings is None:
-                path = self._folder / "embeddings"
-                self._embeddings = Embeddings(path, self.rows.readable, image.shape[1])
-            self._embeddings.put(rows.numpy(), image)
-            yield rows, image
+    def _features(self, encode: Encode, pixels: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(), self.runtime.autocast():
+            return encode(pixels)
+
+    def _embedded(self) -> Features:
+        assert self._embeddings is not None  # noqa: S101 - callers have asked
+        for pictures, image in self._embeddings.in_order(SCORING_BATCH):
+            yield pictures, image.to(self.runtime.device)
+
+    def _stored_embeddings(self, encoder: Encoder, size: int) -> StoredEmbeddings | None:
+        if self._cache is None:
+            return None
+        spec = {
+            "format": 1,
+            "weights": self.session.loaded.sha256,
+            "pictures": self._preparation.spec(self._preparation.scoring),
+            "normalisation": [encoder.preprocess["mean"], encoder.preprocess["std"]],
+            "batch": SCORING_BATCH,
+            **self.runtime.arithmetic(),
+        }
+        folder = self._cache.folder("embeddings", spec)
+        return StoredEmbeddings(self._cache, folder, size)
 
 
-def _counted(features: Features, advance: Callable[[int, str], None]) -> Features:
-    for rows, image in features:
-        yield rows, image
-        advance(len(rows), "")
-
-
-def _watched(features: Features, on_batch: Callable[[], None]) -> Features:
-    for rows, image in features:
-        yield rows, image
-        on_batch()
+def _filled(pixels: torch.Tensor) -> torch.Tensor:
+    """As many pictures as in every other batch: in a batch of another size a picture's features
+    may round differently, and whether they came from the cache would show."""
+    blank = pixels.new_zeros(SCORING_BATCH - len(pixels), *pixels.shape[1:])
+    return torch.cat([pixels, blank])

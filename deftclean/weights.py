@@ -6,9 +6,10 @@ so, and never with `offline`. Weights are read as safetensors or with `weights_o
 
 import difflib
 import hashlib
+import json
 import pickle
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,80 @@ def check_name(model: str, weights: str | None) -> None:
         raise UsageError(f"--weights {file}: checkpoints end in {', '.join(_FILE_SUFFIXES)}.")
 
 
+def preprocess_of(
+    model: str, weights: str | None, offline: bool, announce: Callable[[str], None]
+) -> dict[str, Any]:
+    """How the model wants its pictures, without its weights.
+
+    Args:
+        model, weights, offline, announce: as in `load_model`; of `hf-hub:` models the
+            configuration, a few kilobytes, is fetched where it is not on this machine.
+
+    Returns:
+        size as (height, width), mean, std, interpolation, resize_mode, fill_color
+
+    Raises:
+        UsageError: there is no such model or tag, or its configuration is damaged.
+        WeightsError: the configuration cannot be had.
+    """
+    check_name(model, weights)
+    folder = NANO if model == "nano" else local_path(model)
+    if model.startswith("hf-hub:"):
+        repository = model.removeprefix("hf-hub:")
+        folder = _hub_file(repository, ("open_clip_config.json",), offline, announce).parent
+    if folder is not None:
+        return _preprocess_in_folder(folder)
+    import open_clip
+
+    name, tag = model.replace("/", "-"), weights or DEFAULT_TAG
+    overrides = (
+        _preprocess_of_tag(open_clip.get_pretrained_cfg(name, tag))
+        if tag in open_clip.list_pretrained_tags_by_model(name)
+        else {}
+    )
+    return _preprocess({}, open_clip.get_model_config(name), overrides)
+
+
+def _preprocess_in_folder(folder: Path) -> dict[str, Any]:
+    file = folder / "open_clip_config.json"
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+        return _preprocess(config.get("preprocess_cfg", {}), config["model_cfg"], {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{file} cannot be read as a model's configuration: {_first_line(error)}."
+        ) from error
+
+
+def _preprocess(
+    settings: dict[str, Any], architecture: dict[str, Any], overrides: dict[str, Any]
+) -> dict[str, Any]:
+    """As open_clip puts it together: defaults, settings, the architecture's size, overrides."""
+    from open_clip.model import CLIPVisionCfg
+    from open_clip.transform import PreprocessCfg, merge_preprocess_dict
+
+    size = architecture["vision_cfg"].get("image_size", CLIPVisionCfg.image_size)
+    merged = merge_preprocess_dict(PreprocessCfg(), settings)
+    return plain_preprocess(merge_preprocess_dict({**merged, "size": size}, overrides))
+
+
+def _preprocess_of_tag(tag: dict[str, Any]) -> dict[str, Any]:
+    return {k: tag[k] for k in ("mean", "std", "interpolation", "resize_mode") if k in tag}
+
+
+def plain_preprocess(preprocess: Mapping[str, Any]) -> dict[str, Any]:
+    """open_clip's `preprocess_cfg` with tuples for lists and both sides of the size."""
+    size = preprocess["size"]
+    return {
+        "size": (size, size) if isinstance(size, int) else tuple(size),
+        "mean": tuple(preprocess["mean"]),
+        "std": tuple(preprocess["std"]),
+        "interpolation": preprocess["interpolation"],
+        "resize_mode": preprocess["resize_mode"],
+        "fill_color": preprocess["fill_color"],
+    }
+
+
 def local_path(model: str) -> Path | None:
     """The folder a model name points to, or None where it is no folder of the user's."""
     if model.startswith("local-dir:"):
@@ -204,11 +279,7 @@ def _by_name(name: str, weights: str, offline: bool, announce: Callable[[str], N
         # open_clip itself only warns.
         overrides = {
             "force_quick_gelu": bool(tag.get("quick_gelu")),
-            "force_preprocess_cfg": {
-                key: tag[key]
-                for key in ("mean", "std", "interpolation", "resize_mode")
-                if key in tag
-            },
+            "force_preprocess_cfg": _preprocess_of_tag(tag),
         }
         return _Found(name, _tag_file(name, weights, tag, offline, announce), overrides)
     if f"{name}-quickgelu" in open_clip.list_models():
@@ -281,7 +352,7 @@ def _build(found: _Found) -> Encoder:
             f"{_first_line(error)}.{script}",
             _WAYS_OUT,
         ) from error
-    return Encoder(model, tokenizer, model.visual.preprocess_cfg)
+    return Encoder(model, tokenizer, plain_preprocess(model.visual.preprocess_cfg))
 
 
 def _is_torchscript(file: Path) -> bool:

@@ -11,31 +11,11 @@ PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
     *("errors", "config", "files", "tables", "scores", "labels", "manifest", "metrics"),
-    *("summary", "progress", "runtime", "images", "spool", "rows", "encoder", "weights"),
-    *(
-        "tuners",
-        "branches",
-        "prompts",
-        "detector",
-        "losses",
-        "step",
-        "collapse",
-        "optimiser",
-        "feeds",
-    ),
-    *("training", "scoring"),
-    *(
-        "checkpoint",
-        "unfinished",
-        "session",
-        "cost",
-        "findings",
-        "assembly",
-        "demo",
-        "api",
-        "terminal",
-        "cli",
-    ),
+    *("summary", "progress", "runtime", "decoding", "resizing", "images", "cache", "loading"),
+    *("checking", "spool", "rows", "encoder", "weights", "tuners", "branches", "prompts"),
+    *("detector", "losses", "step", "collapse", "embeddings", "feeds", "optimiser", "training"),
+    *("scoring", "checkpoint", "unfinished", "session", "cost", "findings", "assembly", "demo"),
+    *("api", "terminal", "cli"),
 ]
 
 
