@@ -10,8 +10,20 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
-    *("errors", "config", "files", "tables", "scores", "labels", "manifest", "metrics"),
-    *("summary", "progress", "runtime", "images", "spool", "rows", "encoder", "weights"),
+    *("errors", "config", "files", "tables", "scores", "labels", "folders", "columns"),
+    *(
+        "file_names",
+        "manifest",
+        "metrics",
+        "summary",
+        "progress",
+        "runtime",
+        "images",
+        "spool",
+        "rows",
+        "encoder",
+        "weights",
+    ),
     *("tuners", "prompts", "detector", "losses", "collapse", "feeds", "training", "scoring"),
     *("checkpoint", "session", "cost", "findings", "assembly", "demo", "api", "terminal", "cli"),
 ]
