@@ -55,21 +55,22 @@ def _below(names: pa.Array, root: Path) -> pa.Array:
         unusual = pc.or_(unusual, pc.starts_with(names, start))
     unusual = pc.fill_null(unusual, False)
     coded = names.filter(unusual).dictionary_encode()
-    prefixes = tuple(f"{way.as_posix()}/" for way in (root.resolve(), root.absolute()))
-    distinct = [_relative(name, root, prefixes) for name in coded.dictionary.to_pylist()]
+    # The two ways an absolute name may lead to the root; links in it are resolved in the first.
+    ways = (root.resolve().as_posix(), root.absolute().as_posix())
+    distinct = [_relative(name, root, ways) for name in coded.dictionary.to_pylist()]
     clean = pa.array(distinct, pa.string()).take(coded.indices)
     return pc.replace_with_mask(names, unusual, clean)
 
 
-def _relative(name: str, root: Path, prefixes: tuple[str, ...]) -> str:
+def _relative(name: str, root: Path, ways: tuple[str, str]) -> str:
     # A backslash is a separator in tables from Windows; a file really called so wins.
     if "\\" in name and not os.path.lexists(root / name):
         name = name.replace("\\", "/")
     name = name.removeprefix("./")
     if not name.startswith("/"):
         return name
-    for prefix in prefixes:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
+    for way in ways:
+        if name.startswith(f"{way}/"):
+            return name.removeprefix(f"{way}/")
     # No absolute path goes into a table: the file is `outside` either way.
-    return Path(os.path.relpath(name, root.resolve())).as_posix()
+    return Path(os.path.relpath(name, ways[0])).as_posix()

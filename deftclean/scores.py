@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from deftclean.config import Rule
 from deftclean.errors import InputError, UsageError
 from deftclean.files import check_output, whole_file
+from deftclean.tables import refuse_double
 
 Status = Literal[
     "ok", "unreadable", "too_large", "missing", "outside", "unlabeled", "unknown_label"
@@ -167,6 +168,7 @@ def read_scores(path: Path) -> ScoreTable:
         raise InputError(
             f"{path} is not a score table.", "Give a table written by deftclean scan or score."
         ) from error
+    refuse_double(path, table.column_names)
     missing = [name for name in SCORE_COLUMNS if name not in table.column_names]
     if missing:
         raise InputError(f"{path} lacks the score columns {', '.join(missing)}.")
