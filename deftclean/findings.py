@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pyarrow as pa
 
 from deftclean.checkpoint import DetectorCard
 from deftclean.manifest import Manifest
@@ -85,14 +86,8 @@ def unknown_label_warnings(
     manifest: Manifest, rows: UsableRows, card: DetectorCard, progress: Progress
 ) -> list[str]:
     """Labels of new data that are none of the detector's classes."""
-    labels = manifest.given_labels.to_pylist()
-    unknown = sorted(
-        {
-            label
-            for label, known in zip(labels, rows.labelled.tolist(), strict=True)
-            if label is not None and not known
-        }
-    )
+    others = manifest.given_labels.filter(pa.array(~rows.labelled))
+    unknown = sorted(others.drop_null().unique().to_pylist())
     if not unknown:
         return []
     listed = ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else "")

@@ -7,9 +7,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,6 +35,39 @@ class Labels:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _CodedTexts:
+    """N labels by place among the distinct ones, which are few and can be looked at one by one.
+
+    Attributes:
+        places: (N,) int32, null where the row has no label.
+        texts: distinct labels in order of appearance, None for what is read as no label; the same
+            text may stand there twice.
+        rows: how many rows are at each place.
+    """
+
+    places: pa.Array
+    texts: list[str | None]
+    rows: list[int]
+
+    def counts(self) -> Counter[str]:
+        """Rows by label, in order of appearance."""
+        counts: Counter[str] = Counter()
+        for text, rows in zip(self.texts, self.rows, strict=True):
+            if text is not None:
+                counts[text] += rows
+        return counts
+
+    def renamed(self, names: Mapping[str, str | None]) -> "_CodedTexts":
+        """Other texts for those in `names`."""
+        texts = [text if text is None else names.get(text, text) for text in self.texts]
+        return replace(self, texts=texts)
+
+    def decoded(self) -> pa.Array:
+        """(N,) strings."""
+        return pa.array(self.texts, pa.string()).take(self.places)
+
+
 def name_labels(
     values: pa.Array | pa.ChunkedArray,
     class_names: Path | None,
@@ -54,27 +88,31 @@ def name_labels(
     """
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    texts = _label_texts(values)
+    coded = _coded_texts(values)
     notes: tuple[str, ...] = ()
-    if built_in is not None and "-1" in texts:
+    if built_in is not None and (missing := coded.counts()["-1"]):
         # Hugging Face's ClassLabel writes -1 where a row has no label.
-        notes = (f"{texts.count('-1'):,} rows have label -1, read as no label",)
-        texts = [None if text == "-1" else text for text in texts]
-    used = {text for text in texts if text is not None}
+        notes = (f"{missing:,} rows have label -1, read as no label",)
+        coded = coded.renamed({"-1": None})
+    used = set(coded.counts())
     if used and all(map(_WHOLE.fullmatch, used)):
-        texts = [None if text is None else text.partition(".")[0] for text in texts]
-        used = {text for text in texts if text is not None}
+        coded = coded.renamed({text: text.partition(".")[0] for text in used})
+        used = set(coded.counts())
 
     listed = read_class_names(class_names) if class_names else built_in
     if listed is None and known is not None:
-        known = known
-        return Labels(_renamed_texts(texts, {**{u: u for u in used}, **known}), dict(known), notes)
+        return Labels(coded.renamed(known).decoded(), dict(known), notes)
     if listed is None:
         _refuse_integers(used)
-        return Labels(pa.array(texts, pa.string()), {name: name for name in sorted(used)}, notes)
+        return Labels(coded.decoded(), {name: name for name in sorted(used)}, notes)
     numbers = not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type))
     names = listed if isinstance(listed, dict) else _by_index_or_name(listed, used, numbers)
-    foreign = Counter(text for text in texts if text is not None and text not in names)
+    _refuse_foreign(coded.counts(), names)
+    return Labels(coded.renamed(names).decoded(), names, notes)
+
+
+def _refuse_foreign(counts: Counter[str], names: Mapping[str, str]) -> None:
+    foreign = Counter({label: rows for label, rows in counts.items() if label not in names})
     if foreign:
         most = ", ".join(f"{label!r} ({count:,} rows)" for label, count in foreign.most_common(5))
         raise InputError(
@@ -82,11 +120,6 @@ def name_labels(
             f"{' and more' if len(foreign) > 5 else ''}.",
             f"There are names for {few(list(names), 8)}. Complete the class names.",
         )
-    return Labels(_renamed_texts(texts, names), names, notes)
-
-
-def _renamed_texts(texts: list[str | None], names: Mapping[str, str]) -> pa.Array:
-    return pa.array([None if text is None else names[text] for text in texts], pa.string())
 
 
 def _refuse_integers(used: set[str]) -> None:
@@ -99,7 +132,7 @@ def _refuse_integers(used: set[str]) -> None:
     )
 
 
-def _label_texts(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
+def _coded_texts(values: pa.Array | pa.ChunkedArray) -> _CodedTexts:
     kind = values.type
     if pa.types.is_floating(kind):
         values = _whole_numbers(values)
@@ -114,8 +147,13 @@ def _label_texts(values: pa.Array | pa.ChunkedArray) -> list[str | None]:
             f"The labels are of type {kind}; one class per image is needed.",
             "Choose another column: --label-column NAME",
         )
-    texts = values.cast(pa.string()).to_pylist()
-    return [text if text is not None and text.strip() else None for text in texts]
+    texts = values.cast(pa.string())
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    coded = texts.dictionary_encode()
+    distinct = [text if text.strip() else None for text in coded.dictionary.to_pylist()]
+    rows = np.bincount(coded.indices.drop_null().to_numpy(), minlength=len(distinct))
+    return _CodedTexts(coded.indices, distinct, rows.tolist())
 
 
 def _whole_numbers(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -133,7 +171,7 @@ def _whole_numbers(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedA
 def _by_index_or_name(names: list[str], used: set[str], numbers: bool) -> dict[str, str]:
     """A list names integer labels by place; text labels may be in it themselves."""
     integers = numbers or (bool(used) and all(map(_INTEGER.fullmatch, used)))
-    if not integers or (used <= set(names) and not numbers):
+    if not integers or (set(used) <= set(names) and not numbers):
         return {name: name for name in names}
     return {str(index): name for index, name in enumerate(names)}
 

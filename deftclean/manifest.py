@@ -4,8 +4,6 @@ No torch here, and no image is opened: whether one can be read is settled later,
 """
 
 import json
-import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,57 +14,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.columns import (
+    ImageColumn,
+    find_label_column,
+    find_path_column,
+    huggingface_features,
+    image_column,
+    renamed,
+)
 from deftclean.errors import InputError, UsageError
+from deftclean.file_names import relative_names
+from deftclean.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.labels import few, name_labels
 from deftclean.scores import METADATA_KEY, SCORE_COLUMNS, image_root
 from deftclean.tables import columns_of, read_table
 
-IMAGE_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".gif",
-        ".bmp",
-        ".dib",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".avif",
-    ]
-)
-
-PATH_COLUMNS = (
-    "file_name", "filename", "file_path", "filepath", "file", "path",
-    "image_path", "image_file", "image_name", "image", "img_path", "img", "uri",
-)  # fmt: skip
-LABEL_COLUMNS = (
-    "label", "labels", "given_label", "noisy_label", "class", "class_name", "class_label",
-    "category", "target", "y", "fine_label",
-)  # fmt: skip
-
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "dev"})
-
-
-@dataclass(frozen=True)
-class ImageColumn:
-    """Images that lie in a Parquet file itself.
-
-    Attributes:
-        table: the Parquet file.
-        name: the column.
-        nested: the bytes are the field `bytes` of a struct, not the column itself.
-    """
-
-    table: Path
-    name: str
-    nested: bool
 
 
 @dataclass(frozen=True)
@@ -181,7 +144,7 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
             f"{', '.join(unused)} cannot go with a folder alone: it has no columns.",
             "Give the label table too: deftclean scan data/ labels.csv",
         )
-    names, notes = _walk(root, options.allow_outside)
+    names, notes = walk_images(root, options.allow_outside)
     if not names:
         raise InputError(
             f"{root} holds no images.",
@@ -212,65 +175,8 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
         given_labels=labelled.given,
         label_names=labelled.names,
         images=None,
-        notes=tuple(notes),
+        notes=notes,
     )
-
-
-def _walk(root: Path, follow: bool) -> tuple[list[str], list[str]]:
-    """Relative POSIX names of all images, sorted, and notes on what was left out."""
-    names: list[str] = []
-    others: Counter[str] = Counter()
-    linked: list[str] = []
-    seen = {root.resolve()}
-    for folder, folders, files in os.walk(root, followlinks=follow, onerror=_cannot_list):
-        here = Path(folder)
-        kept = []
-        for name in sorted(folders):
-            child = here / name
-            if name.startswith("."):
-                continue
-            if child.is_symlink() and not follow:
-                linked.append(child.relative_to(root).as_posix())
-            elif not child.is_symlink() or child.resolve() not in seen:
-                seen.add(child.resolve())
-                kept.append(name)
-        folders[:] = kept
-        for name in files:
-            if name.startswith("."):
-                continue
-            suffix = Path(name).suffix.lower()
-            if suffix in IMAGE_SUFFIXES:
-                names.append((here / name).relative_to(root).as_posix())
-            else:
-                others[suffix or "no suffix"] += 1
-    unprintable = [ascii(name) for name in names if not _is_text(name)]
-    if unprintable:
-        raise InputError(
-            f"{len(unprintable)} file name(s) are not valid Unicode: {few(unprintable)}.",
-            "Rename them; a table cannot hold such names.",
-        )
-    notes = []
-    if others:
-        kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in others.most_common(5))
-        notes.append(f"{others.total():,} files that are not images were left out ({kinds})")
-    if linked:
-        notes.append(
-            f"{len(linked)} linked folder(s) were not followed ({few(linked)}); "
-            "--allow-outside follows them"
-        )
-    return sorted(names), notes
-
-
-def _cannot_list(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be listed: {error.strerror}.") from error
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 # ---------------------------------------------------------------- tables
@@ -286,17 +192,21 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     own = METADATA_KEY in (schema.metadata or {})
     if root is None:
         root = _recorded_root(schema, path) if own else path.parent
-    features = _huggingface_features(schema)
-    images = _image_column(path, schema, options)
-    path_name = images.name if images else _find_path_column(path, schema, options, own)
-    label_name = _find_label_column(path, schema, options, own, features, path_name)
+    features = huggingface_features(schema)
+    images = image_column(path, schema, options.path_column)
+    wanted = _wanted(options.path_column, "file_name", own)
+    path_name = images.name if images else find_path_column(path, schema, wanted)
+    rest = pa.schema([field for field in schema if field.name != path_name])
+    needed = options.known_labels is None
+    wanted = _wanted(options.label_column, "given_label", own)
+    label_name = find_label_column(path, rest, wanted, features, needed)
     column = (images.name, images.nested) if images else None
     table = read_table(path, None, column) if text is None else text
     if not len(table):
         raise InputError(f"{path} has no rows.")
 
-    name_values = table[path_name] if path_name in table.column_names else None
-    file_names, named = _file_names(name_values, path, root, len(table))
+    written = table[path_name] if path_name in table.column_names else pa.nulls(len(table))
+    file_names, named = relative_names(written, path, root)
     class_list = features.get(label_name, {}).get("names") if label_name else None
     given = table[label_name] if label_name else pa.nulls(len(table), pa.string())
     labelled = name_labels(given, options.class_names, class_list, options.known_labels)
@@ -307,7 +217,7 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     return Manifest(
         source=path.name,
         root=root,
-        columns=_renamed(columns, options.rename or {}, path),
+        columns=renamed(columns, options.rename or {}, path),
         file_names=file_names,
         named=named,
         given_labels=labelled.given,
@@ -317,6 +227,11 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     )
 
 
+def _wanted(given: str | None, usual: str, own: bool) -> str | None:
+    """The column that the user names, or in a table of our own the one of the score table."""
+    return usual if given is None and own else given
+
+
 def _recorded_root(schema: pa.Schema, path: Path) -> Path:
     try:
         return image_root(json.loads(schema.metadata[METADATA_KEY]), path)
@@ -324,152 +239,3 @@ def _recorded_root(schema: pa.Schema, path: Path) -> Path:
         raise InputError(
             f"{path}: its score metadata are damaged.", "Give the image folder as first argument."
         ) from error
-
-
-def _huggingface_features(schema: pa.Schema) -> dict[str, Any]:
-    raw = (schema.metadata or {}).get(b"huggingface")
-    if raw is None:
-        return {}
-    try:
-        features = json.loads(raw)["info"]["features"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return {k: v for k, v in features.items() if isinstance(v, dict)}
-
-
-def _image_column(path: Path, schema: pa.Schema, options: ManifestOptions) -> ImageColumn | None:
-    if path.suffix.lower() != ".parquet":
-        return None
-    nested = [
-        f.name
-        for f in schema
-        if pa.types.is_struct(f.type) and f.type.get_field_index("bytes") >= 0
-    ]
-    flat = [f.name for f in schema if _is_binary(f.type)]
-    found = nested + flat
-    if options.path_column is not None:
-        found = [name for name in found if name == options.path_column]
-    elif any(name.strip().lower() in PATH_COLUMNS for name in set(schema.names) - set(found)):
-        # A hash or a thumbnail beside a column of file names.
-        found = [name for name in found if name.strip().lower() in PATH_COLUMNS]
-    if len(found) > 1:
-        raise InputError(
-            f"{path} has several columns with image bytes: {few(found)}.",
-            f"Choose one: --path-column {found[0]}",
-        )
-    return ImageColumn(path, found[0], found[0] in nested) if found else None
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _find_path_column(path: Path, schema: pa.Schema, options: ManifestOptions, own: bool) -> str:
-    if own and options.path_column is None:
-        return "file_name"
-    return _find(path, schema, options.path_column, PATH_COLUMNS, "file names", "--path-column")
-
-
-def _find_label_column(
-    path: Path,
-    schema: pa.Schema,
-    options: ManifestOptions,
-    own: bool,
-    features: Mapping[str, Any],
-    path_name: str,
-) -> str | None:
-    """The column with the labels; None where a saved detector may score rows without any."""
-    if options.label_column is None:
-        if own:
-            return "given_label"
-        labelled = [n for n, f in features.items() if f.get("_type") == "ClassLabel"]
-        if len(labelled) == 1 and labelled[0] in schema.names:
-            return labelled[0]
-    rest = pa.schema([field for field in schema if field.name != path_name])
-    usual = any(name.strip().lower() in LABEL_COLUMNS for name in rest.names)
-    if options.label_column is None and options.known_labels is not None and not usual:
-        return None
-    return _find(path, rest, options.label_column, LABEL_COLUMNS, "labels", "--label-column")
-
-
-def _find(
-    path: Path, schema: pa.Schema, given: str | None, usual: Sequence[str], what: str, option: str
-) -> str:
-    alone = len(schema.names) == 1 and what == "file names"
-    there = f"It has the columns {few(schema.names, 12)}."
-    if given is not None:
-        if given not in schema.names:
-            raise InputError(f"{path} has no column {given!r} ({option}).", there)
-        return given
-    found = [name for name in schema.names if name.strip().lower() in usual]
-    if not found:
-        more = (
-            " Is it separated by something else than commas? Say so: --delimiter ';'"
-            if alone
-            else ""
-        )
-        raise InputError(
-            f"{path}: no column with the {what} was recognised.",
-            f"{there} Name it: {option} NAME.{more}",
-        )
-    if len(found) > 1:
-        raise InputError(
-            f"{path}: several columns could hold the {what}: {few(found)}.",
-            f"Choose one: {option} {found[0]!r}",
-        )
-    return str(found[0])
-
-
-def _file_names(
-    values: pa.ChunkedArray | None, path: Path, root: Path, rows: int
-) -> tuple[pa.Array, NDArray[np.bool_]]:
-    """POSIX names relative to the root, and which rows have one at all."""
-    fallback = [f"{path.name}#{row}" for row in range(rows)]
-    if values is None:
-        return pa.array(fallback, pa.string()), np.zeros(rows, dtype=bool)
-    try:
-        names = values.cast(pa.string()).to_pylist()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise InputError(f"{path}: the file names are not text: {error}.") from error
-    named = np.array([bool(name and name.strip()) for name in names], dtype=bool)
-    prefixes = tuple(f"{way.as_posix()}/" for way in (root.resolve(), root.absolute()))
-    clean = [
-        _relative(name, root, prefixes) if there else spare
-        for name, there, spare in zip(names, named.tolist(), fallback, strict=True)
-    ]
-    return pa.array(clean, pa.string()), named
-
-
-def _relative(name: str, root: Path, prefixes: tuple[str, ...]) -> str:
-    # A backslash is a separator in tables from Windows; a file really called so wins.
-    if "\\" in name and not os.path.lexists(root / name):
-        name = name.replace("\\", "/")
-    name = name.removeprefix("./")
-    if not name.startswith("/"):
-        return name
-    for prefix in prefixes:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    # No absolute path goes into a table: the file is `outside` either way.
-    return Path(os.path.relpath(name, root.resolve())).as_posix()
-
-
-def _renamed(columns: pa.Table, rename: Mapping[str, str], path: Path) -> pa.Table:
-    unknown = [name for name in rename if name not in columns.column_names]
-    if unknown:
-        raise InputError(
-            f"--rename: {path} carries on no column {few(unknown)}.",
-            f"It carries on {few(columns.column_names, 12) or 'no columns'}.",
-        )
-    names = [rename.get(name, name) for name in columns.column_names]
-    clash = sorted({name for name in names if name in SCORE_COLUMNS})
-    if clash:
-        raise InputError(
-            f"{path} has columns that the score table writes itself: {few(clash)}.",
-            "Carry them on under other names: "
-            + " ".join(f"--rename {name}=input_{name}" for name in clash),
-        )
-    doubled = [name for name, count in Counter(names).items() if count > 1]
-    if doubled:
-        raise InputError(f"{path}: two columns would be called {few(doubled)}.", "See --rename.")
-    return columns.rename_columns(names)

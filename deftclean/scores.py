@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from deftclean.config import Rule
 from deftclean.errors import InputError, UsageError
 from deftclean.files import check_output, whole_file
+from deftclean.tables import refuse_double
 
 Status = Literal[
     "ok", "unreadable", "too_large", "missing", "outside", "unlabeled", "unknown_label"
@@ -44,6 +45,11 @@ SCORE_SCHEMA = pa.schema(
 )
 
 SCORE_COLUMNS = tuple(SCORE_SCHEMA.names)
+
+# Looking for repeated values in these costs as much as writing all the others.
+_HARDLY_REPEATED = frozenset(
+    {"row", "file_name", "clean_prob", "predicted_prob", "zero_shot_prob", "content_sha256"}
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,13 @@ def whole_table(scores: ScoreTable, path: Path, root: Path, overwrite: bool) -> 
     kept = {k: v for k, v in (scores.table.schema.metadata or {}).items() if k != METADATA_KEY}
     table = scores.table.replace_schema_metadata({**kept, METADATA_KEY: text.encode()})
     with whole_file(path, overwrite) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=64 * 1024)
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            row_group_size=64 * 1024,
+            use_dictionary=[c for c in table.column_names if c not in _HARDLY_REPEATED],
+        )
         yield
 
 
@@ -141,7 +153,9 @@ def read_scores(path: Path) -> ScoreTable:
     if not path.is_file():
         raise InputError(f"{path} is not a file.", "Give a table written by deftclean scan.")
     try:
-        table = pq.read_table(path)
+        # Not `read_table`, which loads Arrow's data-set machinery for one file.
+        with pq.ParquetFile(path) as file:
+            table = file.read()
         metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
         if not isinstance(metadata, dict):
             raise ValueError("not an object")
@@ -154,6 +168,7 @@ def read_scores(path: Path) -> ScoreTable:
         raise InputError(
             f"{path} is not a score table.", "Give a table written by deftclean scan or score."
         ) from error
+    refuse_double(path, table.column_names)
     missing = [name for name in SCORE_COLUMNS if name not in table.column_names]
     if missing:
         raise InputError(f"{path} lacks the score columns {', '.join(missing)}.")

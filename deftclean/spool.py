@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from deftclean.columns import ImageColumn
 from deftclean.errors import InputError, RunError
 from deftclean.images import SpooledImages
-from deftclean.manifest import ImageColumn
 
 _ROWS_AT_ONCE = 256
 

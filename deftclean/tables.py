@@ -97,7 +97,7 @@ def _read_csv(path: Path, delimiter: str) -> pa.Table:
         read_options=pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
         parse_options=parse,
     ).schema.names
-    _refuse_double(path, names)
+    refuse_double(path, names)
     bad.clear()
     table = pv.read_csv(
         path,
@@ -159,7 +159,7 @@ def _read_parquet(path: Path, images: tuple[str, bool] | None) -> pa.Table:
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(path)
-    _refuse_double(path, schema.names)
+    refuse_double(path, schema.names)
     if images is None:
         return pq.read_table(path, use_pandas_metadata=False)
     name, nested = images
@@ -176,7 +176,12 @@ def _read_parquet(path: Path, images: tuple[str, bool] | None) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, paths)
 
 
-def _refuse_double(path: Path, names: list[str]) -> None:
+def refuse_double(path: Path, names: list[str]) -> None:
+    """Refuse a table with columns of the same name.
+
+    Raises:
+        InputError: which they are.
+    """
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
         raise InputError(

@@ -11,14 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deftclean.columns import ImageColumn
 from deftclean.errors import InputError, UsageError
 from deftclean.labels import read_class_names
-from deftclean.manifest import (
-    ImageColumn,
-    Manifest,
-    ManifestOptions,
-    read_manifest,
-)
+from deftclean.manifest import Manifest, ManifestOptions, read_manifest
 from deftclean.scores import METADATA_KEY
 
 

@@ -227,6 +227,14 @@ def test_a_table_that_lost_columns_is_refused(tmp_path: Path) -> None:
         read_scores(path)
 
 
+def test_a_table_with_a_column_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    double = table().append_column("keep", table()["keep"])
+    pq.write_table(double.replace_schema_metadata({METADATA_KEY: b"{}"}), path)
+    with pytest.raises(InputError, match="columns with the same name: 'keep'"):
+        read_scores(path)
+
+
 def test_a_table_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     write_scores(scores(schema_version=2, tool_version="9.9"), path, tmp_path, overwrite=False)

@@ -1,10 +1,13 @@
+from collections import Counter
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deftclean.scores import SCORE_COLUMNS, SCORE_SCHEMA, ScoreTable
-from deftclean.summary import ClassNoise, Confusion, Suspect, summarise
+from deftclean.summary import ClassNoise, Confusion, Summary, Suspect, summarise
 
 # given, predicted, clean_prob, keep, status
 Row = tuple[str | None, str | None, float | None, bool, str]
@@ -97,3 +100,59 @@ def test_labels_that_look_like_nothing_keep_their_names() -> None:
     found = summarise(scores([("NA", "nan", 0.25, False, "ok"), ("None", "NA", 0.5, False, "ok")]))
     assert found.classes == (ClassNoise("NA", 1, 1), ClassNoise("None", 1, 1))
     assert found.confusions == (Confusion("NA", "nan", 1), Confusion("None", "NA", 1))
+
+
+def plain(rows: list[Row]) -> Summary:
+    """The same, a row at a time."""
+    scored = [(i, *row) for i, row in enumerate(rows) if row[2] is not None]
+    flagged = [row for row in scored if not row[4]]
+    of_class = Counter(str(row[1]) for row in scored)
+    suspected = Counter(str(row[1]) for row in flagged)
+    pairs = Counter((str(row[1]), str(row[2])) for row in flagged if row[1] != row[2])
+    states = Counter(row[4] for row in rows if row[4] != "ok")
+    worst = sorted(flagged, key=lambda row: (row[3], row[0]))
+    return Summary(
+        rows=len(rows),
+        scored=len(scored),
+        kept=sum(row[3] for row in rows),
+        flagged=len(flagged),
+        noise_rate=len(flagged) / len(scored) if scored else None,
+        not_scored=dict(sorted(states.items())),
+        classes=tuple(
+            ClassNoise(name, count, of_class[name])
+            for name, count in sorted(suspected.items(), key=lambda item: (-item[1], item[0]))[:10]
+        ),
+        confusions=tuple(
+            Confusion(*pair, count)
+            for pair, count in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:10]
+        ),
+        suspects=tuple(
+            Suspect(i, f"{i}.png", str(given), str(said), float(prob or 0))
+            for i, given, said, prob, _, _ in worst[:10]
+        ),
+    )
+
+
+names = st.sampled_from(["cat", "Cat", "dog", "", "NA", "é", "z", "\U0001f600", "\uffff"])
+probs = st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0])
+scored_rows = st.tuples(names, names, probs, st.booleans(), st.just("ok"))
+other_rows = st.tuples(
+    st.none() | names,
+    st.none() | names,
+    st.none(),
+    st.just(False),
+    st.sampled_from(["ok", "missing"]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(scored_rows | other_rows, max_size=60), st.integers(1, 7))
+def test_all_rows_at_once_as_one_by_one(rows: list[Row], chunk: int) -> None:
+    table = scores(rows).table
+    batches = pa.Table.from_batches(table.to_batches(max_chunksize=chunk), SCORE_SCHEMA)
+    assert summarise(ScoreTable(batches, {})) == plain(rows)
+
+
+def test_a_score_that_is_not_a_number_is_none() -> None:
+    found = summarise(scores([("cat", "dog", float("nan"), False, "ok")]))
+    assert (found.scored, found.flagged, found.noise_rate) == (0, 0, None)
