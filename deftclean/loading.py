@@ -76,17 +76,20 @@ class Pictures(Dataset[ImageBatch]):
 
     def __getitems__(self, wanted: Wanted) -> ImageBatch:
         """One batch; called by PyTorch's loader with what its sampler yielded."""
-        size = self.preparation.scoring
-        rows, found, failures = [], [], []
+        height, width = self.preparation.scoring.height, self.preparation.scoring.width
+        pixels = np.empty((len(wanted.rows), 3, height, width), np.uint8)
+        rows: list[int] = []
+        failures = []
         for row, picture, draws in zip(*(part.tolist() for part in wanted), strict=True):
             view = View(*draws) if self.flip else View(*draws[:2])
             try:
-                found.append(seen(self.pixels(picture), view, size.height, size.width))
+                pixels[len(rows)] = seen(self.pixels(picture), view, height, width)
                 rows.append(row)
             except ImageError as error:
                 failures.append((picture, error.reason))
-        pixels = np.stack(found) if found else np.empty((0, 3, 0, 0), np.uint8)
-        return ImageBatch(torch.tensor(rows, dtype=torch.int64), torch.from_numpy(pixels), failures)
+        return ImageBatch(
+            torch.tensor(rows, dtype=torch.int64), torch.from_numpy(pixels[: len(rows)]), failures
+        )
 
     def pixels(self, picture: int) -> Pixels:
         """One resized picture: what the cache holds, or else the same made anew.

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from deftclean.config import Decode
-from deftclean.decoding import MAX_ASPECT, decode
+from deftclean.decoding import MAX_ASPECT, ImageError, decode
 
 Pixels = NDArray[np.uint8]
 """A resized picture, (h, w, 3) uint8."""
 
+_CODECS = ("jpg", "libjpeg_turbo", "webp", "avif", "libtiff")
 _MARGIN = 2.0  # columns a reduced JPEG must leave for each one wanted; Pillow's own reducing_gap
 
 
@@ -139,9 +140,12 @@ class Preparation:
         """Decode.
 
         Raises:
-            ImageError: as `decode`.
+            ImageError: as `decode`; `too_large` also where a side would vanish in resizing.
         """
-        return decode(data, self.enough if self.decode == "fast" else None)
+        picture = decode(data, self.enough if self.decode == "fast" else None)
+        if min(self.scoring.size_for(*picture.size)) < 1:
+            raise ImageError("too_large", f"{picture.width} x {picture.height} pixels is a strip")
+        return picture
 
     def enough(self, width: int, height: int) -> tuple[int, int]:
         """Columns and rows of which a reduced picture must not have fewer.
@@ -161,7 +165,7 @@ class Preparation:
             "larger": asdict(self.larger),
             "limits": [Image.MAX_IMAGE_PIXELS, MAX_ASPECT],
             "versions": [version(name) for name in ("pillow", "torchvision", "open_clip_torch")],
-            "codecs": [features.version(name) for name in ("jpg", "webp", "avif", "libtiff")],
+            "codecs": [features.version(name) for name in _CODECS],
         }
 
 

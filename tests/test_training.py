@@ -54,21 +54,23 @@ def test_complementary_labels_depend_on_seed_epoch_and_row_alone():
 
 def test_every_row_comes_once_an_epoch_in_another_order():
     rows = np.array([1, 3, 4, 7, 9, 20])
-    batches = EpochBatches(rows, 4, seed=0)
+    shown = np.arange(21) // 2
+    batches = EpochBatches(rows, shown, 4, seed=0)
     orders = []
     for epoch in range(3):
         batches.epoch = epoch
-        views = [view for batch in batches for view in batch]
-        orders.append([view.row for view in views])
-        assert [len(batch) for batch in batches] == [4, 2]
+        wanted = list(batches)
+        orders.append(np.concatenate([batch.rows for batch in wanted]).tolist())
+        assert [len(batch.rows) for batch in wanted] == [4, 2]
+        assert all((batch.pictures == shown[batch.rows]).all() for batch in wanted)
     assert all(sorted(order) == rows.tolist() for order in orders)
     assert orders[0] != orders[1]
 
 
 def test_a_rows_augmentation_does_not_depend_on_the_other_rows():
     def view_of(rows, row):
-        batches = EpochBatches(np.array(rows), 2, seed=3)
-        return next(v for batch in batches for v in batch if v.row == row)
+        batches = EpochBatches(np.array(rows), np.arange(9), 2, seed=3)
+        return next(b.views[b.rows == row].tolist() for b in batches if row in b.rows)
 
     assert view_of([0, 1, 2, 5], 2) == view_of([2, 5], 2)
 
@@ -83,7 +85,7 @@ class Toy:
         noise = torch.randn(rows, texts.shape[1], generator=generator) * 0.03
         self.features = torch.nn.functional.normalize(texts[self.true] + noise, dim=1)
         self.labels = torch.where(torch.arange(rows) % 5 == 0, 1 - self.true, self.true)
-        self.batches = EpochBatches(np.arange(rows), 8, seed=0)
+        self.batches = EpochBatches(np.arange(rows), np.arange(rows), 8, seed=0)
 
     def feed(self, epoch):
         self.batches.epoch = epoch

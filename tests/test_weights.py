@@ -196,3 +196,58 @@ def test_a_model_folder_is_named_relative_to_the_detector(tmp_path, monkeypatch)
     folder.mkdir(parents=True)
     found, _ = findable_name(card_for(model), folder)
     assert load(found)[0].sha256 == load("nano")[0].sha256
+
+
+# ---------------------------------------------------------------- preprocessing, before weights
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("ViT-B-16", "openai"),
+        ("ViT-B-32", "laion2b_s34b_b79k"),
+        ("ViT-B-32-256", "datacomp_s34b_b86k"),
+        ("RN50", "openai"),
+        ("ViT-B-16-SigLIP", "webli"),
+        ("ViT-B-16-plus-240", "laion400m_e32"),
+    ],
+)
+def test_preprocessing_is_foretold_as_open_clip_builds_it(name, tag, monkeypatch, tmp_path):
+    """With the weights left out: what is foretold must not depend on them."""
+    create, seen = open_clip.create_model, []
+
+    def without_weights(name, **options):
+        options = {k: v for k, v in options.items() if k.startswith("force")}
+        with torch.device("meta"):
+            model = create(
+                name, load_weights=False, pretrained_text=False, device="meta", **options
+            )
+        seen.append(weights.plain_preprocess(model.visual.preprocess_cfg))
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(open_clip, "create_model", without_weights)
+    monkeypatch.setattr(weights, "_tag_file", lambda *_: tmp_path)
+    (tmp_path / "weights.pt").touch()
+    for file in (tag, str(tmp_path / "weights.pt")):
+        with pytest.raises(WeightsError, match="enough"):
+            load(name, file)
+        assert weights.preprocess_of(name, file, True, print) == seen.pop()
+
+
+def test_preprocessing_of_folders_and_hub_models(tmp_path, monkeypatch):
+    own = load("nano")[0].encoder.preprocess
+    assert weights.preprocess_of("nano", None, True, print) == own
+    assert own["size"] == (64, 64)
+    config = json.loads((NANO / "open_clip_config.json").read_text())
+    config["preprocess_cfg"] = {"resize_mode": "longest", "fill_color": 7, "size": [9, 9]}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    shutil.copy(NANO / "open_clip_model.safetensors", tmp_path)
+    foretold = weights.preprocess_of(f"local-dir:{tmp_path}", None, True, print)
+    assert foretold == load(f"local-dir:{tmp_path}")[0].encoder.preprocess
+    assert (foretold["resize_mode"], foretold["size"]) == ("longest", (64, 64))
+    file = tmp_path / "open_clip_config.json"
+    monkeypatch.setattr(weights, "_hub_file", lambda *_: file)
+    assert weights.preprocess_of("hf-hub:a/b", None, True, print) == foretold
+    file.write_text("{}")
+    with pytest.raises(UsageError, match="cannot be read as a model's configuration"):
+        weights.preprocess_of(f"local-dir:{tmp_path}", None, True, print)
