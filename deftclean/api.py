@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from deftclean.runtime import Runtime
     from deftclean.session import RunPictures
     from deftclean.training import EpochMetrics, StepReport
+    from deftclean.unfinished import Unfinished
 
 DEFAULT_MODEL = "ViT-B-16"
 DEFAULT_OUTPUT = Path("clean.parquet")
@@ -104,6 +105,7 @@ def scan(
     *,
     output: str | Path = DEFAULT_OUTPUT,
     overwrite: bool = False,
+    resume: bool = False,
     noise: Noise = "real",
     threshold: float = 0.5,
     settings: Mapping[str, Any] | None = None,
@@ -118,6 +120,7 @@ def scan(
         labels: table of labels; None where sub-folders are classes or `data` is a table.
         output: the score table; the detector goes beside it.
         overwrite: replace existing outputs.
+        resume: go on where a stopped scan of the same data and settings left off, if one did.
         noise: preset, `real`, `synthetic` or `severe`.
         threshold: `clean_prob` above which a row may be kept, in [0, 1].
         settings: fields of `DetectorConfig` that differ from the preset.
@@ -155,6 +158,7 @@ def scan(
     from deftclean.rows import UsableRows, refuse_hopeless, row_images, work_folder
     from deftclean.runtime import choose_runtime, reproducible
     from deftclean.session import RunPictures, Session
+    from deftclean.unfinished import Unfinished, unfinished_folder
     from deftclean.weights import preprocess_of
 
     model = run.model or DEFAULT_MODEL
@@ -179,7 +183,11 @@ def scan(
             pictures.embed(progress, cost)
         zero_shot = pictures.zero_shot(manifest.class_names, progress, cost)
         warnings += zero_shot_warnings(zero_shot, rows, progress)
-        epochs = _train(detector, pictures, resolved, progress)
+        unfinished = Unfinished(
+            unfinished_folder(output),
+            session.identity(manifest.class_names, resolved.config, rows),
+        )
+        epochs = _train(detector, pictures, resolved, unfinished, resume, progress)
         warnings += training_warnings(epochs, zero_shot, rows, manifest, progress)
         scores = pictures.score(detector, progress)
 
@@ -190,6 +198,7 @@ def scan(
         # The table appears last: where it is, the detector beside it is its own.
         with whole_table(made, output, manifest.root, overwrite):
             save_detector(detector, card, target, overwrite)
+        unfinished.remove()
     if cache is not None:
         cache.say(progress)
     return ScanResult(
@@ -342,9 +351,11 @@ def _cache(run: RunOptions, progress: Progress) -> "Cache | None":
 
 def _check_scan_outputs(output: Path, target: Path, overwrite: bool) -> None:
     from deftclean.checkpoint import check_detector_output
+    from deftclean.unfinished import check_unfinished_output, unfinished_folder
 
     check_table_output(output, overwrite)
     check_detector_output(target, overwrite)
+    check_unfinished_output(unfinished_folder(output))
 
 
 def _say_settings(progress: Progress, resolved: ResolvedConfig, runtime: "Runtime") -> None:
@@ -361,6 +372,8 @@ def _train(
     detector: "DualPromptDetector",
     pictures: "RunPictures",
     resolved: ResolvedConfig,
+    unfinished: "Unfinished",
+    resume: bool,
     progress: Progress,
 ) -> "list[EpochMetrics]":
     from deftclean.collapse import CollapseWatch
@@ -368,22 +381,49 @@ def _train(
 
     config, runtime = resolved.config, pictures.runtime
     watch = CollapseWatch(detector, pictures.probe(config.seed), runtime)
+    earlier = unfinished.load() if resume else None
+    epochs = list(earlier.epochs) if earlier is not None else []
+    if note := _beginning(unfinished, resume, len(epochs), config.epochs):
+        progress.say(note)
     steps = math.ceil(len(pictures.rows.trainable) / config.batch_size)
-    epochs: list[EpochMetrics] = []
-    with progress.stage("Training", steps * config.epochs) as advance:
-        for metrics, _state in train_detector(
-            detector,
-            pictures.epochs(detector, config),
-            pictures.labels,
-            watch,
-            config,
-            resolved.warmup_is_fixed,
-            runtime,
-            _StepReporter(advance),
-        ):
-            epochs.append(metrics)
-            progress.say(_epoch_line(metrics, config.epochs))
+    try:
+        with progress.stage("Training", steps * config.epochs) as advance:
+            advance(steps * len(epochs), "")
+            for trained in train_detector(
+                detector,
+                pictures.epochs(detector, config),
+                pictures.labels,
+                watch,
+                config,
+                resolved.warmup_is_fixed,
+                runtime,
+                _StepReporter(advance),
+                earlier.state if earlier is not None else None,
+            ):
+                epochs.append(trained.metrics)
+                unfinished.save(epochs, trained)
+                progress.say(_epoch_line(trained.metrics, config.epochs))
+    except (KeyboardInterrupt, SystemExit):
+        if epochs:
+            progress.say(
+                f"stopped after {len(epochs)} of {config.epochs} epochs, which are kept in "
+                f"{unfinished.folder}: the same command with --resume goes on from there"
+            )
+        raise
     return epochs
+
+
+def _beginning(unfinished: "Unfinished", resume: bool, done: int, epochs: int) -> str:
+    if done:
+        return f"going on after {done} of {epochs} epochs"
+    if resume:
+        return f"nothing to resume in {unfinished.folder}: beginning with the first epoch"
+    if unfinished.folder.exists():
+        return (
+            f"{unfinished.folder} holds an unfinished scan, which this one replaces; --resume "
+            "goes on with it"
+        )
+    return ""
 
 
 class _StepReporter:

@@ -210,6 +210,14 @@ def scan(
     ] = None,
     output: _Output = Path("clean.parquet"),
     overwrite: _Overwrite = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on where a stopped scan with the same options left off, with the same "
+            "numbers; begin anew where there is none.",
+        ),
+    ] = False,
     noise: Annotated[Noise, typer.Option(help=_preset_help())] = "real",
     threshold: Annotated[
         float, typer.Option(help="Keep rows whose clean_prob is above this, 0 to 1.")
@@ -403,6 +411,7 @@ def scan(
         labels,
         output=output,
         overwrite=overwrite,
+        resume=resume,
         noise=noise,
         threshold=threshold,
         settings=settings,
@@ -675,5 +684,5 @@ def _guarded(command: Callable[[], object]) -> int:
         show()
         return int(getattr(error, "exit_code", 2))
     if code == _INTERRUPTED:
-        errors.print("Interrupted; nothing was written.")
+        errors.print("Interrupted; no table was written.")
     return code if isinstance(code, int) else 0

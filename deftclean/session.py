@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ from deftclean.scoring import (
     ZeroShotScores,
 )
 from deftclean.training import EpochMetrics
+from deftclean.unfinished import digest
 from deftclean.weights import LoadedModel, load_model, preprocess_of
 
 _PROBE = 32  # pictures that the watch for a collapse looks at
@@ -69,6 +71,25 @@ class Session:
     ) -> DualPromptDetector:
         """An untrained detector around the model."""
         return build_detector(self.loaded.encoder, class_names, config).to(self.runtime.device)
+
+    def identity(
+        self, class_names: tuple[str, ...], config: DetectorConfig, rows: UsableRows
+    ) -> dict[str, Any]:
+        """What decides every number of a training run, by name."""
+        trained = rows.trainable
+        return {
+            "version of deftclean": __version__,
+            "settings": config.as_dict(),
+            "class names": list(class_names),
+            "model": self.loaded.sha256,
+            "data": digest(
+                trained.tobytes(),
+                rows.labels[trained].tobytes(),
+                rows.distinct.digests[rows.pictures[trained]].tobytes(),
+            ),
+            "device": self.runtime.device.type,
+            "precision": self.runtime.precision,
+        }
 
     def card(
         self,

@@ -109,7 +109,7 @@ class Unfinished:
         ]
         if differing:
             raise UsageError(
-                f"{self.folder} is of a scan with another {', another '.join(differing)}.",
+                f"{self.folder} is of another scan; what differs: {', '.join(differing)}.",
                 "Give the options it was started with, or leave --resume out to begin anew.",
             )
 
@@ -118,6 +118,19 @@ class Unfinished:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def digest(values: object) -> str:
-    """SHA-256 of plain values, for an identity."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+def check_unfinished_output(folder: Path) -> None:
+    """Refuse to replace a folder that is none of ours.
+
+    Raises:
+        UsageError: something else has the name.
+    """
+    if folder.exists() and not (folder / _STATE).is_file():
+        raise UsageError(
+            f"{folder} is in the way: an unfinished scan is kept under that name.",
+            "Move it away, or choose another -o.",
+        )
+
+
+def digest(*values: bytes) -> str:
+    """SHA-256 of some bytes, for an identity."""
+    return hashlib.sha256(b"".join(values)).hexdigest()

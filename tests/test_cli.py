@@ -334,21 +334,51 @@ def test_quiet_leaves_results_and_takes_progress(folder, tmp_path):
     assert "noise rate" in quiet.stdout
 
 
-def test_interrupted_runs_write_nothing(folder, tmp_path):
+def stopped(number, epoch, tmp_path, *arguments):
+    """A scan that gets a signal once an epoch is through; its exit code and what it said."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "deftclean", "scan", "data", "--model", "nano", "--epochs", "500"],
+        [sys.executable, "-m", "deftclean", "scan", "data", "--model", "nano", *arguments],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])},
     )
-    while "epoch 1/" not in process.stderr.readline():
+    while f"epoch {epoch}/" not in process.stderr.readline():
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "nothing was written" in errors
-    assert {path.name for path in tmp_path.iterdir()} == {"data"}
+    return process.returncode, errors
+
+
+def test_an_interrupted_scan_writes_no_table_and_says_how_to_go_on(folder, tmp_path):
+    code, errors = stopped(signal.SIGINT, 1, tmp_path, "--epochs", "500")
+    assert code == 130
+    assert "no table was written" in errors
+    assert "of 500 epochs, which are kept in clean.unfinished" in errors
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "clean.unfinished"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_scan_that_was_killed_goes_on_with_the_same_numbers(folder, tmp_path, number):
+    settings = ("--epochs", "16", "--warmup", "8", "--noise", "synthetic")
+    stopped(number, 2, tmp_path, *settings)
+    other = run_cli("scan", "data", "--model", "nano", "--resume", "--epochs", "17", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "what differs: settings" in other.stderr
+    again = run_cli("scan", "data", "--model", "nano", *settings, "--resume", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "going on after" in again.stderr
+    assert "epoch 1/16" not in again.stderr
+    assert not (tmp_path / "clean.unfinished").exists()
+    whole = run_cli("scan", "data", "--model", "nano", *settings, "-o", "b.parquet", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    assert (tmp_path / "clean.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_resume_begins_where_there_is_nothing_to_go_on_with(folder, tmp_path):
+    done = run_cli("scan", "data", *FAST, "--resume", cwd=tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "clean.parquet").is_file()
 
 
 def test_version_and_help():
