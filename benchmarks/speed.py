@@ -77,7 +77,7 @@ class Case:
     def name(self) -> str:
         """Key in the log."""
         batch = f", batch {self.batch}" if self.batch else ""
-        return f"{self.model}: {self.what}, K = {self.classes}{batch}"
+        return f"{self.model}: {self.what}, K = {self.classes:,}{batch}"
 
     @property
     def repetitions(self) -> int:
