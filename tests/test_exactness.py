@@ -98,17 +98,18 @@ class Drawn:
     pseudo: bool
     batch: int
     spread: float
+    scale: float
     dtype: torch.dtype
     most_tokens: int
     seed: int
 
 
 def at_most(tokens):
-    """Encode so many tokens at once, which checkpoints pieces of the text side."""
-    modules = (deftclean.branches, deftclean.prompts)
+    """Encode so many tokens at once; with gradient, what comes in pieces is checkpointed."""
     patches = contextlib.ExitStack()
-    for module in modules:
-        patches.enter_context(mock.patch.object(module, "MOST_TOKENS", tokens))
+    for module in (deftclean.branches, deftclean.prompts):
+        limits = {"MOST_TOKENS": tokens, "FEW_TOKENS": tokens // 2}
+        patches.enter_context(mock.patch.multiple(module, **limits))
     return patches
 
 
@@ -142,7 +143,8 @@ def drawn(draw):
         warmup=draw(st.booleans()),
         pseudo=draw(st.booleans()),
         batch=draw(st.integers(1, 6)),
-        spread=draw(st.sampled_from([0.02, 0.5])),
+        spread=draw(st.sampled_from([0.02, 0.5, 2.0])),
+        scale=draw(st.sampled_from([14.0, 100.0])),
         dtype=draw(st.sampled_from([torch.float64, torch.float32])),
         most_tokens=draw(st.sampled_from([8192, 60, 15])),
         seed=draw(st.integers(0, 999)),
@@ -164,6 +166,7 @@ class Pair:
     def __init__(self, case: Drawn) -> None:
         self.generator = torch.Generator().manual_seed(case.seed)
         model, encoder = build(case.architecture, case.dtype)
+        encoder.logit_scale.fill_(case.scale)
         names = class_names(case.name_lengths, self.generator)
         detector = build_detector(encoder, names, case.config).to(case.dtype)
         with torch.no_grad():
