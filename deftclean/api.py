@@ -57,6 +57,7 @@ class RunOptions:
         precision: `auto`, `fp32`, `bf16`, `fp16`.
         workers: processes that read images; None to choose.
         offline: never fetch weights.
+        compile: translate the tuned image tower with `torch.compile`; other rounding.
         cache: keep resized pictures and embeddings for later passes and runs.
         cache_dir: where; None for the user's cache folder.
         cache_size: how large the cache may grow, in GB.
@@ -68,6 +69,7 @@ class RunOptions:
     precision: Precision = "auto"
     workers: int | None = None
     offline: bool = False
+    compile: bool = False
     cache: bool = True
     cache_dir: str | Path | None = None
     cache_size: float = 10.0
@@ -177,6 +179,8 @@ def scan(
 
         session = Session.load(model, run.weights, run.offline, runtime, progress)
         detector = session.detector_for(manifest.class_names, resolved.config)
+        if run.compile:
+            detector.compile_images()
         pictures = RunPictures(rows, preparation, session, folder, cache)
         cost = CostOfRun(rows, resolved.config, runtime, progress)
         if detector.tuner is None:
@@ -185,7 +189,10 @@ def scan(
         warnings += zero_shot_warnings(zero_shot, rows, progress)
         unfinished = Unfinished(
             unfinished_folder(output),
-            session.identity(manifest.class_names, resolved.config, rows),
+            {
+                **session.identity(manifest.class_names, resolved.config, rows),
+                "--compile": run.compile,
+            },
         )
         epochs = _train(detector, pictures, resolved, unfinished, resume, progress)
         warnings += training_warnings(epochs, zero_shot, rows, manifest, progress)
@@ -275,6 +282,8 @@ def score(
             raise nothing_readable(manifest, images, checks)
         session = Session.load(model, weights, run.offline, runtime, progress)
         trained = load_detector(home, card, session.loaded).to(runtime.device)
+        if run.compile:
+            trained.compile_images()
         pictures = RunPictures(rows, preparation, session, folder, cache)
         zero_shot, scores = pictures.zero_shot_and_score(trained, card.class_names, progress)
         warned(progress, card.warnings)

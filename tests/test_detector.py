@@ -6,6 +6,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from deftclean.checkpoint import build_detector
 from deftclean.config import DetectorConfig
+from deftclean.errors import UsageError
 from deftclean.losses import dual_prompt_loss, similarity_loss, symmetric_cross_entropy
 from deftclean.step import judge
 
@@ -93,6 +94,25 @@ def test_start_values_depend_on_the_seed_alone(encoder):
     torch.manual_seed(2)
     second = make(encoder, seed=5).trained_tensors()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_only_a_tuned_image_tower_is_compiled(encoder):
+    with pytest.raises(UsageError, match="--tuner none"):
+        make(encoder, tuner="none").compile_images()
+
+
+@pytest.mark.slow
+def test_the_compiled_image_tower_gives_the_same_features_and_gradients(encoder, pixels):
+    plain, compiled = make(encoder), make(encoder)
+    compiled.compile_images()
+    upstream = torch.randn(4, 128, generator=torch.Generator().manual_seed(1))
+    found = []
+    for detector in (plain, compiled):
+        features = detector.image_features(pixels)
+        found.append((features, *torch.autograd.grad(features, detector.tuner.prompts, upstream)))
+    (wanted, slow), (features, fast) = found
+    torch.testing.assert_close(features, wanted, rtol=1e-5, atol=1e-5)
+    assert (fast - slow).norm() <= 1e-4 * slow.norm()
 
 
 @pytest.mark.parametrize("agree", [False, True])
