@@ -209,9 +209,13 @@ class Cache:
                 f"the cache in {self.root} could not be written to, so pictures are decoded anew "
                 "in every pass; is the disk full? (--cache-dir moves it, --no-cache turns it off)"
             )
-        taken = f"{self.size() / 1e9:.2f} of at most {self.limit / 1e9:g} GB"
+        taken = f"{_amount(self.size())} of at most {_amount(self.limit)}"
         more = "; full, the rest was decoded in every pass" if self.full.value else ""
         progress.say(f"cache of pictures and embeddings: {taken} in {self.root}{more}")
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def open_cache(folder: Path | None, gigabytes: float, progress: Progress) -> Cache | None:

@@ -62,8 +62,10 @@ class Resize:
         """Width and height to which a picture of this size is brought before any cut."""
         if self.resize_mode == "squash":
             return self.width, self.height
-        scales = self.width / width, self.height / height
-        scale = min(scales) if self.resize_mode == "longest" else max(*scales)
+        if self.resize_mode == "longest":
+            scale = min(self.width / width, self.height / height)
+        else:
+            scale = max(self.width, self.height) / min(width, height)
         return width * scale, height * scale
 
 
@@ -154,6 +156,8 @@ class Preparation:
         depend on how the detector was trained.
         """
         columns, rows = self.larger.size_for(width, height)
+        if min(columns, rows) < 2:  # whether it is a strip is judged by its full size
+            return width, height
         return math.ceil(_MARGIN * columns), math.ceil(_MARGIN * rows)
 
     def spec(self, resize: Resize) -> dict[str, Any]:

@@ -278,6 +278,7 @@ class RunPictures:
             return None
         spec = {
             "format": 1,
+            "deftclean": __version__,
             "weights": self.session.loaded.sha256,
             "pictures": self._preparation.spec(self._preparation.scoring),
             "normalisation": [encoder.preprocess["mean"], encoder.preprocess["std"]],

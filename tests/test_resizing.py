@@ -215,3 +215,18 @@ def test_a_strip_that_would_vanish_is_too_large(mode: str, fine: bool) -> None:
     else:
         with pytest.raises(ImageError, match="1000 x 12 pixels is a strip"):
             preparation.picture(data)
+
+
+@pytest.mark.parametrize("height", range(20, 80, 3))
+def test_fast_decoding_refuses_the_same_strips(height: int) -> None:
+    exact = Preparation.of(preprocess("longest"), "exact", crop=False)
+    fast = dataclasses.replace(exact, decode="fast")
+    data = encode(smooth(1601, height), "JPEG")
+
+    def outcome(preparation: Preparation) -> str:
+        try:
+            return str(preparation.scoring(preparation.picture(data)).shape)
+        except ImageError as error:
+            return error.reason
+
+    assert outcome(exact) == outcome(fast)
