@@ -166,10 +166,7 @@ def _mix(
     groups: Groups,
     hidden: list[Tensor],
 ) -> Tensor:
-    """Attention to the stem and to the own branch: (h, queries, W / h).
-
-    The stem is met by all queries in one product, own tokens group by group; one softmax spans
-    both.
+    """Attention to the stem and to the own branch, group by group: (h, queries, W / h).
 
     Args:
         query: (h, queries, W / h).
@@ -180,24 +177,34 @@ def _mix(
         hidden: for each group what its queries must not see, broadcastable to
             (branches, queries of each, tokens of each).
     """
+    mixed = [
+        _mix_group(q, k, v, memory, mask)
+        for q, k, v, mask in zip(
+            _by_group(query, asked),
+            _by_group(key, groups),
+            _by_group(value, groups),
+            hidden,
+            strict=True,
+        )
+    ]
+    return torch.cat(mixed, dim=1)
+
+
+def _mix_group(query: Tensor, key: Tensor, value: Tensor, memory: Memory, hidden: Tensor) -> Tensor:
+    """(h, n, queries, W / h), (h, n, tokens, W / h) twice -> (h, n · queries, W / h).
+
+    The stem is the same for all branches, so all their queries meet it in one product; one softmax
+    spans stem and branch.
+    """
     stem_key, stem_value = memory
+    # Scaled here, where the product is laid out for both matrix products and kept only once.
     query = query * query.shape[-1] ** -0.5
-    longest = max(length for _, length in groups)
-    own = [
-        F.pad(
-            (q @ k.transpose(-1, -2)).masked_fill(mask, -torch.inf),
-            (0, longest - k.shape[-2]),
-            value=-torch.inf,
-        ).flatten(1, 2)
-        for q, k, mask in zip(_by_group(query, asked), _by_group(key, groups), hidden, strict=True)
-    ]
-    scores = torch.cat([query @ stem_key.transpose(-1, -2), torch.cat(own, dim=1)], dim=-1)
-    to_stem, to_own = scores.softmax(dim=-1).split([stem_key.shape[-2], longest], dim=-1)
-    from_own = [
-        (w[..., : v.shape[-2]] @ v).flatten(1, 2)
-        for w, v in zip(_by_group(to_own, asked), _by_group(value, groups), strict=True)
-    ]
-    mixed: Tensor = to_stem @ stem_value + torch.cat(from_own, dim=1)
+    to_branch = (query @ key.transpose(-1, -2)).masked_fill(hidden, -torch.inf)
+    to_stem = query.flatten(1, 2) @ stem_key.transpose(-1, -2)
+    scores = torch.cat([to_stem, to_branch.flatten(1, 2)], dim=-1)
+    stem, branch = scores.softmax(dim=-1).split([stem_key.shape[-2], key.shape[-2]], dim=-1)
+    from_branch = branch.unflatten(1, query.shape[1:3]) @ value
+    mixed: Tensor = stem @ stem_value + from_branch.flatten(1, 2)
     return mixed
 
 

@@ -64,19 +64,17 @@ def attend(
         (B, outputs or T, W)
     """
     normed = block.ln_1(x)
-    if outputs:
-        x = x[:, :outputs]
-        (query,) = project_heads(block, normed[:, :outputs], last=1)
-        key, value = project_heads(block, normed, first=1)
-    else:
-        query, key, value = project_heads(block, normed)
+    kept = slice(outputs) if outputs else slice(None)
+    # Apart from keys and values, which are copied below: else the graph would keep both.
+    (query,) = project_heads(block, normed[:, kept], last=1)
+    key, value = project_heads(block, normed, first=1)
     if memory is not None:
         shared = project_heads(block, block.ln_1(memory), first=1)
         key, value = (
             torch.cat([own, more.expand(len(x), -1, -1, -1)], dim=2)
             for own, more in zip((key, value), shared, strict=True)
         )
-    return add_block_output(block, x, F.scaled_dot_product_attention(query, key, value))
+    return add_block_output(block, x[:, kept], F.scaled_dot_product_attention(query, key, value))
 
 
 _TEXTS_AT_ONCE = 512  # whole texts, so that memory does not grow with K
