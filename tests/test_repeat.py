@@ -162,3 +162,15 @@ def test_an_unusable_cache_folder_is_refused_before_work_and_the_default_is_done
     found = scan(doubled, *NONE, DEFTCLEAN_CACHE_DIR=str(doubled / "file"))
     assert found[:2] == wanted[:2]
     assert "Warning: the cache" in found[2]
+
+
+@pytest.mark.parametrize("options", [NONE, (*DEEP, "--decode", "fast")])
+def test_scoring_the_scanned_data_again_gives_the_scans_own_columns(
+    doubled: Path, options: tuple[str, ...]
+) -> None:
+    """Both passes at once, and decoded as the detector says, to the last bit."""
+    scan(doubled, *options)
+    done = run_cli("score", "clean.detector", "data", "labels.csv", "-q", cwd=doubled)
+    assert done.returncode == 0, done.stderr
+    scanned, scored = (read_scores(doubled / n).table for n in ("clean.parquet", "scores.parquet"))
+    assert scored.equals(scanned)
