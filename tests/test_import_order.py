@@ -12,7 +12,17 @@ PACKAGE = Path(__file__).parents[1] / "deftclean"
 ORDER = [
     *("errors", "config", "files", "tables", "scores", "labels", "manifest", "metrics"),
     *("summary", "progress", "runtime", "decoding", "resizing", "images", "cache", "loading"),
-    *("checking", "spool", "rows", "encoder", "weights", "tuners", "prompts", "detector"),
+    *(
+        "checking",
+        "spool",
+        "rows",
+        "encoder",
+        "preprocessing",
+        "weights",
+        "tuners",
+        "prompts",
+        "detector",
+    ),
     *("losses", "collapse", "embeddings", "feeds", "training", "scoring", "checkpoint", "session"),
     *("cost", "findings", "assembly", "demo", "api", "terminal", "cli"),
 ]
