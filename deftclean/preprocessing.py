@@ -19,9 +19,8 @@ def preprocess_in_folder(folder: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
         return merged_preprocess(config.get("preprocess_cfg", {}), config["model_cfg"], {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{file} cannot be read as a model's configuration: {str(error) or type(error).__name__}."
-        ) from error
+        reason = str(error) or type(error).__name__
+        raise UsageError(f"{file} cannot be read as a model's configuration: {reason}.") from error
 
 
 def merged_preprocess(

@@ -12,19 +12,9 @@ PACKAGE = Path(__file__).parents[1] / "deftclean"
 ORDER = [
     *("errors", "config", "files", "tables", "scores", "labels", "manifest", "metrics"),
     *("summary", "progress", "runtime", "decoding", "resizing", "images", "cache", "loading"),
-    *(
-        "checking",
-        "spool",
-        "rows",
-        "encoder",
-        "preprocessing",
-        "weights",
-        "tuners",
-        "prompts",
-        "detector",
-    ),
-    *("losses", "collapse", "embeddings", "feeds", "training", "scoring", "checkpoint", "session"),
-    *("cost", "findings", "assembly", "demo", "api", "terminal", "cli"),
+    *("checking", "spool", "rows", "encoder", "preprocessing", "weights", "tuners", "prompts"),
+    *("detector", "losses", "collapse", "embeddings", "feeds", "training", "scoring"),
+    *("checkpoint", "session", "cost", "findings", "assembly", "demo", "api", "terminal", "cli"),
 ]
 
 
