@@ -282,7 +282,7 @@ def main() -> None:
         print_decoding(name, preprocess, big)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        few = bench("ViT-B-16", large, photos, 3, folder)
+        few = bench("ViT-B-16", large, photos, 2, folder)
         many = bench("nano", nano, photos, 16, folder)
         detector = trained(options.data, nano, folder)
         for title, data in (("enlarged", big), ("as they are", [f.read_bytes() for f in files])):

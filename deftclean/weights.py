@@ -6,10 +6,9 @@ so, and never with `offline`. Weights are read as safetensors or with `weights_o
 
 import difflib
 import hashlib
-import json
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,12 @@ from typing import Any, cast
 
 from deftclean.encoder import Encoder
 from deftclean.errors import UsageError, WeightsError
+from deftclean.preprocessing import (
+    merged_preprocess,
+    plain_preprocess,
+    preprocess_in_folder,
+    preprocess_of_tag,
+)
 
 NANO = Path(__file__).parent / "assets" / "nano"
 """The built-in model."""
@@ -136,56 +141,16 @@ def preprocess_of(
         repository = model.removeprefix("hf-hub:")
         folder = _hub_file(repository, ("open_clip_config.json",), offline, announce).parent
     if folder is not None:
-        return _preprocess_in_folder(folder)
+        return preprocess_in_folder(folder)
     import open_clip
 
     name, tag = model.replace("/", "-"), weights or DEFAULT_TAG
     overrides = (
-        _preprocess_of_tag(open_clip.get_pretrained_cfg(name, tag))
+        preprocess_of_tag(open_clip.get_pretrained_cfg(name, tag))
         if tag in open_clip.list_pretrained_tags_by_model(name)
         else {}
     )
-    return _preprocess({}, open_clip.get_model_config(name), overrides)
-
-
-def _preprocess_in_folder(folder: Path) -> dict[str, Any]:
-    file = folder / "open_clip_config.json"
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-        return _preprocess(config.get("preprocess_cfg", {}), config["model_cfg"], {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{file} cannot be read as a model's configuration: {_first_line(error)}."
-        ) from error
-
-
-def _preprocess(
-    settings: dict[str, Any], architecture: dict[str, Any], overrides: dict[str, Any]
-) -> dict[str, Any]:
-    """As open_clip puts it together: defaults, settings, the architecture's size, overrides."""
-    from open_clip.model import CLIPVisionCfg
-    from open_clip.transform import PreprocessCfg, merge_preprocess_dict
-
-    size = architecture["vision_cfg"].get("image_size", CLIPVisionCfg.image_size)
-    merged = merge_preprocess_dict(PreprocessCfg(), settings)
-    return plain_preprocess(merge_preprocess_dict({**merged, "size": size}, overrides))
-
-
-def _preprocess_of_tag(tag: dict[str, Any]) -> dict[str, Any]:
-    return {k: tag[k] for k in ("mean", "std", "interpolation", "resize_mode") if k in tag}
-
-
-def plain_preprocess(preprocess: Mapping[str, Any]) -> dict[str, Any]:
-    """open_clip's `preprocess_cfg` with tuples for lists and both sides of the size."""
-    size = preprocess["size"]
-    return {
-        "size": (size, size) if isinstance(size, int) else tuple(size),
-        "mean": tuple(preprocess["mean"]),
-        "std": tuple(preprocess["std"]),
-        "interpolation": preprocess["interpolation"],
-        "resize_mode": preprocess["resize_mode"],
-        "fill_color": preprocess["fill_color"],
-    }
+    return merged_preprocess({}, open_clip.get_model_config(name), overrides)
 
 
 def local_path(model: str) -> Path | None:
@@ -279,7 +244,7 @@ def _by_name(name: str, weights: str, offline: bool, announce: Callable[[str], N
         # open_clip itself only warns.
         overrides = {
             "force_quick_gelu": bool(tag.get("quick_gelu")),
-            "force_preprocess_cfg": _preprocess_of_tag(tag),
+            "force_preprocess_cfg": preprocess_of_tag(tag),
         }
         return _Found(name, _tag_file(name, weights, tag, offline, announce), overrides)
     if f"{name}-quickgelu" in open_clip.list_models():

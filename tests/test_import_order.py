@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "deftclean"
 ORDER = [
     *("errors", "config", "files", "tables", "scores", "labels", "folders", "columns"),
     *("file_names", "manifest", "metrics", "summary", "progress", "runtime", "decoding"),
-    *("resizing", "images", "cache", "loading", "checking", "spool", "rows", "encoder", "weights"),
-    *("tuners", "branches", "prompts", "detector", "losses", "step", "collapse", "embeddings"),
-    *("feeds", "optimiser", "training", "scoring", "checkpoint", "unfinished", "session", "cost"),
-    *("findings", "assembly", "demo", "api", "terminal", "cli"),
+    *("resizing", "images", "cache", "loading", "checking", "spool", "rows", "encoder"),
+    *("preprocessing", "weights", "tuners", "branches", "prompts", "detector", "losses", "step"),
+    *("collapse", "embeddings", "feeds", "optimiser", "training", "scoring", "checkpoint"),
+    *("unfinished", "session", "cost", "findings", "assembly", "demo", "api", "terminal", "cli"),
 ]
 
 

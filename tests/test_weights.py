@@ -22,6 +22,7 @@ from deftclean.checkpoint import (
 )
 from deftclean.config import DetectorConfig
 from deftclean.errors import InputError, UsageError, WeightsError
+from deftclean.preprocessing import plain_preprocess
 from deftclean.weights import NANO, check_name, load_model
 
 CONFIG = {
@@ -222,7 +223,7 @@ def test_preprocessing_is_foretold_as_open_clip_builds_it(name, tag, monkeypatch
             model = create(
                 name, load_weights=False, pretrained_text=False, device="meta", **options
             )
-        seen.append(weights.plain_preprocess(model.visual.preprocess_cfg))
+        seen.append(plain_preprocess(model.visual.preprocess_cfg))
         raise RuntimeError("enough")
 
     monkeypatch.setattr(open_clip, "create_model", without_weights)
