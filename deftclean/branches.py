@@ -22,11 +22,12 @@ from torch.utils.checkpoint import checkpoint
 from deftclean.encoder import TextTower, add_block_output, project_heads
 
 MOST_TOKENS = 8192
-"""Branch tokens whose activations are kept for the gradient; beyond it pieces of at most so many
-are computed again on the way back. With CLIP ViT-B/16 they hold about 2 GB."""
+"""Branch tokens whose activations are kept for the gradient. With CLIP ViT-B/16 they hold about
+2 GB. Where there are more, all are computed again on the way back, piece by piece."""
 
 FEW_TOKENS = 1024
-"""Branch tokens encoded at once where no gradient is needed: enough to keep the cores busy."""
+"""Branch tokens of a piece, and of what is encoded at once without gradient: enough to keep the
+cores busy."""
 
 Memory = tuple[Tensor, Tensor]
 """Keys and values of the stem in one block, each (h, p, W / h)."""
@@ -56,7 +57,10 @@ class Piece:
 
 
 def pack(lengths: Sequence[int], most: int, device: torch.device) -> list[Piece]:
-    """Pieces of at most `most` tokens for unpadded branches whose lengths ascend."""
+    """Pieces of at most `most` tokens for unpadded branches whose lengths ascend.
+
+    A branch that is longer is a piece of its own.
+    """
     pieces = []
     start = 0
     while start < len(lengths):
@@ -84,8 +88,13 @@ def pad(last: Tensor, length: int) -> list[Piece]:
     """
     return [
         Piece(((len(part), length),), part + torch.arange(len(part), device=part.device) * length)
-        for part in last.split(max(1, MOST_TOKENS // length))
+        for part in last.split(at_once(len(last), length))
     ]
+
+
+def at_once(count: int, length: int) -> int:
+    """How many of `count` prompts of one length go into a piece."""
+    return count if count * length <= MOST_TOKENS else max(1, FEW_TOKENS // length)
 
 
 def encode(tower: TextTower, stem: Tensor, tokens: Tensor, pieces: list[Piece]) -> Tensor:

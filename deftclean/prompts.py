@@ -12,7 +12,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from deftclean.branches import FEW_TOKENS, MOST_TOKENS, encode, in_pieces, pack, pad
+from deftclean.branches import FEW_TOKENS, MOST_TOKENS, at_once, encode, in_pieces, pack, pad
 from deftclean.config import ClassPosition
 from deftclean.encoder import TextTower
 from deftclean.errors import UsageError
@@ -82,8 +82,12 @@ class DualPrompts(nn.Module):
         order = sorted(range(len(branches)), key=lengths.__getitem__)
         self.longest = max(lengths)
         packed = [lengths[k] for k in order]
-        self.pieces = pack(packed, MOST_TOKENS, tower.device)
         self.pieces_without_gradient = pack(packed, FEW_TOKENS, tower.device)
+        self.pieces = (
+            pack(packed, MOST_TOKENS, tower.device)
+            if sum(packed) <= MOST_TOKENS
+            else self.pieces_without_gradient
+        )
         rank = {k: place for place, k in enumerate(order)}
         ends = list(accumulate(packed))
         whole = {
@@ -145,8 +149,8 @@ class DualPrompts(nn.Module):
             features: Tensor = tower(prompts, len(stem) + self.last[part])
             return features
 
-        at_once = max(1, MOST_TOKENS // (1 + self.in_stem + self.longest))
-        return in_pieces(some, [(part,) for part in classes.split(at_once)])
+        together = at_once(len(classes), 1 + self.in_stem + self.longest)
+        return in_pieces(some, [(part,) for part in classes.split(together)])
 
     def _stem(self, tower: TextTower, context: Tensor) -> Tensor:
         """(1 + shared vectors before the name, W_text), with positions."""
