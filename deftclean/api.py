@@ -17,7 +17,7 @@ from deftclean.config import (
     Rule,
     resolve,
 )
-from deftclean.errors import UsageError
+from deftclean.errors import CollapseError, UsageError
 from deftclean.manifest import ManifestOptions, read_manifest
 from deftclean.progress import Progress, Silent
 from deftclean.scores import (
@@ -412,6 +412,9 @@ def _train(
                 epochs.append(trained.metrics)
                 unfinished.save(epochs, trained)
                 progress.say(_epoch_line(trained.metrics, config.epochs))
+    except CollapseError:
+        unfinished.remove()  # going on would end the same way
+        raise
     except (KeyboardInterrupt, SystemExit):
         if epochs:
             progress.say(
