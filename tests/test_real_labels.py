@@ -25,6 +25,7 @@ def scan(shared_data, tmp_path, *options):
     return table, np.array(table["given_label"].to_pylist()) == true
 
 
+@pytest.mark.slow
 def test_zero_shot_ranks_as_well_as_measured_elsewhere(shared_data, tmp_path):
     """An independent measurement gave AUROC 0.902 for the log-probability of the given label."""
     options = ("--noise", "synthetic", "--tuner", "none", "--epochs", "2", "--warmup", "1")

@@ -49,7 +49,14 @@ def cached(where: Path) -> set[Path]:
     return {path for path in (where / "cache").rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("options", [NONE, DEEP, (*DEEP, "--decode", "fast")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(NONE, marks=pytest.mark.slow),
+        DEEP,
+        pytest.param((*DEEP, "--decode", "fast"), marks=pytest.mark.slow),
+    ],
+)
 def test_cold_warm_and_no_cache_give_the_same_bytes(
     doubled: Path, options: tuple[str, ...]
 ) -> None:
@@ -150,6 +157,7 @@ def test_a_run_that_was_killed_leaves_a_cache_of_use(doubled: Path) -> None:
     assert scan(doubled, *NONE, "--cache-dir", "cache")[:2] == wanted[:2]
 
 
+@pytest.mark.slow
 def test_an_unusable_cache_folder_is_refused_before_work_and_the_default_is_done_without(
     doubled: Path,
 ) -> None:
