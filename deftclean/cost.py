@@ -25,6 +25,7 @@ class CostOfRun:
         trained = config.epochs * len(rows.trainable) / SCORING_BATCH
         # Without a tuner the first pass is the only one that runs the image tower.
         self._passes = scored if config.tuner == "none" else 2 * scored + self._STEP * trained
+        self._what = "embedding" if config.tuner == "none" else "this run"
         self._on_cpu = runtime.device.type == "cpu"
         self._progress = progress
         self._done = 0
@@ -41,7 +42,7 @@ class CostOfRun:
 
     def _say(self, batch: float) -> None:
         left = (self._passes - self._done) * batch
-        self._progress.say(f"this run will take {_duration(left)} on this machine")
+        self._progress.say(f"{self._what} will take {_duration(left)} on this machine")
         if left > _HOURS:
             advice = "a GPU" if self._on_cpu else "a larger GPU"
             self._progress.warn(
