@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deftclean.config import (
+    DetectorConfig,
     Noise,
     Precision,
     ResolvedConfig,
@@ -140,6 +141,7 @@ def scan(
     given = dict(settings or {})
     _check_threshold(threshold)
     asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
+    _check_compile(run, asked)
     _check_scan_outputs(output, target, overwrite)
     reading = reading or ManifestOptions()
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
@@ -177,7 +179,7 @@ def scan(
         _say_settings(progress, resolved, runtime)
         warnings = warned(progress, list(resolved.warnings))
 
-        session = Session.load(model, run.weights, run.offline, runtime, progress)
+        session = Session.load(model, run.weights, run.offline, preprocess, runtime, progress)
         detector = session.detector_for(manifest.class_names, resolved.config)
         if run.compile:
             detector.compile_images()
@@ -260,6 +262,7 @@ def score(
     card = read_card(home)
     threshold = card.threshold if threshold is None else threshold
     _check_threshold(threshold)
+    _check_compile(run, card.config)
     reading = replace(reading or ManifestOptions(), known_labels=card.label_names)
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
     for note in manifest.notes:
@@ -280,7 +283,7 @@ def score(
         rows = UsableRows.of(manifest, images, checks, card.class_names)
         if not len(rows.readable):
             raise nothing_readable(manifest, images, checks)
-        session = Session.load(model, weights, run.offline, runtime, progress)
+        session = Session.load(model, weights, run.offline, preprocess, runtime, progress)
         trained = load_detector(home, card, session.loaded).to(runtime.device)
         if run.compile:
             trained.compile_images()
@@ -345,6 +348,14 @@ def select(
 def _check_threshold(threshold: float) -> None:
     if not 0 <= threshold <= 1:
         raise UsageError(f"--threshold is {threshold}; a clean probability lies in [0, 1].")
+
+
+def _check_compile(run: RunOptions, config: DetectorConfig) -> None:
+    if run.compile and config.tuner == "none":
+        raise UsageError(
+            "--compile cannot go with --tuner none, which computes image features only once.",
+            "Leave --compile out.",
+        )
 
 
 def _cache(run: RunOptions, progress: Progress) -> "Cache | None":

@@ -5,7 +5,6 @@ Loads neither torch nor pandas nor pyarrow until a command runs.
 
 import signal
 import sys
-import tomllib
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -27,10 +26,32 @@ from deftclean.config import (
     Tuner,
     WarmupLoss,
 )
-from deftclean.errors import DeftcleanError, UsageError
+from deftclean.errors import DeftcleanError
+from deftclean.options import (
+    AllowOutside,
+    CacheDir,
+    CacheSize,
+    ClassNames,
+    Compile,
+    Delimiter,
+    Device,
+    LabelColumn,
+    NoCache,
+    Offline,
+    Output,
+    Overwrite,
+    PathColumn,
+    PrecisionChoice,
+    Quiet,
+    Rename,
+    Weights,
+    Workers,
+    reading_of,
+)
+from deftclean.settings_file import file_settings
 
 if TYPE_CHECKING:
-    from deftclean.manifest import ManifestOptions
+    from deftclean.api import RunOptions
     from deftclean.terminal import TerminalProgress
 
 _TRAINING = "Training (defaults: the preset's)"  # a panel of `scan --help`
@@ -70,111 +91,6 @@ def _preset_help() -> str:
     return "Kind of label noise, a preset. " + " ".join(lines)
 
 
-# Options that several commands share.
-_Output = Annotated[Path, typer.Option("--output", "-o", help="Score table to write (Parquet).")]
-_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
-_PathColumn = Annotated[
-    str | None,
-    typer.Option(help="Column with file names (or image bytes).", rich_help_panel="Input"),
-]
-_LabelColumn = Annotated[
-    str | None, typer.Option(help="Column with labels.", rich_help_panel="Input")
-]
-_ClassNames = Annotated[
-    Path | None,
-    typer.Option(
-        help="Class names for integer (or coded) labels: a text file with a name a line, the "
-        "name of label 0 first, or a JSON list, or a JSON object from label to name.",
-        rich_help_panel="Input",
-    ),
-]
-_Delimiter = Annotated[
-    str | None,
-    typer.Option(
-        help="Separator of a CSV (default: comma) or TSV file (tab).", rich_help_panel="Input"
-    ),
-]
-_Rename = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="OLD=NEW: carry an input column on under another name. Repeatable.",
-        rich_help_panel="Input",
-    ),
-]
-_AllowOutside = Annotated[
-    bool,
-    typer.Option(
-        "--allow-outside",
-        help="Follow links and names that leave the data folder.",
-        rich_help_panel="Input",
-    ),
-]
-_Weights = Annotated[
-    str | None,
-    typer.Option(
-        help="Pretrained tag (default openai) or checkpoint file for a named model.",
-        rich_help_panel="Model",
-    ),
-]
-_Offline = Annotated[
-    bool, typer.Option("--offline", help="Never fetch weights.", rich_help_panel="Model")
-]
-_Device = Annotated[
-    str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Model")
-]
-_PrecisionOption = Annotated[
-    Precision,
-    typer.Option(
-        help="auto: bf16 (or fp16) autocast on CUDA, float32 elsewhere. Losses are float32.",
-        rich_help_panel="Model",
-    ),
-]
-_Compile = Annotated[
-    bool,
-    typer.Option(
-        "--compile",
-        help="Translate the image tower with torch.compile: takes a minute, then runs faster, on "
-        "GPUs above all. Scores differ by rounding.",
-        rich_help_panel="Model",
-    ),
-]
-_Workers = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        help="Processes that read images, in every pass. Default: by pass and device.",
-        rich_help_panel="Model",
-    ),
-]
-_CacheDir = Annotated[
-    Path | None,
-    typer.Option(
-        help="Where resized pictures and embeddings are kept for later passes and runs. Default: "
-        "DEFTCLEAN_CACHE_DIR, or else the user's cache folder.",
-        rich_help_panel="Cache",
-    ),
-]
-_NoCache = Annotated[
-    bool,
-    typer.Option(
-        "--no-cache",
-        help="Keep none; pictures are decoded anew in every pass.",
-        rich_help_panel="Cache",
-    ),
-]
-_CacheSize = Annotated[
-    float,
-    typer.Option(
-        min=0,
-        help="How large the cache may grow, in GB; what was not used for longest goes first.",
-        rich_help_panel="Cache",
-    ),
-]
-_Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress; results and warnings only.")
-]
-
-
 def _print_version(asked: bool) -> None:
     if asked:
         print(f"deftclean {__version__}")  # noqa: T201
@@ -202,7 +118,9 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    context.default_map = _file_settings(config, context)
+    commands = cast("Any", context.command).commands
+    known = {name: {option.name for option in each.params} for name, each in commands.items()}
+    context.default_map = file_settings(config, known)
 
 
 @app.command(
@@ -217,8 +135,8 @@ def scan(
     labels: Annotated[
         Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl or .parquet.")
     ] = None,
-    output: _Output = Path("clean.parquet"),
-    overwrite: _Overwrite = False,
+    output: Output = Path("clean.parquet"),
+    overwrite: Overwrite = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -240,21 +158,21 @@ def scan(
             rich_help_panel="Model",
         ),
     ] = "ViT-B-16",
-    weights: _Weights = None,
-    offline: _Offline = False,
-    device: _Device = "auto",
-    precision: _PrecisionOption = "auto",
-    compiled: _Compile = False,
-    workers: _Workers = None,
-    cache_dir: _CacheDir = None,
-    no_cache: _NoCache = False,
-    cache_size: _CacheSize = 10.0,
-    path_column: _PathColumn = None,
-    label_column: _LabelColumn = None,
-    class_names: _ClassNames = None,
-    delimiter: _Delimiter = None,
-    rename: _Rename = None,
-    allow_outside: _AllowOutside = False,
+    weights: Weights = None,
+    offline: Offline = False,
+    device: Device = "auto",
+    precision: PrecisionChoice = "auto",
+    compiled: Compile = False,
+    workers: Workers = None,
+    cache_dir: CacheDir = None,
+    no_cache: NoCache = False,
+    cache_size: CacheSize = 10.0,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    class_names: ClassNames = None,
+    delimiter: Delimiter = None,
+    rename: Rename = None,
+    allow_outside: AllowOutside = False,
     rule: Annotated[
         Rule | None,
         typer.Option(
@@ -399,7 +317,7 @@ def scan(
             rich_help_panel="Input",
         ),
     ] = None,
-    quiet: _Quiet = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a detector on a data set, score every row, write the table and the detector.
 
@@ -416,6 +334,11 @@ def scan(
         "momentum": momentum, "weight_decay": weight_decay, "schedule": schedule,
         "crop": crop, "flip": flip, "clip_grad": clip_grad, "decode": decode,
     }  # fmt: skip
+    reading = reading_of(path_column, label_column, class_names, delimiter, rename, allow_outside)
+    run = _run(
+        model, weights, offline, device, precision, compiled, workers,
+        cache_dir, no_cache, cache_size,
+    )  # fmt: skip
     result = api.scan(
         data,
         labels,
@@ -425,19 +348,8 @@ def scan(
         noise=noise,
         threshold=threshold,
         settings=settings,
-        reading=_reading(path_column, label_column, class_names, delimiter, rename, allow_outside),
-        run=api.RunOptions(
-            model=model,
-            weights=weights,
-            device=device,
-            precision=precision,
-            workers=workers,
-            offline=offline,
-            compile=compiled,
-            cache=not no_cache,
-            cache_dir=cache_dir,
-            cache_size=cache_size,
-        ),
+        reading=reading,
+        run=run,
         progress=_progress(quiet),
     )
     _print(result)
@@ -454,8 +366,8 @@ def score(
     labels: Annotated[
         Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl or .parquet.")
     ] = None,
-    output: _Output = Path("scores.parquet"),
-    overwrite: _Overwrite = False,
+    output: Output = Path("scores.parquet"),
+    overwrite: Overwrite = False,
     rule: Annotated[Rule | None, typer.Option(help="Keep rule. Default: the detector's.")] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Of clean_prob. Default: the detector's.")
@@ -467,22 +379,22 @@ def score(
             rich_help_panel="Model",
         ),
     ] = None,
-    weights: _Weights = None,
-    offline: _Offline = False,
-    device: _Device = "auto",
-    precision: _PrecisionOption = "auto",
-    compiled: _Compile = False,
-    workers: _Workers = None,
-    cache_dir: _CacheDir = None,
-    no_cache: _NoCache = False,
-    cache_size: _CacheSize = 10.0,
-    path_column: _PathColumn = None,
-    label_column: _LabelColumn = None,
-    class_names: _ClassNames = None,
-    delimiter: _Delimiter = None,
-    rename: _Rename = None,
-    allow_outside: _AllowOutside = False,
-    quiet: _Quiet = False,
+    weights: Weights = None,
+    offline: Offline = False,
+    device: Device = "auto",
+    precision: PrecisionChoice = "auto",
+    compiled: Compile = False,
+    workers: Workers = None,
+    cache_dir: CacheDir = None,
+    no_cache: NoCache = False,
+    cache_size: CacheSize = 10.0,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    class_names: ClassNames = None,
+    delimiter: Delimiter = None,
+    rename: Rename = None,
+    allow_outside: AllowOutside = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score new data with a saved detector, without training.
 
@@ -491,6 +403,11 @@ def score(
     """
     from deftclean import api
 
+    reading = reading_of(path_column, label_column, class_names, delimiter, rename, allow_outside)
+    run = _run(
+        model, weights, offline, device, precision, compiled, workers,
+        cache_dir, no_cache, cache_size,
+    )  # fmt: skip
     result = api.score(
         detector,
         data,
@@ -499,19 +416,8 @@ def score(
         overwrite=overwrite,
         rule=rule,
         threshold=threshold,
-        reading=_reading(path_column, label_column, class_names, delimiter, rename, allow_outside),
-        run=api.RunOptions(
-            model=model,
-            weights=weights,
-            device=device,
-            precision=precision,
-            workers=workers,
-            offline=offline,
-            compile=compiled,
-            cache=not no_cache,
-            cache_dir=cache_dir,
-            cache_size=cache_size,
-        ),
+        reading=reading,
+        run=run,
         progress=_progress(quiet),
     )
     _print(result)
@@ -524,7 +430,7 @@ def score(
 )
 def select(
     table: Annotated[Path, typer.Argument(help="Score table that scan or score wrote.")],
-    output: _Output,
+    output: Output,
     rule: Annotated[
         Rule | None,
         typer.Option(
@@ -533,7 +439,7 @@ def select(
         ),
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="0 to 1. Default: the table's.")] = None,
-    overwrite: _Overwrite = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Decide anew which rows are kept, without training, model or images."""
     from deftclean import api
@@ -555,8 +461,8 @@ def demo(
         "deftclean-demo"
     ),
     seed: Annotated[int, typer.Option(help="Of the flipped labels and of the scan.")] = 0,
-    device: _Device = "auto",
-    quiet: _Quiet = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Try deftclean on 1,000 handwritten digits, 200 of them mislabelled on purpose.
 
@@ -593,29 +499,31 @@ def demo(
 # ---------------------------------------------------------------- helpers
 
 
-def _reading(
-    path_column: str | None,
-    label_column: str | None,
-    class_names: Path | None,
-    delimiter: str | None,
-    rename: list[str] | None,
-    allow_outside: bool,
-) -> "ManifestOptions":
-    from deftclean.manifest import ManifestOptions
+def _run(
+    model: str | None,
+    weights: str | None,
+    offline: bool,
+    device: str,
+    precision: Precision,
+    compiled: bool,
+    workers: int | None,
+    cache_dir: Path | None,
+    no_cache: bool,
+    cache_size: float,
+) -> "RunOptions":
+    from deftclean.api import RunOptions
 
-    pairs = [pair.partition("=") for pair in rename or []]
-    wrong = [old for old, equals, new in pairs if not (old and equals and new)]
-    if wrong:
-        raise UsageError(f"--rename {wrong[0]!r}: write it as OLD=NEW.")
-    if delimiter is not None and len(delimiter) != 1:
-        raise UsageError(f"--delimiter {delimiter!r} is not one character.")
-    return ManifestOptions(
-        path_column=path_column,
-        label_column=label_column,
-        class_names=class_names,
-        delimiter=delimiter,
-        rename={old: new for old, _, new in pairs},
-        allow_outside=allow_outside,
+    return RunOptions(
+        model=model,
+        weights=weights,
+        device=device,
+        precision=precision,
+        workers=workers,
+        offline=offline,
+        compile=compiled,
+        cache=not no_cache,
+        cache_dir=cache_dir,
+        cache_size=cache_size,
     )
 
 
@@ -629,41 +537,6 @@ def _print(result: Any) -> None:
     from deftclean.terminal import print_result
 
     print_result(result, Console())
-
-
-def _file_settings(config: Path | None, context: typer.Context) -> dict[str, Any]:
-    """Option values from a settings file, by command."""
-    candidates = [config] if config else [Path("deftclean.toml"), Path("pyproject.toml")]
-    for path in candidates:
-        if not path.is_file():
-            if config:
-                raise UsageError(f"--config {path} is not a file.")
-            continue
-        try:
-            parsed = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{path} cannot be read: {error}.") from error
-        if path.name == "pyproject.toml":
-            parsed = parsed.get("tool", {}).get("deftclean", {})
-        if parsed:
-            return _checked_settings(path, parsed, context)
-    return {}
-
-
-def _checked_settings(path: Path, parsed: dict[str, Any], context: typer.Context) -> dict[str, Any]:
-    commands = cast("Any", context.command).commands
-    problems, checked = [], {}
-    for name, table in parsed.items():
-        if name not in commands or not isinstance(table, dict):
-            problems.append(f"[{name}] is no command")
-            continue
-        known = {parameter.name for parameter in commands[name].params}
-        values = {key.replace("-", "_"): value for key, value in table.items()}
-        problems += [f"[{name}] has no option {key!r}" for key in values if key not in known]
-        checked[name] = values
-    if problems:
-        raise UsageError(f"{path}: {'; '.join(problems)}.", "See deftclean COMMAND --help.")
-    return checked
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from deftclean.encoder import Encoder
-from deftclean.errors import UsageError
 from deftclean.prompts import DualPrompts
 
 
@@ -94,17 +93,9 @@ class DualPromptDetector(nn.Module):
         return self.compare(self.image_features(pixels), *self.text_features())
 
     def compile_images(self) -> None:
-        """Have `torch.compile` translate the tuned image tower at its first use.
-
-        Raises:
-            UsageError: there is no tuner, so the tower runs once for each image.
-        """
-        if self.tuner is None:
-            raise UsageError(
-                "--compile cannot go with --tuner none, which computes image features only once.",
-                "Leave --compile out.",
-            )
-        self.tuner.compile()
+        """Have `torch.compile` translate the tuner, if there is one, at its first use."""
+        if self.tuner is not None:
+            self.tuner.compile()
 
     def trained_tensors(self) -> dict[str, Tensor]:
         """What training changes, by name, detached and on the CPU: all a detector has to keep."""

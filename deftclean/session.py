@@ -40,7 +40,7 @@ from deftclean.scoring import (
 )
 from deftclean.training import EpochMetrics
 from deftclean.unfinished import digest
-from deftclean.weights import LoadedModel, load_model, preprocess_of
+from deftclean.weights import LoadedModel, load_model
 
 _PROBE = 32  # pictures that the watch for a collapse looks at
 
@@ -56,11 +56,22 @@ class Session:
 
     @classmethod
     def load(
-        cls, model: str, weights: str | None, offline: bool, runtime: Runtime, progress: Progress
+        cls,
+        model: str,
+        weights: str | None,
+        offline: bool,
+        foretold: dict[str, Any],
+        runtime: Runtime,
+        progress: Progress,
     ) -> "Session":
-        """Load a model and put it on the run's device."""
+        """Load a model and put it on the run's device.
+
+        Args:
+            model, weights, offline: see `deftclean.weights.load_model`.
+            foretold: the preprocessing by which pictures were resized before the model was loaded.
+            runtime, progress: of the run.
+        """
         loaded = load_model(model, weights, offline, progress.say)
-        foretold = preprocess_of(model, weights, offline, progress.say)
         if loaded.encoder.preprocess != foretold:  # pictures in the cache would be wrong
             raise RuntimeError(f"preprocessing {loaded.encoder.preprocess}, foretold {foretold}")
         loaded.encoder.to(runtime.device)

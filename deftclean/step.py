@@ -56,7 +56,7 @@ def judge(
         pseudo: whether ŷ differs from y where y is judged wrong.
     """
     positive = detector.positive(image)
-    likely = positive.argmax(dim=1) if pseudo else given
+    likely = positive.argmax(dim=1) if pseudo else None
     by_rule = _by_agreement if agree else _by_threshold
     return by_rule(detector, image, positive, given, likely, complementary)
 
@@ -66,12 +66,12 @@ def _by_threshold(
     image: Tensor,
     positive: Tensor,
     given: Tensor,
-    likely: Tensor,
+    likely: Tensor | None,
     complementary: Tensor,
 ) -> Judgement:
-    # Before the pseudo-labels' start `likely` is the given label itself, and not asked for twice.
-    labels = [complementary, given] if likely is given else [complementary, given, likely]
-    asked = torch.stack(labels)
+    asked = torch.stack(
+        [complementary, given] if likely is None else [complementary, given, likely]
+    )
     if detector.prompts.few(asked.numel()):
         negative = detector.negative_at(image, asked)
     else:
@@ -88,7 +88,7 @@ def _by_agreement(
     image: Tensor,
     positive: Tensor,
     given: Tensor,
-    likely: Tensor,
+    likely: Tensor | None,
     complementary: Tensor,
 ) -> Judgement:
     fixed = positive.detach()
@@ -98,15 +98,16 @@ def _by_agreement(
     with torch.set_grad_enabled(not few and torch.is_grad_enabled()):
         negative = detector.negative(image)
     clean = clean_by_agreement(fixed, negative, given)
-    asked = torch.stack([torch.where(clean, given, likely), complementary])
+    refined = given if likely is None else torch.where(clean, given, likely)
+    asked = torch.stack([refined, complementary])
     chosen = detector.negative_at(image, asked) if few else _at(negative, asked)
-    refined, other = clean_probability(_at(fixed, asked), chosen)
+    of_refined, of_other = clean_probability(_at(fixed, asked), chosen)
     return Judgement(
         positive,
         clean,
         clean_probability(at_label(fixed, given), at_label(negative, given)),
-        refined,
-        other,
+        of_refined,
+        of_other,
     )
 
 

@@ -84,7 +84,7 @@ def check_name(model: str, weights: str | None) -> None:
     Raises:
         UsageError: no such model, tag, folder or file.
     """
-    folder = NANO if model == "nano" else local_path(model)
+    folder = _folder(model)
     if folder is not None or model.startswith("hf-hub:"):
         if weights is not None:
             raise UsageError(f"--weights cannot go with --model {model}: it brings its own.")
@@ -136,7 +136,7 @@ def preprocess_of(
         WeightsError: the configuration cannot be had.
     """
     check_name(model, weights)
-    folder = NANO if model == "nano" else local_path(model)
+    folder = _folder(model)
     if model.startswith("hf-hub:"):
         repository = model.removeprefix("hf-hub:")
         folder = _hub_file(repository, ("open_clip_config.json",), offline, announce).parent
@@ -161,11 +161,15 @@ def local_path(model: str) -> Path | None:
     return folder if (folder / "open_clip_config.json").is_file() else None
 
 
+def _folder(model: str) -> Path | None:
+    return NANO if model == "nano" else local_path(model)
+
+
 def _find(
     model: str, weights: str | None, offline: bool, announce: Callable[[str], None]
 ) -> _Found:
     check_name(model, weights)
-    folder = NANO if model == "nano" else local_path(model)
+    folder = _folder(model)
     if folder is not None:
         return _in_folder(folder)
     if model.startswith("hf-hub:"):

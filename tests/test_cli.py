@@ -248,6 +248,7 @@ def test_labels_unrelated_to_the_pictures_are_a_warning_not_a_refusal(tmp_path):
         (("scan", "data", "--device", "cuda:7"), "no such device"),
         (("scan", "data", "--threshold", "7"), "lies in [0, 1]"),
         (("scan", "data", "--tuner", "none", "--flip"), "cannot go with --tuner none"),
+        (("scan", "data", "--tuner", "none", "--compile"), "--compile cannot go with"),
         (("scan", "data", "-o", "out.csv"), "Let its name end in .parquet"),
         (("scan", "data", "-o", "gone/out.parquet"), "does not exist"),
         (("scan", "data", "--noise", "loud"), "Invalid value for '--noise'"),

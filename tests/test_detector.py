@@ -6,7 +6,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from deftclean.checkpoint import build_detector
 from deftclean.config import DetectorConfig
-from deftclean.errors import UsageError
 from deftclean.losses import dual_prompt_loss, similarity_loss, symmetric_cross_entropy
 from deftclean.step import judge
 
@@ -94,11 +93,6 @@ def test_start_values_depend_on_the_seed_alone(encoder):
     torch.manual_seed(2)
     second = make(encoder, seed=5).trained_tensors()
     assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def test_only_a_tuned_image_tower_is_compiled(encoder):
-    with pytest.raises(UsageError, match="--tuner none"):
-        make(encoder, tuner="none").compile_images()
 
 
 @pytest.mark.slow

@@ -15,7 +15,19 @@ ORDER = [
     *("resizing", "images", "cache", "loading", "checking", "spool", "rows", "encoder"),
     *("preprocessing", "weights", "tuners", "branches", "prompts", "detector", "losses", "step"),
     *("collapse", "embeddings", "feeds", "optimiser", "training", "scoring", "checkpoint"),
-    *("unfinished", "session", "cost", "findings", "assembly", "demo", "api", "terminal", "cli"),
+    *(
+        "unfinished",
+        "session",
+        "cost",
+        "findings",
+        "assembly",
+        "demo",
+        "api",
+        "terminal",
+        "settings_file",
+        "options",
+        "cli",
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from arrow_columns import LAYOUTS, Layout, column_of
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -74,7 +75,7 @@ mappings = st.dictionaries(words, st.text("abc", min_size=1, max_size=3), min_si
     mapping=st.none() | mappings,
     built_in=st.none() | lists,
     known=st.none() | mappings,
-    kind=st.sampled_from(["string", "large_string", "dictionary", "chunked"]),
+    layout=st.sampled_from(LAYOUTS),
 )
 @example(["1.0", "2", "1."], None, None, {"1": "a"}, "chunked")
 @example([*"bcabcdefcg"], {"a": "x"}, None, None, "string")
@@ -84,15 +85,9 @@ def test_all_rows_at_once_as_each_alone(
     mapping: dict[str, str] | None,
     built_in: list[str] | None,
     known: dict[str, str] | None,
-    kind: str,
+    layout: Layout,
 ) -> None:
-    column = pa.array(values, pa.string())
-    if kind == "chunked":
-        column = pa.chunked_array([column[:2], column[2:3], column[3:]])
-    elif kind == "dictionary":
-        column = column.dictionary_encode()
-    elif kind == "large_string":
-        column = column.cast(pa.large_string())
+    column = column_of(values, layout)
     file = None
     if mapping is not None:
         file = tmp_path / "names.json"
