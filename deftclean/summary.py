@@ -1,9 +1,12 @@
 """What a score table says at a glance. pyarrow only; no torch, and no pandas, slow to import."""
 
+import heapq
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from deftclean.scores import ScoreTable
 
@@ -99,27 +102,43 @@ def _not_scored(status: pa.ChunkedArray) -> dict[str, int]:
 def _most_suspected(
     given: pa.ChunkedArray, scored: pa.ChunkedArray, flagged: pa.ChunkedArray
 ) -> tuple[ClassNoise, ...]:
-    columns = pa.Table.from_arrays([given, flagged, scored], ["name", "flagged", "scored"])
-    counts = columns.group_by("name").aggregate([("flagged", "sum"), ("scored", "sum")])
-    counts = counts.filter(pc.and_(pc.is_valid(counts["name"]), pc.greater(counts[1], 0)))
+    totals, suspected = _counts(given.filter(scored)), _counts(given.filter(flagged))
     # Names break ties, so that the order is always the same.
-    top = counts.sort_by([("flagged_sum", "descending"), ("name", "ascending")]).slice(0, _TOP)
-    return tuple(
-        ClassNoise(entry["name"], entry["flagged_sum"], entry["scored_sum"])
-        for entry in top.to_pylist()
-    )
+    top = heapq.nsmallest(_TOP, suspected, key=lambda name: (-suspected[name], name))
+    return tuple(ClassNoise(name, suspected[name], totals[name]) for name in top)
+
+
+def _counts(labels: pa.ChunkedArray) -> dict[str, int]:
+    found = pc.value_counts(labels.drop_null()).to_pylist()
+    return {entry["values"]: entry["counts"] for entry in found}
 
 
 def _most_frequent(suspects: pa.Table) -> tuple[Confusion, ...]:
-    pair = ["given_label", "predicted_label"]
+    names = ["given_label", "predicted_label"]
     # Where one of the two is null, so is the comparison, and the filter leaves the row out.
-    differing = suspects.filter(pc.not_equal(*(suspects[name] for name in pair))).select(pair)
-    counts = differing.group_by(pair).aggregate([([], "count_all")])
-    order = [("count_all", "descending"), *((name, "ascending") for name in pair)]
-    return tuple(
-        Confusion(entry["given_label"], entry["predicted_label"], entry["count_all"])
-        for entry in counts.sort_by(order).slice(0, _TOP).to_pylist()
-    )
+    differing = suspects.filter(pc.not_equal(*(suspects[name] for name in names)))
+    given, suggested = (differing[name].combine_chunks().dictionary_encode() for name in names)
+    width = max(1, len(suggested.dictionary))
+    pairs, counts = np.unique(_codes(given) * width + _codes(suggested), return_counts=True)
+    floor = np.sort(counts)[-_TOP:].min(initial=1)
+    often = counts >= floor
+    found = [
+        Confusion(
+            given.dictionary[pair // width].as_py(),
+            suggested.dictionary[pair % width].as_py(),
+            count,
+        )
+        for pair, count in zip(pairs[often].tolist(), counts[often].tolist(), strict=True)
+    ]
+    order = heapq.nsmallest(_TOP, found, key=lambda c: (-c.count, c.given, c.suggested))
+    return tuple(order)
+
+
+def _codes(column: pa.DictionaryArray) -> NDArray[np.int64]:
+    """Places in the dictionary, of a column without nulls; `to_numpy` would load pandas."""
+    indices = column.indices
+    codes = np.frombuffer(indices.buffers()[1], np.int32, len(indices), 4 * indices.offset)
+    return codes.astype(np.int64)
 
 
 def _most_suspicious(suspects: pa.Table) -> tuple[Suspect, ...]:
