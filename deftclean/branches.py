@@ -6,7 +6,8 @@ name, full stop, end mark) is computed for each class, packed end to end without
 of one length lie side by side and are attended to as one group. Of the last block only the end
 marks are computed. Nothing here but rounding differs from whole prompts in one batch.
 
-Shapes: p stem tokens, T packed branch tokens, n branches, h heads, W text width, D joint size.
+Shapes: p stem tokens, T packed branch tokens, n branches, h heads, W text width, D joint size;
+rows are n · queries.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ FEW_TOKENS = 1024
 cores busy."""
 
 Memory = tuple[Tensor, Tensor]
-"""Keys and values of the stem in one block, each (h, p, W / h)."""
+"""Keys and values of the stem in one block, each (..., h, p, W / h)."""
 
 
 Groups = tuple[tuple[int, int], ...]
@@ -102,19 +103,19 @@ def encode(tower: TextTower, stem: Tensor, tokens: Tensor, pieces: list[Piece]) 
 
     Args:
         tower: `tower.why_whole_prompts()` must be empty.
-        stem: (p, W) embeddings with positions.
-        tokens: (T, W) packed embeddings with positions.
+        stem: (..., p, W) embeddings with positions; several stems are encoded side by side.
+        tokens: (..., T, W) packed embeddings with positions.
         pieces: how `tokens` fall into branches.
 
     Returns:
-        (n, D) unit features, in the order of packing.
+        (..., n, D) unit features, in the order of packing.
     """
     memories = _stem_memories(tower, stem)
 
     def some(part: Tensor, piece: Piece) -> Tensor:
         return _encode(tower, memories, part, piece)
 
-    parts = tokens.split([piece.tokens for piece in pieces])
+    parts = tokens.split([piece.tokens for piece in pieces], dim=-2)
     return in_pieces(some, list(zip(parts, pieces, strict=True)))
 
 
@@ -124,13 +125,14 @@ def in_pieces(function: Callable[..., Tensor], pieces: list[tuple[Any, ...]]) ->
     Where gradients of several pieces are needed, activations are not kept but computed again.
     """
     if len(pieces) == 1 or not torch.is_grad_enabled():
-        return torch.cat([function(*piece) for piece in pieces])
+        return torch.cat([function(*piece) for piece in pieces], dim=-2)
     # The towers draw no random numbers, so no generator state has to be put back.
     return torch.cat(
         [
             checkpoint(function, *piece, use_reentrant=False, preserve_rng_state=False)
             for piece in pieces
-        ]
+        ],
+        dim=-2,
     )
 
 
@@ -157,13 +159,13 @@ def _encode(tower: TextTower, memories: list[Memory], x: Tensor, piece: Piece) -
 
 
 def _last_block(block: ResidualAttentionBlock, memory: Memory, x: Tensor, piece: Piece) -> Tensor:
-    """The end marks' output only: (T, W) -> (n, W)."""
+    """The end marks' output only: (..., T, W) -> (..., n, W)."""
     normed = block.ln_1(x)
-    (query,) = project_heads(block, normed.index_select(0, piece.ends), last=1)
+    (query,) = project_heads(block, normed.index_select(-2, piece.ends), last=1)
     key, value = project_heads(block, normed, first=1)
     one_each = tuple((count, 1) for count, _ in piece.groups)
     mixed = _mix(query, key, value, memory, one_each, piece.groups, _after_end(piece))
-    return add_block_output(block, x.index_select(0, piece.ends), mixed)
+    return add_block_output(block, x.index_select(-2, piece.ends), mixed)
 
 
 def _mix(
@@ -175,11 +177,11 @@ def _mix(
     groups: Groups,
     hidden: list[Tensor],
 ) -> Tensor:
-    """Attention to the stem and to the own branch, group by group: (h, queries, W / h).
+    """Attention to the stem and to the own branch, group by group: (..., h, queries, W / h).
 
     Args:
-        query: (h, queries, W / h).
-        key, value: (h, T, W / h).
+        query: (..., h, queries, W / h).
+        key, value: (..., h, T, W / h).
         memory: of the stem.
         asked: (number of branches, queries of each).
         groups: (number of branches, tokens of each).
@@ -196,11 +198,11 @@ def _mix(
             strict=True,
         )
     ]
-    return torch.cat(mixed, dim=1)
+    return torch.cat(mixed, dim=-2)
 
 
 def _mix_group(query: Tensor, key: Tensor, value: Tensor, memory: Memory, hidden: Tensor) -> Tensor:
-    """(h, n, queries, W / h), (h, n, tokens, W / h) twice -> (h, n · queries, W / h).
+    """(..., h, n, queries, W / h) and twice (..., h, n, tokens, W / h) -> (..., h, rows, W / h).
 
     The stem is the same for all branches, so all their queries meet it in one product; one softmax
     spans stem and branch.
@@ -209,18 +211,18 @@ def _mix_group(query: Tensor, key: Tensor, value: Tensor, memory: Memory, hidden
     # Scaled here, where the product is laid out for both matrix products and kept only once.
     query = query * query.shape[-1] ** -0.5
     to_branch = (query @ key.transpose(-1, -2)).masked_fill(hidden, -torch.inf)
-    to_stem = query.flatten(1, 2) @ stem_key.transpose(-1, -2)
-    scores = torch.cat([to_stem, to_branch.flatten(1, 2)], dim=-1)
+    to_stem = query.flatten(-3, -2) @ stem_key.transpose(-1, -2)
+    scores = torch.cat([to_stem, to_branch.flatten(-3, -2)], dim=-1)
     stem, branch = scores.softmax(dim=-1).split([stem_key.shape[-2], key.shape[-2]], dim=-1)
-    from_branch = branch.unflatten(1, query.shape[1:3]) @ value
-    mixed: Tensor = stem @ stem_value + from_branch.flatten(1, 2)
+    from_branch = branch.unflatten(-2, query.shape[-3:-1]) @ value
+    mixed: Tensor = stem @ stem_value + from_branch.flatten(-3, -2)
     return mixed
 
 
 def _by_group(x: Tensor, groups: Groups) -> list[Tensor]:
-    """(h, rows, width) -> for each group (h, branches, rows of each, width)."""
-    parts = x.split([count * each for count, each in groups], dim=1)
-    return [part.unflatten(1, group) for part, group in zip(parts, groups, strict=True)]
+    """(..., rows, width) -> for each group (..., branches, rows of each, width)."""
+    parts = x.split([count * each for count, each in groups], dim=-2)
+    return [part.unflatten(-2, group) for part, group in zip(parts, groups, strict=True)]
 
 
 def _after_each(length: int, device: torch.device) -> Tensor:

@@ -52,7 +52,7 @@ class DualPromptDetector(nn.Module):
 
     def text_features(self) -> tuple[Tensor, Tensor]:
         """T⁺ and T⁻, each (K, D) unit vectors."""
-        return self.positive_features(), self.negative_features()
+        return self.prompts.features_of_both(self.encoder.text)
 
     def positive(self, image: Tensor) -> Tensor:
         """(B, D) image features -> ``s · I · T⁺ᵀ``, (B, K) float32."""
@@ -61,6 +61,10 @@ class DualPromptDetector(nn.Module):
     def negative(self, image: Tensor) -> Tensor:
         """(B, D) image features -> ``s · stopgrad(I) · T⁻ᵀ``, (B, K) float32."""
         return self._scaled(image.detach(), self.negative_features())
+
+    def both(self, image: Tensor) -> DetectorOutput:
+        """`positive` and `negative`, encoding both contexts at once."""
+        return self.compare(image, *self.text_features())
 
     def negative_at(self, image: Tensor, labels: Tensor) -> Tensor:
         """Of `negative` only what is at some labels, encoding no other prompt.
@@ -90,7 +94,7 @@ class DualPromptDetector(nn.Module):
 
     def forward(self, pixels: Tensor) -> DetectorOutput:
         """(B, 3, S, S) uint8 pixels -> similarities, each (B, K)."""
-        return self.compare(self.image_features(pixels), *self.text_features())
+        return self.both(self.image_features(pixels))
 
     def compile_images(self) -> None:
         """Have `torch.compile` translate the tuner, if there is one, at its first use."""

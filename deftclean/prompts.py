@@ -123,12 +123,29 @@ class DualPrompts(nn.Module):
         if tower.why_whole_prompts():
             every = torch.arange(self.classes, device=self.last.device)
             return self._whole(tower, context, every)
-        stem = self._stem(tower, context)
+        return self._encoded(tower, self._stem(tower, context), self._branches(tower, context))
+
+    def features_of_both(self, tower: TextTower) -> tuple[Tensor, Tensor]:
+        """`features` with the positive and the negative context, side by side: half the calls."""
+        contexts = (self.positive, self.negative)
+        if tower.why_whole_prompts():
+            positive, negative = (self.features(tower, context) for context in contexts)
+            return positive, negative
+        stems = torch.stack([self._stem(tower, context) for context in contexts])
+        branches = torch.stack([self._branches(tower, context) for context in contexts])
+        positive, negative = self._encoded(tower, stems, branches)
+        return positive, negative
+
+    def _encoded(self, tower: TextTower, stem: Tensor, branches: Tensor) -> Tensor:
+        """(..., K, D) in the order of the classes."""
+        pieces = self.pieces if torch.is_grad_enabled() else self.pieces_without_gradient
+        return encode(tower, stem, branches, pieces).index_select(-2, self.rank)
+
+    def _branches(self, tower: TextTower, context: Tensor) -> Tensor:
+        """(T, W_text) packed, with positions."""
         where = self.starts[:, None] + self.slots
         branches = self.fixed.index_put((where,), self._in_branches(context))
-        branches = branches + tower.positional_embedding[self.places]
-        pieces = self.pieces if torch.is_grad_enabled() else self.pieces_without_gradient
-        return encode(tower, stem, branches, pieces).index_select(0, self.rank)
+        return branches + tower.positional_embedding[self.places]
 
     def features_of(self, tower: TextTower, context: Tensor, classes: Tensor) -> Tensor:
         """Unit features of some classes, (n,) -> (n, D), repeated where they are.

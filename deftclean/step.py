@@ -55,16 +55,20 @@ def judge(
         agree: the rule, `agree` or `threshold`.
         pseudo: whether ŷ differs from y where y is judged wrong.
     """
-    positive = detector.positive(image)
+    # Where few thresholds are read, only those are encoded with a graph.
+    asked = len(given) * (4 if agree else 3 if pseudo else 2)
+    few = detector.prompts.few(asked)
+    positive, negative = (detector.positive(image), None) if few else detector.both(image)
     likely = positive.argmax(dim=1) if pseudo else None
     by_rule = _by_agreement if agree else _by_threshold
-    return by_rule(detector, image, positive, given, likely, complementary)
+    return by_rule(detector, image, positive, negative, given, likely, complementary)
 
 
 def _by_threshold(
     detector: DualPromptDetector,
     image: Tensor,
     positive: Tensor,
+    negative: Tensor | None,
     given: Tensor,
     likely: Tensor | None,
     complementary: Tensor,
@@ -72,13 +76,10 @@ def _by_threshold(
     asked = torch.stack(
         [complementary, given] if likely is None else [complementary, given, likely]
     )
-    if detector.prompts.few(asked.numel()):
-        negative = detector.negative_at(image, asked)
-    else:
-        negative = _at(detector.negative(image), asked)
+    chosen = detector.negative_at(image, asked) if negative is None else _at(negative, asked)
     fixed = _at(positive.detach(), asked)
-    probability = clean_probability(fixed, negative)
-    clean = fixed[1] > negative[1]
+    probability = clean_probability(fixed, chosen)
+    clean = fixed[1] > chosen[1]
     refined = torch.where(clean, probability[1], probability[-1])
     return Judgement(positive, clean, probability[1], refined, probability[0])
 
@@ -87,25 +88,25 @@ def _by_agreement(
     detector: DualPromptDetector,
     image: Tensor,
     positive: Tensor,
+    negative: Tensor | None,
     given: Tensor,
     likely: Tensor | None,
     complementary: Tensor,
 ) -> Judgement:
     fixed = positive.detach()
-    # All thresholds are encoded in any case; with a graph only where that costs less than
-    # encoding some again.
-    few = detector.prompts.few(2 * 2 * len(given))
-    with torch.set_grad_enabled(not few and torch.is_grad_enabled()):
-        negative = detector.negative(image)
-    clean = clean_by_agreement(fixed, negative, given)
+    every = negative
+    if every is None:  # all thresholds are compared, but few of them are learned from
+        with torch.no_grad():
+            every = detector.negative(image)
+    clean = clean_by_agreement(fixed, every, given)
     refined = given if likely is None else torch.where(clean, given, likely)
     asked = torch.stack([refined, complementary])
-    chosen = detector.negative_at(image, asked) if few else _at(negative, asked)
+    chosen = detector.negative_at(image, asked) if negative is None else _at(negative, asked)
     of_refined, of_other = clean_probability(_at(fixed, asked), chosen)
     return Judgement(
         positive,
         clean,
-        clean_probability(at_label(fixed, given), at_label(negative, given)),
+        clean_probability(at_label(fixed, given), at_label(every, given)),
         of_refined,
         of_other,
     )

@@ -36,12 +36,16 @@ def test_similarities_are_scaled_cosines(encoder, pixels):
     assert output.positive.abs().max() <= scale * 1.0001
 
 
+def is_moved(parameter):
+    return parameter.grad is not None and bool(parameter.grad.any())
+
+
 def test_the_threshold_sends_no_gradient_into_the_image_tower(encoder, pixels):
     detector = make(encoder)
     detector(pixels).negative.sum().backward()
     assert detector.tuner.prompts.grad is None
-    assert detector.prompts.positive.grad is None
-    assert detector.prompts.negative.grad.abs().sum() > 0
+    assert not is_moved(detector.prompts.positive)
+    assert is_moved(detector.prompts.negative)
 
 
 def test_the_similarity_trains_visual_prompts_and_positive_context(encoder, pixels):
@@ -49,7 +53,7 @@ def test_the_similarity_trains_visual_prompts_and_positive_context(encoder, pixe
     detector(pixels).positive[:, 0].sum().backward()
     assert detector.tuner.prompts.grad.abs().sum() > 0
     assert detector.prompts.positive.grad.abs().sum() > 0
-    assert detector.prompts.negative.grad is None
+    assert not is_moved(detector.prompts.negative)
 
 
 @pytest.mark.parametrize("names", [NAMES, MANY])
@@ -61,8 +65,8 @@ def test_the_dual_prompt_loss_trains_the_negative_context_only(encoder, pixels, 
     seen = judge(detector, image, given, complementary, agree, pseudo=True)
     dual_prompt_loss(seen.refined, seen.complementary).backward()
     assert detector.tuner.prompts.grad is None
-    assert detector.prompts.positive.grad is None
-    assert detector.prompts.negative.grad.abs().sum() > 0
+    assert not is_moved(detector.prompts.positive)
+    assert is_moved(detector.prompts.negative)
 
 
 @pytest.mark.parametrize(
