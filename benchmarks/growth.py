@@ -84,6 +84,7 @@ def train_for_a_while(rows: int) -> None:
             f"{rows}.csv",
             output=f"trained-{rows}.parquet",
             noise="synthetic",
+            settings={"lr": 1e-3},  # random labels of made-up pictures; more would collapse
             run=deftclean.RunOptions(model="nano", cache_dir="cache"),
             progress=StopAfter(),
         )

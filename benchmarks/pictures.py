@@ -34,11 +34,11 @@ from deftclean.encoder import Encoder
 from deftclean.images import DistinctPictures, FolderImages
 from deftclean.loading import Pictures, Wanted, make_loader
 from deftclean.losses import clean_probability
+from deftclean.picture_sets import SCORING_BATCH
 from deftclean.progress import Silent
 from deftclean.resizing import Preparation
 from deftclean.rows import UsableRows
 from deftclean.runtime import Runtime, choose_runtime
-from deftclean.scoring import SCORING_BATCH
 from deftclean.session import RunPictures, Session
 from deftclean.weights import LoadedModel, load_model
 

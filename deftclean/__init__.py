@@ -8,25 +8,41 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from deftclean.api import RunOptions, ScanResult, scan, score, select
+    from deftclean.adapting import AdaptOptions, adapt
+    from deftclean.api import ScanResult, scan, score, select
     from deftclean.errors import DeftcleanError
     from deftclean.manifest import ManifestOptions
+    from deftclean.predicting import PredictResult, load_classifier, predict
+    from deftclean.run_folder import AdaptResult
+    from deftclean.run_options import RunOptions
 
 __all__ = [
+    "AdaptOptions",
+    "AdaptResult",
     "DeftcleanError",
     "ManifestOptions",
+    "PredictResult",
     "RunOptions",
     "ScanResult",
     "__version__",
+    "adapt",
+    "load_classifier",
+    "predict",
     "scan",
     "score",
     "select",
 ]
 
 _HOMES = {
+    "AdaptOptions": "deftclean.adapting",
+    "AdaptResult": "deftclean.run_folder",
+    "PredictResult": "deftclean.predicting",
+    "adapt": "deftclean.adapting",
+    "load_classifier": "deftclean.predicting",
+    "predict": "deftclean.predicting",
     "DeftcleanError": "deftclean.errors",
     "ManifestOptions": "deftclean.manifest",
-    "RunOptions": "deftclean.api",
+    "RunOptions": "deftclean.run_options",
     "ScanResult": "deftclean.api",
     "scan": "deftclean.api",
     "score": "deftclean.api",

@@ -3,9 +3,10 @@
 The one file that knows all the others and the order of the work.
 """
 
+import functools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from deftclean.config import (
     DetectorConfig,
     Noise,
-    Precision,
     ResolvedConfig,
     Rule,
     resolve,
 )
 from deftclean.errors import CollapseError, UsageError
 from deftclean.manifest import ManifestOptions, read_manifest
-from deftclean.progress import Progress, Silent
+from deftclean.progress import NowAndThen, Progress, Silent
+from deftclean.run_options import RunOptions, open_run_cache
 from deftclean.scores import (
     ScoreTable,
     check_table_output,
@@ -33,7 +34,6 @@ from deftclean.scores import (
 from deftclean.summary import Summary, summarise
 
 if TYPE_CHECKING:
-    from deftclean.cache import Cache
     from deftclean.detector import DualPromptDetector
     from deftclean.runtime import Runtime
     from deftclean.session import RunPictures
@@ -42,38 +42,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "ViT-B-16"
 DEFAULT_OUTPUT = Path("clean.parquet")
-
-_SHOW_EVERY = 1.0  # seconds between looks at the loss, each of which waits for the device
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Where and with which model a run computes.
-
-    Attributes:
-        model: see `deftclean.weights.load_model`; None for the default, or in `score` for the
-            model of the detector.
-        weights: tag or checkpoint file.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        precision: `auto`, `fp32`, `bf16`, `fp16`.
-        workers: processes that read images; None to choose.
-        offline: never fetch weights.
-        compile: translate the tuned image tower with `torch.compile`; other rounding.
-        cache: keep resized pictures and embeddings for later passes and runs.
-        cache_dir: where; None for the user's cache folder.
-        cache_size: how large the cache may grow, in GB.
-    """
-
-    model: str | None = None
-    weights: str | None = None
-    device: str = "auto"
-    precision: Precision = "auto"
-    workers: int | None = None
-    offline: bool = False
-    compile: bool = False
-    cache: bool = True
-    cache_dir: str | Path | None = None
-    cache_size: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -169,7 +137,7 @@ def scan(
     preprocess = preprocess_of(model, run.weights, run.offline, progress.say)
     preparation = Preparation.of(preprocess, asked.decode, asked.crop)
     runtime = choose_runtime(run.device, run.precision, run.workers)
-    cache = _cache(run, progress)
+    cache = open_run_cache(run, progress)
     with work_folder() as folder, reproducible():
         images = row_images(manifest, reading, folder)
         checks = check_images(images.source, preparation, cache, runtime, progress)
@@ -269,14 +237,14 @@ def score(
         progress.say(note)
 
     runtime = choose_runtime(run.device, run.precision, run.workers)
-    model, weights = findable_name(card, home)
+    model, weights = findable_name(card.model, card.weights, home)
     if run.model is not None:
         model, weights = run.model, run.weights
     elif run.weights is not None:
         weights = run.weights
     preprocess = preprocess_of(model, weights, run.offline, progress.say)
     preparation = Preparation.of(preprocess, card.config.decode, crop=False)
-    cache = _cache(run, progress)
+    cache = open_run_cache(run, progress)
     with work_folder() as folder, reproducible():
         images = row_images(manifest, reading, folder)
         checks = check_images(images.source, preparation, cache, runtime, progress)
@@ -358,17 +326,6 @@ def _check_compile(run: RunOptions, config: DetectorConfig) -> None:
         )
 
 
-def _cache(run: RunOptions, progress: Progress) -> "Cache | None":
-    from deftclean.cache import open_cache
-
-    if not run.cache:
-        return None
-    if not (math.isfinite(run.cache_size) and run.cache_size >= 0):
-        raise UsageError(f"--cache-size is {run.cache_size}; it must be 0 GB or more.")
-    folder = Path(run.cache_dir).expanduser() if run.cache_dir is not None else None
-    return open_cache(folder, run.cache_size, progress)
-
-
 def _check_scan_outputs(output: Path, target: Path, overwrite: bool) -> None:
     from deftclean.checkpoint import check_detector_output
     from deftclean.unfinished import check_unfinished_output, unfinished_folder
@@ -397,11 +354,11 @@ def _train(
     progress: Progress,
 ) -> "list[EpochMetrics]":
     from deftclean.collapse import CollapseWatch
-    from deftclean.training import train_detector
+    from deftclean.training import Progressed, train_detector
 
     config, runtime = resolved.config, pictures.runtime
     watch = CollapseWatch(detector, pictures.probe(config.seed), runtime)
-    earlier = unfinished.load() if resume else None
+    earlier = unfinished.load(Progressed.of) if resume else None
     epochs = list(earlier.epochs) if earlier is not None else []
     if note := _beginning(unfinished, resume, len(epochs), config.epochs):
         progress.say(note)
@@ -409,6 +366,7 @@ def _train(
     try:
         with progress.stage("Training", steps * config.epochs) as advance:
             advance(steps * len(epochs), "")
+            steps_done = NowAndThen(advance)
             for trained in train_detector(
                 detector,
                 pictures.epochs(detector, config),
@@ -417,11 +375,12 @@ def _train(
                 config,
                 resolved.warmup_is_fixed,
                 runtime,
-                _StepReporter(advance),
+                lambda report: steps_done(functools.partial(_step_text, report)),
                 earlier.state if earlier is not None else None,
             ):
                 epochs.append(trained.metrics)
-                unfinished.save(epochs, trained)
+                done = Progressed(tuple(epochs), trained.state)
+                unfinished.save(done.values(), done.tensors())
                 progress.say(_epoch_line(trained.metrics, config.epochs))
     except CollapseError:
         unfinished.remove()  # going on would end the same way
@@ -449,20 +408,9 @@ def _beginning(unfinished: "Unfinished", resume: bool, done: int, epochs: int) -
     return ""
 
 
-class _StepReporter:
-    """Moves the bar and reads the loss now and then."""
-
-    def __init__(self, advance: Callable[[int, str], None]) -> None:
-        self._advance = advance
-        self._shown = 0.0
-
-    def __call__(self, report: "StepReport") -> None:
-        now, text = time.monotonic(), ""
-        if now - self._shown > _SHOW_EVERY:
-            self._shown = now
-            flagged = 1 - float(report.clean.float().mean())
-            text = f"loss {float(report.loss):.3f}, flagged {flagged:.0%}"
-        self._advance(1, text)
+def _step_text(report: "StepReport") -> str:
+    flagged = 1 - float(report.clean.float().mean())
+    return f"loss {float(report.loss):.3f}, flagged {flagged:.0%}"
 
 
 def _epoch_line(metrics: "EpochMetrics", epochs: int) -> str:

@@ -154,9 +154,8 @@ def portable_name(model: str, weights: str | None, folder: Path) -> tuple[str, s
     return model, weights
 
 
-def findable_name(card: DetectorCard, folder: Path) -> tuple[str, str | None]:
+def findable_name(model: str, weights: str | None, folder: Path) -> tuple[str, str | None]:
     """The reverse of `portable_name`: names that can be loaded from the current folder."""
-    model, weights = card.model, card.weights
     if model.startswith("local-dir:"):
         model = f"local-dir:{folder.resolve() / model.removeprefix('local-dir:')}"
     if weights is not None and (folder.resolve() / weights).is_file():

@@ -8,19 +8,19 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from deftclean import __version__
+from deftclean.cli_adapt import ADAPT_EXAMPLES, PREDICT_EXAMPLES, adapt, predict
 from deftclean.config import (
     PRESETS,
     ClassPosition,
     Decode,
     Noise,
-    Precision,
     Rule,
     Schedule,
     Tuner,
@@ -46,13 +46,11 @@ from deftclean.options import (
     Rename,
     Weights,
     Workers,
+    progress_of,
     reading_of,
+    run_of,
 )
 from deftclean.settings_file import file_settings
-
-if TYPE_CHECKING:
-    from deftclean.api import RunOptions
-    from deftclean.terminal import TerminalProgress
 
 _TRAINING = "Training (defaults: the preset's)"  # a panel of `scan --help`
 _INTERRUPTED = 130  # what Typer returns for Ctrl-C
@@ -335,7 +333,7 @@ def scan(
         "crop": crop, "flip": flip, "clip_grad": clip_grad, "decode": decode,
     }  # fmt: skip
     reading = reading_of(path_column, label_column, class_names, delimiter, rename, allow_outside)
-    run = _run(
+    run = run_of(
         model, weights, offline, device, precision, compiled, workers,
         cache_dir, no_cache, cache_size,
     )  # fmt: skip
@@ -350,7 +348,7 @@ def scan(
         settings=settings,
         reading=reading,
         run=run,
-        progress=_progress(quiet),
+        progress=progress_of(quiet),
     )
     _print(result)
 
@@ -404,7 +402,7 @@ def score(
     from deftclean import api
 
     reading = reading_of(path_column, label_column, class_names, delimiter, rename, allow_outside)
-    run = _run(
+    run = run_of(
         model, weights, offline, device, precision, compiled, workers,
         cache_dir, no_cache, cache_size,
     )  # fmt: skip
@@ -418,7 +416,7 @@ def score(
         threshold=threshold,
         reading=reading,
         run=run,
-        progress=_progress(quiet),
+        progress=progress_of(quiet),
     )
     _print(result)
 
@@ -471,6 +469,7 @@ def demo(
     """
     from deftclean import api
     from deftclean.demo import compare_with_truth, write_demo
+    from deftclean.run_options import RunOptions
 
     made = write_demo(folder, seed)
     result = api.scan(
@@ -479,8 +478,8 @@ def demo(
         output=made.output,
         noise="synthetic",
         settings={"flip": False, "seed": seed},
-        run=api.RunOptions(model="nano", device=device),
-        progress=_progress(quiet),
+        run=RunOptions(model="nano", device=device),
+        progress=progress_of(quiet),
     )
     _print(result)
     found = compare_with_truth(result.scores, made.truth)
@@ -496,41 +495,11 @@ def demo(
     out.print(escape(made.command(seed)), soft_wrap=True)
 
 
+app.command(epilog=ADAPT_EXAMPLES)(adapt)
+app.command(epilog=PREDICT_EXAMPLES)(predict)
+
+
 # ---------------------------------------------------------------- helpers
-
-
-def _run(
-    model: str | None,
-    weights: str | None,
-    offline: bool,
-    device: str,
-    precision: Precision,
-    compiled: bool,
-    workers: int | None,
-    cache_dir: Path | None,
-    no_cache: bool,
-    cache_size: float,
-) -> "RunOptions":
-    from deftclean.api import RunOptions
-
-    return RunOptions(
-        model=model,
-        weights=weights,
-        device=device,
-        precision=precision,
-        workers=workers,
-        offline=offline,
-        compile=compiled,
-        cache=not no_cache,
-        cache_dir=cache_dir,
-        cache_size=cache_size,
-    )
-
-
-def _progress(quiet: bool) -> "TerminalProgress":
-    from deftclean.terminal import TerminalProgress
-
-    return TerminalProgress(Console(stderr=True), quiet)
 
 
 def _print(result: Any) -> None:
@@ -542,7 +511,12 @@ def _print(result: Any) -> None:
 def main() -> None:
     """Run the command line and exit with its code."""
     signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """One command line; its exit code."""
+    return _guarded(lambda: app(arguments, standalone_mode=False))
 
 
 def _terminated(_number: int, _frame: object) -> None:

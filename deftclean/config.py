@@ -19,6 +19,7 @@ Tuner = Literal["vpt-deep", "vpt-shallow", "none"]
 ClassPosition = Literal["end", "middle", "front"]
 Decode = Literal["exact", "fast"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Labels = Literal["given", "final", "suggested"]
 
 MIN_WARMUP_STEPS = 80
 """Steps that teach the negative context to tell labels apart; measured in docs/results.md."""

@@ -4,10 +4,10 @@ import math
 import time
 
 from deftclean.config import DetectorConfig
+from deftclean.picture_sets import SCORING_BATCH
 from deftclean.progress import Progress
 from deftclean.rows import UsableRows
 from deftclean.runtime import Runtime
-from deftclean.scoring import SCORING_BATCH
 
 _HOURS = 3600.0  # a run longer than this gets advice
 

@@ -157,10 +157,14 @@ class ImageTower(FrozenTower):
         tokens: Tensor = self.vit._embeds(self.normalise(pixels))
         return tokens
 
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """Tokens of the last block to what `ln_post` gives for the image: (B, T, W) -> (B, W)."""
+        pooled: Tensor = self.vit._pool(tokens)[0]
+        return pooled
+
     def pool(self, tokens: Tensor) -> Tensor:
         """Tokens of the last block to unit features: (B, T, W) -> (B, D)."""
-        pooled, _ = self.vit._pool(tokens)
-        return F.normalize(pooled @ self.vit.proj, dim=-1)
+        return F.normalize(self.pooled(tokens) @ self.vit.proj, dim=-1)
 
 
 class TextTower(FrozenTower):

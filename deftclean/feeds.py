@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from deftclean.embeddings import Embeddings
 from deftclean.errors import RunError
@@ -66,28 +66,39 @@ class EpochBatches:
         return -(-len(self.rows) // self.batch_size)
 
 
-class PictureEpochs:
-    """Training batches from pictures: augmented and encoded at every visit."""
+class PixelEpochs:
+    """Training batches of pixels: augmented at every visit."""
 
     def __init__(
         self,
-        pictures: Pictures,
+        pictures: Dataset[ImageBatch],
         batches: EpochBatches,
-        encode: Encode,
         workers: int,
         rows: UsableRows,
         runtime: Runtime,
     ) -> None:
         self._batches = batches
-        self._encode = encode
         self._rows = rows
         self._runtime = runtime
         self._loader = _loader(pictures, batches, workers, runtime)
 
+    def __call__(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The (B,) rows and (B, 3, S, S) uint8 pixels of epoch 0, 1, ..."""
+        self._batches.epoch = epoch
+        return _on_device(self._loader, self._rows, self._runtime)
+
+
+class PictureEpochs:
+    """Training batches of features from pictures: augmented and encoded at every visit."""
+
+    def __init__(self, pixels: PixelEpochs, encode: Encode, runtime: Runtime) -> None:
+        self._pixels = pixels
+        self._encode = encode
+        self._runtime = runtime
+
     def __call__(self, epoch: int) -> Features:
         """The batches of epoch 0, 1, ..."""
-        self._batches.epoch = epoch
-        for rows, pixels in _on_device(self._loader, self._rows, self._runtime):
+        for rows, pixels in self._pixels(epoch):
             with self._runtime.autocast():
                 features = self._encode(pixels)
             yield rows, features
@@ -139,7 +150,7 @@ def pictures_in_order(
 
 
 def _loader(
-    pictures: Pictures, batches: Any, workers: int, runtime: Runtime
+    pictures: Dataset[ImageBatch], batches: Any, workers: int, runtime: Runtime
 ) -> "DataLoader[ImageBatch]":
     return make_loader(pictures, batches, workers, pin=runtime.device.type == "cuda")
 

@@ -89,7 +89,35 @@ def symmetric_cross_entropy(positive: Tensor, labels: Tensor) -> Tensor:
         positive: (B, K) similarities.
         labels: (B,) given labels.
     """
-    softmax = positive.softmax(dim=1).clamp(_MIN_SOFTMAX, 1)
-    one_hot = F.one_hot(labels, positive.shape[1]).to(positive.dtype).clamp(min=_MIN_TARGET)
-    reverse = -(softmax * one_hot.log()).sum(dim=1)
-    return F.cross_entropy(positive, labels) + reverse.mean()
+    return F.cross_entropy(positive, labels) + _reverse_each(positive, labels).mean()
+
+
+def symmetric_each(logits: Tensor, labels: Tensor) -> Tensor:
+    """`symmetric_cross_entropy` sample by sample: (B, K), (B,) -> (B,)."""
+    return F.cross_entropy(logits, labels, reduction="none") + _reverse_each(logits, labels)
+
+
+def generalised_each(logits: Tensor, labels: Tensor, q: float = 0.7) -> Tensor:
+    """GCE, ``(1 - p_y^q) / q``: between cross-entropy (q → 0) and mean absolute error (q = 1).
+
+    Zhang & Sabuncu, NeurIPS 2018, https://arxiv.org/abs/1805.07836.
+
+    By hand, logits = (ln 3, 0), y = 0, q = 0.7: p_y = 3/4, p_y^0.7 = 0.817604; GCE = 0.260566.
+
+    Args:
+        logits: (B, K).
+        labels: (B,) classes.
+        q: in (0, 1].
+
+    Returns:
+        (B,) in [0, 1 / q].
+    """
+    log_p = F.log_softmax(logits, dim=1).gather(1, labels[:, None]).squeeze(1)
+    # 1 - exp(q log p), exact where p is near 1.
+    return -torch.expm1(q * log_p) / q
+
+
+def _reverse_each(logits: Tensor, labels: Tensor) -> Tensor:
+    softmax = logits.softmax(dim=1).clamp(_MIN_SOFTMAX, 1)
+    one_hot = F.one_hot(labels, logits.shape[1]).to(logits.dtype).clamp(min=_MIN_TARGET)
+    return -(softmax * one_hot.log()).sum(dim=1)

@@ -1,36 +1,74 @@
-"""SGD over the tensors of a detector that are trained, in any precision; its state can be kept."""
+"""Optimisers over the trained tensors of a module, in any precision; their state can be kept."""
 
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from deftclean.config import DetectorConfig
-from deftclean.detector import DualPromptDetector
+from deftclean.config import Schedule
 from deftclean.runtime import Runtime
 
 
+class Settings(Protocol):
+    """What an optimiser asks of a configuration."""
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the first epoch."""
+
+    @property
+    def momentum(self) -> float:
+        """Of SGD."""
+
+    @property
+    def weight_decay(self) -> float:
+        """On every trained tensor."""
+
+    @property
+    def clip_grad(self) -> float | None:
+        """Largest gradient norm."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """Of the learning rate."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the data."""
+
+
 class Optimiser:
-    """SGD with momentum; under float16 autocast with scaled gradients.
+    """SGD with momentum or AdamW; under float16 autocast with scaled gradients.
 
     Args:
-        detector: its trained tensors are changed in place.
-        config: momentum, weight decay, clipping.
+        module: its tensors that require gradients are changed in place.
+        kind: `sgd` or `adamw`.
+        settings: learning rate, momentum, weight decay, clipping.
         runtime: device and precision.
     """
 
     def __init__(
-        self, detector: DualPromptDetector, config: DetectorConfig, runtime: Runtime
+        self,
+        module: nn.Module,
+        kind: Literal["sgd", "adamw"],
+        settings: Settings,
+        runtime: Runtime,
     ) -> None:
-        self._named = {n: p for n, p in detector.named_parameters() if p.requires_grad}
-        self._clip = config.clip_grad
-        self._sgd = torch.optim.SGD(
-            self._named.values(),
-            lr=config.lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
+        self._named = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        self._clip = settings.clip_grad
+        common: dict[str, Any] = {
+            "lr": settings.lr,
+            "weight_decay": settings.weight_decay,
             # One kernel for all tensors, and no waiting for the device under float16.
-            fused=runtime.device.type == "cuda",
+            "fused": runtime.device.type == "cuda",
+        }
+        parameters = list(self._named.values())
+        self._inner: torch.optim.Optimizer = (
+            torch.optim.SGD(parameters, momentum=settings.momentum, **common)
+            if kind == "sgd"
+            else torch.optim.AdamW(parameters, **common)
         )
         self._scaler = torch.amp.GradScaler(
             runtime.device.type, enabled=runtime.amp_dtype == torch.float16
@@ -38,39 +76,54 @@ class Optimiser:
 
     def set_lr(self, lr: float) -> None:
         """The learning rate from now on."""
-        for group in self._sgd.param_groups:
+        for group in self._inner.param_groups:
             group["lr"] = lr
 
-    def step(self, loss: Tensor) -> None:
-        """Backpropagate and take a step."""
-        self._sgd.zero_grad(set_to_none=True)
+    def zero_grad(self) -> None:
+        """Forget gradients."""
+        self._inner.zero_grad(set_to_none=True)
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss, or of a part of it."""
         self._scaler.scale(loss).backward()
+
+    def step(self) -> None:
+        """Take a step along the gradients."""
         if self._clip is not None:
-            self._scaler.unscale_(self._sgd)
+            self._scaler.unscale_(self._inner)
             torch.nn.utils.clip_grad_norm_(self._named.values(), self._clip)
-        self._scaler.step(self._sgd)
+        self._scaler.step(self._inner)
         self._scaler.update()
 
-    def momenta(self) -> dict[str, Tensor]:
-        """Momentum of each trained tensor that has taken a step, by its name, on the CPU."""
-        buffers = {
-            name: self._sgd.state[parameter].get("momentum_buffer")
-            for name, parameter in self._named.items()
-        }
+    def tensors(self) -> dict[str, Tensor]:
+        """Momenta and the like, `slot.name` -> tensor on the CPU, of tensors that took a step."""
+        state = self._inner.state_dict()["state"]
         return {
-            name: buffer.detach().cpu().contiguous().clone()
-            for name, buffer in buffers.items()
-            if buffer is not None
+            f"{slot}.{name}": value.detach().cpu().contiguous().clone()
+            for index, name in enumerate(self._named)
+            for slot, value in state.get(index, {}).items()
+            if value is not None
         }
 
     def scaler_state(self) -> dict[str, Any]:
         """Plain numbers; empty unless gradients are scaled."""
         return dict(self._scaler.state_dict())
 
-    def load(self, momenta: dict[str, Tensor], scaler_state: dict[str, Any]) -> None:
-        """Put back what `momenta` and `scaler_state` gave."""
-        for name, buffer in momenta.items():
-            parameter = self._named[name]
-            self._sgd.state[parameter]["momentum_buffer"] = buffer.to(parameter.device)
+    def load(self, tensors: Mapping[str, Tensor], scaler_state: dict[str, Any]) -> None:
+        """Put back what `tensors` and `scaler_state` gave."""
+        index = {name: place for place, name in enumerate(self._named)}
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            slot, _, name = key.partition(".")
+            state.setdefault(index[name], {})[slot] = value
+        groups = self._inner.state_dict()["param_groups"]
+        self._inner.load_state_dict({"state": state, "param_groups": groups})
         if scaler_state:
             self._scaler.load_state_dict(scaler_state)
+
+
+def learning_rate(settings: Settings, epoch: int) -> float:
+    """Of epoch 1, 2, ...: constant, or ``lr · (1 + cos(π (epoch - 1) / epochs)) / 2``."""
+    if settings.schedule == "constant":
+        return settings.lr
+    return settings.lr * (1 + math.cos(math.pi * (epoch - 1) / settings.epochs)) / 2

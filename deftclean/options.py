@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from deftclean.config import Precision
 from deftclean.errors import UsageError
 
 if TYPE_CHECKING:
     from deftclean.manifest import ManifestOptions
+    from deftclean.run_options import RunOptions
+    from deftclean.terminal import TerminalProgress
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Score table to write (Parquet).")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
@@ -147,3 +150,39 @@ def reading_of(
         rename={old: new for old, _, new in pairs},
         allow_outside=allow_outside,
     )
+
+
+def run_of(
+    model: str | None,
+    weights: str | None,
+    offline: bool,
+    device: str,
+    precision: Precision,
+    compiled: bool,
+    workers: int | None,
+    cache_dir: Path | None,
+    no_cache: bool,
+    cache_size: float,
+) -> "RunOptions":
+    """Where and how to compute, put together."""
+    from deftclean.run_options import RunOptions
+
+    return RunOptions(
+        model=model,
+        weights=weights,
+        device=device,
+        precision=precision,
+        workers=workers,
+        offline=offline,
+        compile=compiled,
+        cache=not no_cache,
+        cache_dir=cache_dir,
+        cache_size=cache_size,
+    )
+
+
+def progress_of(quiet: bool) -> "TerminalProgress":
+    """Progress on stderr."""
+    from deftclean.terminal import TerminalProgress
+
+    return TerminalProgress(Console(stderr=True), quiet)

@@ -1,6 +1,7 @@
 """What a long command tells while it works; how it looks is `terminal.py`'s business."""
 
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -19,6 +20,25 @@ class Progress(Protocol):
 
     def warn(self, text: str) -> None:
         """Something that may make the result useless."""
+
+
+_SHOW_EVERY = 1.0  # seconds between looks at a step, each of which waits for the device
+
+
+class NowAndThen:
+    """Moves a bar step by step, and asks for a text about the step once a second."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
+        self._shown = 0.0
+
+    def __call__(self, text: Callable[[], str]) -> None:
+        """Another step is done."""
+        now, shown = time.monotonic(), ""
+        if now - self._shown > _SHOW_EVERY:
+            self._shown = now
+            shown = text()
+        self._advance(1, shown)
 
 
 class Silent:

@@ -6,7 +6,7 @@ The resized picture is an array that may be kept; a view of it is what one visit
 import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -35,6 +35,8 @@ class Resize:
         fill_color: grey value around the picture in `longest`.
         cut: in `shortest`, cut the longer side to the size, as the model's own preprocessing does;
             without it that side stays, and the result is larger than asked.
+        kept: share of the resized side that the cut keeps, in (0, 1]: timm's `crop_pct`; 1 for
+            CLIP.
     """
 
     height: int
@@ -43,6 +45,7 @@ class Resize:
     interpolation: str
     fill_color: int
     cut: bool
+    kept: float = 1.0
 
     def __call__(self, picture: Image.Image) -> Pixels:
         """Resize one upright RGB picture."""
@@ -50,8 +53,12 @@ class Resize:
 
     @functools.cached_property
     def _steps(self) -> Callable[[Image.Image], Image.Image]:
-        from torchvision.transforms import InterpolationMode, Resize
+        from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
+        if self.cut and self.kept < 1:
+            around = replace(self, height=self._before(self.height), width=self._before(self.width))
+            steps = [_open_clips_own(around), CenterCrop((self.height, self.width))]
+            return Compose(steps)  # type: ignore[no-any-return]
         if self.cut or self.resize_mode != "shortest":
             return _open_clips_own(self)
         mode = InterpolationMode(self.interpolation)
@@ -60,13 +67,18 @@ class Resize:
 
     def size_for(self, width: int, height: int) -> tuple[float, float]:
         """Width and height to which a picture of this size is brought before any cut."""
+        across, down = self._before(self.width), self._before(self.height)
         if self.resize_mode == "squash":
-            return self.width, self.height
+            return across, down
         if self.resize_mode == "longest":
-            scale = min(self.width / width, self.height / height)
+            scale = min(across / width, down / height)
         else:
-            scale = max(self.width, self.height) / min(width, height)
+            scale = max(across, down) / min(width, height)
         return width * scale, height * scale
+
+    def _before(self, side: int) -> int:
+        """A side before the cut to `kept`; timm rounds down."""
+        return math.floor(side / self.kept)
 
 
 def _open_clips_own(resize: Resize) -> Callable[[Image.Image], Image.Image]:
@@ -117,6 +129,7 @@ class Preparation:
             preprocess["interpolation"],
             preprocess["fill_color"],
             cut=True,
+            kept=preprocess.get("crop_pct", 1.0),
         )
         larger = Resize(
             round(height * 256 / 224),

@@ -91,7 +91,7 @@ class UsableRows:
         indices = manifest.label_indices(class_names)
         labelled = ~np.ma.getmaskarray(indices)
         fine = checks.fine[images.of_row]
-        distinct, of_file = _distinct(images.source, checks)
+        distinct, of_file = distinct_pictures(images.source, checks)
         return cls(
             indices.filled(0),
             labelled,
@@ -106,7 +106,7 @@ class UsableRows:
         return int(self.readable[self.pictures[self.readable] == picture][0])
 
 
-def _distinct(
+def distinct_pictures(
     source: ImageSource, checks: ImageChecks
 ) -> tuple[DistinctPictures, NDArray[np.int64]]:
     """Pictures by content, and which one each of the F images shows."""

@@ -19,9 +19,6 @@ from deftclean.prompts import readable_name
 from deftclean.rows import UsableRows
 from deftclean.runtime import Runtime
 
-SCORING_BATCH = 64
-"""Pictures in a scoring batch: fixed, so that batch boundaries never change a score."""
-
 ZERO_SHOT_PROMPT = "a photo of a {}"
 
 

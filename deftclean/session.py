@@ -1,13 +1,12 @@
 """A loaded model at work on the readable pictures of one run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from deftclean import __version__
 from deftclean.cache import Cache
@@ -22,16 +21,15 @@ from deftclean.feeds import (
     EpochBatches,
     Features,
     PictureEpochs,
-    pictures_in_order,
 )
-from deftclean.loading import Pictures, Wanted
+from deftclean.loading import Wanted
 from deftclean.manifest import Manifest
+from deftclean.picture_sets import SCORING_BATCH, PictureSet
 from deftclean.progress import Progress
-from deftclean.resizing import Preparation, Resize
+from deftclean.resizing import Preparation
 from deftclean.rows import UsableRows
 from deftclean.runtime import Runtime, stream
 from deftclean.scoring import (
-    SCORING_BATCH,
     DetectorScorer,
     DetectorScores,
     RowsByPicture,
@@ -154,9 +152,8 @@ class RunPictures:
         self.runtime = session.runtime
         self.labels = torch.from_numpy(rows.labels)
         self._by_picture = RowsByPicture(rows)
-        self._preparation = preparation
+        self._pictures = PictureSet(rows, preparation, cache, session.runtime)
         self._folder = folder
-        self._cache = cache
         self._embeddings: Embeddings | None = None
 
     def embed(self, progress: Progress, on_batch: Callable[[], None]) -> None:
@@ -170,7 +167,7 @@ class RunPictures:
         missing = np.arange(count) if stored is None else stored.fill(embeddings, digests)
         with progress.stage("Embedding (zero-shot)", count) as advance:
             advance(count - len(missing), "")
-            for pictures, pixels in self._pixels(missing):
+            for pictures, pixels in self._pictures.in_order(missing):
                 with torch.inference_mode(), self.runtime.autocast():
                     features = encoder.image(_filled(pixels))[: len(pixels)]
                 embeddings.put(pictures.numpy(), features.float().cpu().numpy())
@@ -191,7 +188,7 @@ class RunPictures:
                 scorer.add(pictures, image)
             return scorer.scores()
         with progress.stage("Embedding (zero-shot)", len(self.rows.distinct)) as advance:
-            for pictures, pixels in self._pixels():
+            for pictures, pixels in self._pictures.in_order():
                 scorer.add(pictures, self._features(encoder.image, pixels))
                 advance(len(pictures), "")
                 on_batch()
@@ -206,7 +203,7 @@ class RunPictures:
                     scorer.add(pictures, image)
                     advance(len(pictures), "")
                 return scorer.scores()
-            for pictures, pixels in self._pixels():
+            for pictures, pixels in self._pictures.in_order():
                 scorer.add(pictures, self._features(detector.image_features, pixels))
                 advance(len(pictures), "")
         return scorer.scores()
@@ -223,7 +220,7 @@ class RunPictures:
         untuned = ZeroShotScorer(encoder, class_names, self._by_picture, self.runtime)
         tuned = DetectorScorer(detector, self._by_picture, self.runtime)
         with progress.stage("Scoring", len(self.rows.distinct)) as advance:
-            for pictures, pixels in self._pixels():
+            for pictures, pixels in self._pictures.in_order():
                 untuned.add(pictures, self._features(encoder.image, pixels))
                 tuned.add(pictures, self._features(detector.image_features, pixels))
                 advance(len(pictures), "")
@@ -237,43 +234,17 @@ class RunPictures:
         batches = EpochBatches(rows.trainable, rows.pictures, config.batch_size, config.seed)
         if self._embeddings is not None:
             return EmbeddingEpochs(self._embeddings, batches, self.runtime)
-        return PictureEpochs(
-            self._pictures(self._preparation.training, config.flip),
-            batches,
-            detector.image_features,
-            self._workers(),
-            rows,
-            self.runtime,
-        )
+        view = self._pictures.resized(self._pictures.preparation.training, config.flip)
+        pixels = self._pictures.epochs(view, batches)
+        return PictureEpochs(pixels, detector.image_features, self.runtime)
 
     def probe(self, seed: int) -> torch.Tensor:
         """Pictures of a few trainable rows, always the same ones, as uint8 pixels."""
         count = min(_PROBE, len(self.rows.trainable))
         chosen = stream(seed, "probe").choice(self.rows.trainable, size=count, replace=False)
         wanted = Wanted.plain(self.rows.pictures[chosen])
-        return self._pictures(self._preparation.scoring).__getitems__(wanted).pixels
-
-    def _pictures(self, resize: Resize, flip: bool = False) -> Pictures:
-        cache = self._cache
-        folder = cache.pictures(self._preparation.spec(resize)) if cache is not None else None
-        return Pictures(self.rows.distinct, self._preparation, resize, folder, flip)
-
-    def _pixels(
-        self, chosen: NDArray[np.int64] | None = None
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """All pictures, or those chosen, by the scoring preprocessing."""
-        return pictures_in_order(
-            self._pictures(self._preparation.scoring),
-            np.arange(len(self.rows.distinct)) if chosen is None else chosen,
-            SCORING_BATCH,
-            self._workers(),
-            self.rows,
-            self.runtime,
-        )
-
-    def _workers(self) -> int:
-        kept = self._cache is not None and self._cache.accepts
-        return self.runtime.readers if kept else self.runtime.decoders
+        view = self._pictures.resized(self._pictures.preparation.scoring)
+        return view.__getitems__(wanted).pixels
 
     def _features(self, encode: Encode, pixels: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), self.runtime.autocast():
@@ -285,19 +256,19 @@ class RunPictures:
             yield pictures, image.to(self.runtime.device)
 
     def _stored_embeddings(self, encoder: Encoder, size: int) -> StoredEmbeddings | None:
-        if self._cache is None:
+        cache, preparation = self._pictures.cache, self._pictures.preparation
+        if cache is None:
             return None
         spec = {
             "format": 1,
             "deftclean": __version__,
             "weights": self.session.loaded.sha256,
-            "pictures": self._preparation.spec(self._preparation.scoring),
+            "pictures": preparation.spec(preparation.scoring),
             "normalisation": [encoder.preprocess["mean"], encoder.preprocess["std"]],
             "batch": SCORING_BATCH,
             **self.runtime.arithmetic(),
         }
-        folder = self._cache.folder("embeddings", spec)
-        return StoredEmbeddings(self._cache, folder, size)
+        return StoredEmbeddings(cache, cache.folder("embeddings", spec), size)
 
 
 def _filled(pixels: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,9 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from deftclean.api import ScanResult
+    from deftclean.predicting import PredictResult
     from deftclean.progress import Advance
+    from deftclean.run_folder import AdaptResult
     from deftclean.summary import Summary
 
 _PLAIN_EVERY = 30.0  # seconds between lines of a long stage off a terminal
@@ -132,6 +134,60 @@ def print_result(result: "ScanResult", console: Console) -> None:
         )
     if result.warnings:
         console.print(f"warnings       {len(result.warnings)}, see above", highlight=False)
+    console.print(f"time           {result.seconds:.1f} s", highlight=False)
+
+
+def print_adapted(result: "AdaptResult", console: Console) -> None:
+    """The end of adapt, on stdout."""
+    used = f"{result.cleaned.rows:,} rows"
+    if relabelled := result.counts.get("relabelled"):
+        used += f", {relabelled:,} of them with the suggested label"
+    console.print()
+    console.print(f"trained on     {used}", highlight=False)
+    _accuracies(result, console)
+    console.print(f"run            {escape(str(result.output))}/", highlight=False, soft_wrap=True)
+    if result.warnings:
+        console.print(f"warnings       {len(result.warnings)}, see above", highlight=False)
+    console.print(f"time           {result.seconds:.1f} s", highlight=False)
+
+
+def _accuracies(result: "AdaptResult", console: Console) -> None:
+    cleaned, uncleaned = result.cleaned, result.uncleaned
+    if cleaned.evaluation is None:
+        console.print("tested on      nothing  [dim](--test LABELS, or --holdout 0.1)[/dim]")
+        return
+    whose = "held-out rows, wrong labels included" if result.held_out else "test rows"
+    accuracy = cleaned.evaluation.accuracy
+    lines = [
+        f"tested on      {result.test_rows:,} {whose}",
+        f"accuracy       {accuracy:.1%}  [dim]after the last epoch; best epoch "
+        f"{cleaned.best:.1%}, which looked at the test rows[/dim]",
+        f"calibration    {cleaned.evaluation.calibration_error:.3f}  [dim]expected error of the "
+        "probabilities; 0 is best[/dim]",
+    ]
+    if uncleaned is not None and uncleaned.evaluation is not None:
+        other = uncleaned.evaluation.accuracy
+        lines += [
+            f"all rows       {other:.1%}  [dim]trained on {uncleaned.rows:,} rows, uncleaned[/dim]",
+            f"difference     {100 * (accuracy - other):+.1f} points by cleaning",
+        ]
+    console.print("\n".join(lines), highlight=False)
+
+
+def print_predicted(result: "PredictResult", console: Console) -> None:
+    """The end of predict, on stdout."""
+    console.print()
+    console.print(f"rows           {result.rows:,}", highlight=False)
+    if bad := result.rows - result.predicted:
+        console.print(
+            f"not predicted  {bad:,}  [dim](columns status and error)[/dim]", highlight=False
+        )
+    if result.accuracy is not None:
+        console.print(
+            f"accuracy       {result.accuracy:.1%}  [dim]of the given labels[/dim]",
+            highlight=False,
+        )
+    console.print(f"table          {escape(str(result.output))}", highlight=False, soft_wrap=True)
     console.print(f"time           {result.seconds:.1f} s", highlight=False)
 
 

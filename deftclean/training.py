@@ -3,8 +3,7 @@
 Yields what happened after each epoch; prints nothing and knows no file.
 """
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from deftclean.errors import CollapseError
 from deftclean.feeds import Features
 from deftclean.losses import dual_prompt_loss, similarity_loss, symmetric_cross_entropy
 from deftclean.metrics import auroc
-from deftclean.optimiser import Optimiser
+from deftclean.optimiser import Optimiser, learning_rate
 from deftclean.runtime import Runtime, stream
 from deftclean.step import Judgement, judge
 
@@ -70,7 +69,7 @@ class TrainingState:
         warmup_end: last epoch of warm-up, prolonged or not.
         steps: finished steps.
         tensors: trained tensors by name.
-        momenta: of the optimiser, by the same names.
+        optimiser: its momenta, `slot.name`.
         scaler: of the float16 gradient scaler; empty in other precisions.
     """
 
@@ -78,8 +77,42 @@ class TrainingState:
     warmup_end: int
     steps: int
     tensors: dict[str, Tensor]
-    momenta: dict[str, Tensor]
+    optimiser: dict[str, Tensor]
     scaler: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """What a scan has done: its epochs, and the state behind the last of them."""
+
+    epochs: tuple[EpochMetrics, ...]
+    state: TrainingState
+
+    def values(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        counts = {"epoch", "warmup_end", "steps", "scaler"}
+        return {name: getattr(self.state, name) for name in sorted(counts)} | {
+            "epochs": [metrics.as_dict() for metrics in self.epochs]
+        }
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """By group and name."""
+        return {"tensor": self.state.tensors, "optimiser": self.state.optimiser}
+
+    @classmethod
+    def of(
+        cls, values: Mapping[str, Any], tensors: Mapping[str, dict[str, Tensor]]
+    ) -> "Progressed":
+        """From what `values` and `tensors` gave."""
+        state = TrainingState(
+            values["epoch"],
+            values["warmup_end"],
+            values["steps"],
+            tensors["tensor"],
+            tensors["optimiser"],
+            values["scaler"],
+        )
+        return cls(tuple(EpochMetrics(**metrics) for metrics in values["epochs"]), state)
 
 
 class TrainedEpoch(NamedTuple):
@@ -131,12 +164,12 @@ def train_detector(
     Raises:
         CollapseError: the features became constant or not finite.
     """
-    optimiser = Optimiser(detector, config, runtime)
+    optimiser = Optimiser(detector, "sgd", config, runtime)
     done, warmup_end, steps = 0, config.warmup, 0
     if start is not None:
         done, warmup_end, steps = start.epoch, start.warmup_end, start.steps
         detector.load_trained(start.tensors)
-        optimiser.load(start.momenta, start.scaler)
+        optimiser.load(start.optimiser, start.scaler)
 
     for epoch in range(done + 1, config.epochs + 1):
         in_warmup = epoch <= warmup_end
@@ -153,7 +186,9 @@ def train_detector(
             with runtime.autocast():
                 seen = judge(detector, image, given, complementary, config.rule == "agree", pseudo)
             loss, result = _losses(seen, given, config, in_warmup)
-            optimiser.step(loss)
+            optimiser.zero_grad()
+            optimiser.backward(loss)
+            optimiser.step()
 
             results.append(result)
             steps += 1
@@ -174,7 +209,7 @@ def _state(
     detector: DualPromptDetector, optimiser: Optimiser, epoch: int, warmup_end: int, steps: int
 ) -> TrainingState:
     tensors = {name: tensor.clone() for name, tensor in detector.trained_tensors().items()}
-    momenta, scaler = optimiser.momenta(), optimiser.scaler_state()
+    momenta, scaler = optimiser.tensors(), optimiser.scaler_state()
     return TrainingState(epoch, warmup_end, steps, tensors, momenta, scaler)
 
 
@@ -182,13 +217,6 @@ def _is_checked(steps: int) -> bool:
     """After 10, 20, 40, 80, ... steps: a collapse comes early, and each look costs a pass."""
     ratio, rest = divmod(steps, _FIRST_CHECK)
     return rest == 0 and ratio.bit_count() == 1
-
-
-def learning_rate(config: DetectorConfig, epoch: int) -> float:
-    """Of epoch 1, 2, ...: constant, or ``lr · (1 + cos(π (epoch - 1) / epochs)) / 2``."""
-    if config.schedule == "constant":
-        return config.lr
-    return config.lr * (1 + math.cos(math.pi * (epoch - 1) / config.epochs)) / 2
 
 
 def complementary_labels(labels: Tensor, classes: int, seed: int, epoch: int) -> Tensor:

@@ -34,12 +34,15 @@ class VPTDeep(nn.Module):
 
     def forward(self, tower: ImageTower, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) uint8 -> (B, D) unit features."""
+        return tower.pool(self.tokens(tower, pixels))
+
+    def tokens(self, tower: ImageTower, pixels: Tensor) -> Tensor:
+        """(B, 3, S, S) uint8 -> (B, 1 or T, W), as many tokens of the last block as are pooled."""
         x = tower.embed(pixels)
         *early, final = tower.blocks
         for block, prompts in zip(early, self.prompts, strict=False):
             x = attend(block, x, memory=prompts)
-        x = attend(final, x, memory=self.prompts[-1], outputs=int(tower.pools_class_token))
-        return tower.pool(x)
+        return attend(final, x, memory=self.prompts[-1], outputs=int(tower.pools_class_token))
 
 
 class VPTShallow(nn.Module):
@@ -57,19 +60,25 @@ class VPTShallow(nn.Module):
 
     def forward(self, tower: ImageTower, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) uint8 -> (B, D) unit features."""
+        return tower.pool(self.tokens(tower, pixels))
+
+    def tokens(self, tower: ImageTower, pixels: Tensor) -> Tensor:
+        """(B, 3, S, S) uint8 -> (B, 1 or T, W), as many tokens of the last block as are pooled."""
         tokens = tower.embed(pixels)
         prompts = self.prompts.to(tokens.dtype).expand(len(tokens), -1, -1)
         x = torch.cat([tokens, prompts], dim=1)
         *early, final = tower.blocks
         for block in early:
             x = attend(block, x)
-        x = attend(final, x, outputs=1 if tower.pools_class_token else tokens.shape[1])
-        return tower.pool(x)
+        return attend(final, x, outputs=1 if tower.pools_class_token else tokens.shape[1])
+
+
+VisualTuner = VPTDeep | VPTShallow
 
 
 def make_tuner(
     name: Tuner, tower: ImageTower, length: int, generator: torch.Generator
-) -> nn.Module | None:
+) -> VisualTuner | None:
     """The tuner called `name`, or None for `none`.
 
     Raises:
@@ -82,7 +91,7 @@ def make_tuner(
             f"--tuner {name}: this model cannot take visual prompts: {reason}.",
             "Use --tuner none (text contexts only), or a model with CLIP's ViT.",
         )
-    kind = {"vpt-deep": VPTDeep, "vpt-shallow": VPTShallow}[name]
+    kind: type[VisualTuner] = VPTDeep if name == "vpt-deep" else VPTShallow
     return kind(tower, length, generator)
 
 

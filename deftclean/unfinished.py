@@ -1,77 +1,73 @@
-"""A scan that was stopped: where its training stood, kept beside the output until it is done.
+"""A run that was stopped: where its training stood, kept beside the output until it is done.
 
-Written after every epoch, whole or not at all, and of use only to a scan of the same data, with the
-same settings, model and kind of device: only then are the numbers those of a scan never stopped.
+Written after every epoch, whole or not at all, and of use only to a run on the same data, with the
+same settings, model and kind of device: only then are the numbers those of a run never stopped.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
+from torch import Tensor
 
 from deftclean.errors import InputError, UsageError
 from deftclean.files import whole_folder
-from deftclean.training import EpochMetrics, TrainedEpoch, TrainingState
 
 _STATE = "state.json"
 _TENSORS = "state.safetensors"
 
 
 def unfinished_folder(output: Path) -> Path:
-    """Of a table: clean.parquet -> clean.unfinished."""
+    """Of an output: clean.parquet -> clean.unfinished, adapted -> adapted.unfinished."""
     return output.with_suffix(".unfinished")
 
 
-@dataclass(frozen=True)
-class Progressed:
-    """What an earlier run left: its epochs, and the state behind the last of them."""
-
-    epochs: tuple[EpochMetrics, ...]
-    state: TrainingState
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """The folder of one scan.
+    """The folder of one run.
 
     Attributes:
         folder: beside the output.
-        identity: what decides every number of the scan, by name: plain values and hashes.
+        identity: what decides every number of the run, by name: plain values and hashes.
     """
 
     folder: Path
     identity: Mapping[str, Any]
 
-    def save(self, epochs: list[EpochMetrics], last: TrainedEpoch) -> None:
+    def save(self, values: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Replace what is there by the state after the last epoch.
+
+        Args:
+            values: plain values.
+            tensors: by group and name.
 
         Raises:
             RunError: the disk is full.
         """
-        state = last.state
-        tensors = {f"tensor.{name}": tensor for name, tensor in state.tensors.items()}
-        tensors |= {f"momentum.{name}": tensor for name, tensor in state.momenta.items()}
-        values = {
-            "identity": self.identity,
-            "epoch": state.epoch,
-            "warmup_end": state.warmup_end,
-            "steps": state.steps,
-            "scaler": state.scaler,
-            "epochs": [metrics.as_dict() for metrics in epochs],
-        }
+        flat = {f"{g}.{name}": t for g, members in tensors.items() for name, t in members.items()}
+        text = json.dumps({"identity": self.identity, **values}, indent=2, ensure_ascii=False)
         with whole_folder(self.folder, overwrite=True) as temporary:
-            safetensors.torch.save_file(tensors, temporary / _TENSORS)
-            text = json.dumps(values, indent=2, ensure_ascii=False)
+            safetensors.torch.save_file(flat, temporary / _TENSORS)
             (temporary / _STATE).write_text(text + "\n", encoding="utf-8")
 
-    def load(self) -> Progressed | None:
+    def load(
+        self, make: Callable[[dict[str, Any], Mapping[str, dict[str, Tensor]]], Made]
+    ) -> Made | None:
         """What was left; None where nothing is there.
+
+        Args:
+            make: from the values and tensors that `save` was given; groups that had no tensor are
+                empty.
 
         Raises:
             UsageError: it belongs to other data, settings, model or device; says which.
@@ -82,23 +78,14 @@ class Unfinished:
         try:
             values = json.loads((self.folder / _STATE).read_text(encoding="utf-8"))
             self._refuse_another(values["identity"])
-            tensors = safetensors.torch.load_file(self.folder / _TENSORS)
-            parts: dict[str, dict[str, Any]] = {"tensor": {}, "momentum": {}}
-            for key, tensor in tensors.items():
-                kind, _, name = key.partition(".")
-                parts[kind][name] = tensor
-            state = TrainingState(
-                values["epoch"],
-                values["warmup_end"],
-                values["steps"],
-                parts["tensor"],
-                parts["momentum"],
-                values["scaler"],
-            )
-            return Progressed(tuple(EpochMetrics(**m) for m in values["epochs"]), state)
+            tensors: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
+            for key, tensor in safetensors.torch.load_file(self.folder / _TENSORS).items():
+                group, _, name = key.partition(".")
+                tensors[group][name] = tensor
+            return make(values, tensors)
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise InputError(
-                f"{self.folder} is damaged: {error}.", "Delete it, and scan without --resume."
+                f"{self.folder} is damaged: {error}.", "Delete it, and start without --resume."
             ) from error
 
     def _refuse_another(self, other: Mapping[str, Any]) -> None:
@@ -109,12 +96,12 @@ class Unfinished:
         ]
         if differing:
             raise UsageError(
-                f"{self.folder} is of another scan; what differs: {', '.join(differing)}.",
+                f"{self.folder} is of another run; what differs: {', '.join(differing)}.",
                 "Give the options it was started with, or leave --resume out to begin anew.",
             )
 
     def remove(self) -> None:
-        """The scan is done."""
+        """The run is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -126,7 +113,7 @@ def check_unfinished_output(folder: Path) -> None:
     """
     if folder.exists() and not (folder / _STATE).is_file():
         raise UsageError(
-            f"{folder} is in the way: an unfinished scan is kept under that name.",
+            f"{folder} is in the way: an unfinished run is kept under that name.",
             "Move it away, or choose another -o.",
         )
 

@@ -75,7 +75,7 @@ def load_model(
         WeightsError: the weights cannot be had or loaded; the message says what was tried.
     """
     found = _find(model, weights, offline, announce)
-    return LoadedModel(_build(found), _sha256(found.file))
+    return LoadedModel(_build(found), sha256_of(found.file))
 
 
 def check_name(model: str, weights: str | None) -> None:
@@ -139,7 +139,9 @@ def preprocess_of(
     folder = _folder(model)
     if model.startswith("hf-hub:"):
         repository = model.removeprefix("hf-hub:")
-        folder = _hub_file(repository, ("open_clip_config.json",), offline, announce).parent
+        folder = hub_file(
+            repository, ("open_clip_config.json",), offline, announce, _WAYS_OUT
+        ).parent
     if folder is not None:
         return preprocess_in_folder(folder)
     import open_clip
@@ -187,15 +189,30 @@ def _in_folder(folder: Path) -> _Found:
 
 
 def _from_hub(repository: str, offline: bool, announce: Callable[[str], None]) -> Path:
-    config = _hub_file(repository, ("open_clip_config.json",), offline, announce)
-    _hub_file(repository, _HUB_NAMES, offline, announce)
+    config = hub_file(repository, ("open_clip_config.json",), offline, announce, _WAYS_OUT)
+    hub_file(repository, _HUB_NAMES, offline, announce, _WAYS_OUT)
     return config.parent
 
 
-def _hub_file(
-    repository: str, names: tuple[str, ...], offline: bool, announce: Callable[[str], None]
+def hub_file(
+    repository: str,
+    names: tuple[str, ...],
+    offline: bool,
+    announce: Callable[[str], None],
+    ways_out: str,
 ) -> Path:
-    """The first of `names` that the local cache holds, or else that can be fetched."""
+    """The first of `names` that the local cache holds, or else that can be fetched.
+
+    Args:
+        repository: of the Hugging Face hub.
+        names: files, the preferred one first.
+        offline: never fetch.
+        announce: told before anything is fetched.
+        ways_out: what else the user can do.
+
+    Raises:
+        WeightsError: none can be had; the message says what was tried.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -213,7 +230,7 @@ def _hub_file(
         raise WeightsError(
             f"The weights of {repository} are not on this machine; tried {tried}; --offline "
             "forbids fetching them.",
-            _WAYS_OUT,
+            ways_out,
         )
     announce(f"fetching {names[0]} of {repository} from the Hugging Face hub (once)")
     cast(Any, hub_logging).set_verbosity_error()  # it would tell of every retry
@@ -231,7 +248,7 @@ def _hub_file(
             break
     raise WeightsError(
         f"The weights of {repository} cannot be had; tried {tried} and the hub: {reason}",
-        _WAYS_OUT,
+        ways_out,
     )
 
 
@@ -265,7 +282,8 @@ def _tag_file(
     hub = str(tag.get("hf_hub", ""))
     if hub:
         repository, _, file = hub.rpartition("/")
-        return _hub_file(repository, (file,) if file else _HUB_NAMES, offline, announce)
+        names = (file,) if file else _HUB_NAMES
+        return hub_file(repository, names, offline, announce, _WAYS_OUT)
     import open_clip
 
     url = str(tag.get("url", ""))
@@ -331,6 +349,7 @@ def _is_torchscript(file: Path) -> bool:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

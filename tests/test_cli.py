@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import COLOURS, draw, run_cli
 
-from deftclean import __version__
+from deftclean import __version__, cli
 from deftclean.scores import METADATA_KEY, SCORE_COLUMNS
 
 FAST = ("--model", "nano", "--noise", "synthetic", "--tuner", "none", "--epochs", "4", "--quiet")
@@ -259,14 +259,17 @@ def test_labels_unrelated_to_the_pictures_are_a_warning_not_a_refusal(tmp_path):
     ],
 )
 def test_usage_errors_exit_with_2_and_one_clear_message(
-    arguments, message, folder, labels, tmp_path
+    arguments, message, folder, labels, tmp_path, monkeypatch, capsys
 ):
+    """In this process, where torch is loaded already; the others start the command itself."""
     before = {path.name for path in tmp_path.iterdir()}
-    done = run_cli(*arguments, cwd=tmp_path, COLUMNS="300")
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    assert cli.run(list(arguments)) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
     assert {path.name for path in tmp_path.iterdir()} == before
 
 

@@ -10,24 +10,16 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
-    *("errors", "config", "files", "tables", "scores", "labels", "folders", "columns"),
-    *("file_names", "manifest", "metrics", "summary", "progress", "runtime", "decoding"),
-    *("resizing", "images", "cache", "loading", "checking", "spool", "rows", "encoder"),
-    *("preprocessing", "weights", "tuners", "branches", "prompts", "detector", "losses", "step"),
-    *("collapse", "embeddings", "feeds", "optimiser", "training", "scoring", "checkpoint"),
-    *(
-        "unfinished",
-        "session",
-        "cost",
-        "findings",
-        "assembly",
-        "demo",
-        "api",
-        "terminal",
-        "settings_file",
-        "options",
-        "cli",
-    ),
+    *("errors", "config", "recipes", "files", "tables", "scores", "kept", "labels", "folders"),
+    *("columns", "file_names", "manifest", "metrics", "evaluation", "charts", "summary"),
+    *("progress", "runtime", "decoding", "resizing", "images", "cache", "run_options", "loading"),
+    *("checking", "spool", "rows", "table_images", "encoder", "preprocessing", "weights"),
+    *("tuners", "branches", "prompts", "detector", "losses", "fitting", "step", "collapse"),
+    *("embeddings", "feeds", "picture_sets", "augmenting", "optimiser", "training", "scoring"),
+    *("checkpoint", "unfinished", "session", "cost", "findings", "assembly", "backbones"),
+    *("classifiers", "fine_tuning", "adapted", "adaptation", "model_card", "run_folder"),
+    *("adapting", "predicting", "demo", "api", "terminal", "settings_file", "options"),
+    *("cli_adapt", "cli"),
 ]
 
 

@@ -13,8 +13,9 @@ from deftclean.collapse import CollapseWatch, spread_of
 from deftclean.config import DetectorConfig
 from deftclean.errors import CollapseError
 from deftclean.feeds import EpochBatches
+from deftclean.optimiser import learning_rate
 from deftclean.runtime import choose_runtime
-from deftclean.training import complementary_labels, learning_rate, train_detector
+from deftclean.training import complementary_labels, train_detector
 
 RUNTIME = choose_runtime("cpu", "fp32", 0)
 SMALL = DetectorConfig(

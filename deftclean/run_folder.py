@@ -1,0 +1,131 @@
+"""What `adapt` leaves behind: weights, configuration, figures, pictures and a model card."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deftclean import __version__
+from deftclean.adaptation import Bench, Trained
+from deftclean.adapted import FORMAT_VERSION, AdaptedCard, write_adapted
+from deftclean.charts import confusion_picture, learning_curve
+from deftclean.checkpoint import portable_name
+from deftclean.files import whole_folder
+from deftclean.model_card import model_card
+from deftclean.picture_sets import spec_of
+from deftclean.recipes import AdaptConfig
+
+
+@dataclass(frozen=True)
+class AdaptResult:
+    """What `adapt` made.
+
+    Attributes:
+        output: the run folder.
+        config: resolved settings.
+        class_names: K classes.
+        cleaned: training on the chosen rows.
+        uncleaned: on all rows, with `compare`.
+        counts: of rows, by what became of them.
+        test_rows: how many rows were tested on.
+        held_out: whether those are rows of the table itself, with the labels they have there.
+        warnings: what may make the result useless.
+        seconds: wall time.
+    """
+
+    output: Path
+    config: AdaptConfig
+    class_names: tuple[str, ...]
+    cleaned: Trained
+    uncleaned: Trained | None
+    counts: Mapping[str, int]
+    test_rows: int
+    held_out: bool
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def save_run(result: AdaptResult, bench: Bench, data: dict[str, Any], overwrite: bool) -> None:
+    """Write the folder, whole or not at all.
+
+    Args:
+        result: of the command.
+        bench: on which it was trained.
+        data: what it was trained on, in plain values.
+        overwrite: replace an existing folder.
+
+    Raises:
+        RunError, UsageError: it cannot be written, or exists.
+    """
+    card = _card(result, bench, data)
+    with whole_folder(result.output, overwrite) as folder:
+        write_adapted(folder, result.cleaned.student.whole, card)
+        _write_metrics(folder / "metrics.jsonl", result)
+        epochs = [epoch.as_dict() for epoch in result.cleaned.epochs]
+        if epochs:
+            learning_curve(folder / "learning-curve.png", epochs)
+        if result.cleaned.evaluation is not None:
+            confusion = result.cleaned.evaluation.confusion
+            confusion_picture(folder / "confusion.png", confusion, result.class_names)
+        text = model_card(
+            card.backbone,
+            card.architecture,
+            card.class_names,
+            card.config,
+            card.data,
+            card.results,
+            card.warnings,
+            __version__,
+        )
+        (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _card(result: AdaptResult, bench: Bench, data: dict[str, Any]) -> AdaptedCard:
+    student = result.cleaned.student
+    model, weights = student.model, student.weights
+    if model is not None:
+        model, weights = portable_name(model, weights, result.output)
+    return AdaptedCard(
+        format_version=FORMAT_VERSION,
+        tool_version=__version__,
+        backbone=bench.chosen.name,
+        model=model,
+        weights=weights,
+        weights_sha256=student.sha256,
+        architecture=student.architecture,
+        arguments=student.arguments,
+        preprocess=spec_of(bench.preprocess),
+        class_names=result.class_names,
+        config=result.config,
+        detector=student.detector,
+        data={**data, "counts": dict(result.counts), "trained_on": result.cleaned.rows},
+        results={
+            "test_rows": result.test_rows,
+            "held_out": result.held_out,
+            "cleaned": _measured(result.cleaned, result.class_names),
+            "uncleaned": _measured(result.uncleaned, result.class_names),
+        },
+        warnings=list(result.warnings),
+    )
+
+
+def _measured(trained: Trained | None, class_names: tuple[str, ...]) -> dict[str, Any] | None:
+    if trained is None or trained.evaluation is None:
+        return None
+    return {
+        "rows": trained.rows,
+        "best": trained.best,
+        **trained.evaluation.as_dict(class_names),
+    }
+
+
+def _write_metrics(path: Path, result: AdaptResult) -> None:
+    trainings = {"chosen": result.cleaned, "all": result.uncleaned}
+    lines = [
+        json.dumps({"trained_on": name, **epoch.as_dict()})
+        for name, trained in trainings.items()
+        if trained is not None
+        for epoch in trained.epochs
+    ]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
