@@ -45,12 +45,12 @@ def write_images(folder: Path) -> None:
         picture.save(folder / f"{index}.png")
 
 
-def write_labels(path: Path, rows: int) -> None:
+def write_labels(path: Path, rows: int, classes: tuple[str, ...] = CLASSES) -> None:
     """A table that names every file rows / FILES times, in no order."""
     random = np.random.default_rng(1)
     names = pa.array([f"{index}.png" for index in range(FILES)])
     file = random.permutation(np.arange(rows) % FILES)
-    labels = pa.array(CLASSES).take(pa.array(random.integers(0, len(CLASSES), rows)))
+    labels = pa.array(classes).take(pa.array(random.integers(0, len(classes), rows)))
     table = pa.table({"file_name": names.take(pa.array(file)), "label": labels})
     pyarrow.csv.write_csv(table, path)
 
