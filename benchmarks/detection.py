@@ -10,7 +10,6 @@ docs/results.md are printed at the end.
 
 import argparse
 import csv
-import json
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import deftclean
+from benchmarks.case_log import append, logged
 from deftclean.config import Noise
 from deftclean.demo import write_demo
 from deftclean.metrics import auroc, detection_metrics
@@ -76,6 +76,8 @@ def cases() -> Iterator[Case]:
         for data in ("random1", "aggregate"):
             for preset in presets:
                 yield Case(data, preset, seed)
+    for seed in range(3, 8):
+        yield Case("worse", "real", seed)
 
 
 def run_case(case: Case, data: Path) -> dict[str, Any]:
@@ -133,9 +135,8 @@ def _column(path: Path, name: str) -> dict[str, str]:
         return {row["file_name"]: row[name] for row in csv.DictReader(file)}
 
 
-def print_table(log: Path) -> None:
+def print_table(rows: list[dict[str, Any]]) -> None:
     """Means over the seeds that are there, in Markdown."""
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(row["group"], []).append(row)
@@ -163,22 +164,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--most", type=int, help="stop after this many cases in all")
+    parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name has it")
     options = parser.parse_args()
     log = options.work / "detection.jsonl"
-    options.work.mkdir(parents=True, exist_ok=True)
-    done = (
-        {json.loads(line)["case"] for line in log.read_text().splitlines()}
-        if (log.exists())
-        else set()
-    )
+    done = {line["case"] for line in logged(log)}
     for case in list(cases())[: options.most]:
-        if case.name in done:
+        if case.name in done or options.only not in case.name:
             continue
         figures = run_case(case, options.data)
-        with log.open("a") as file:
-            file.write(json.dumps(figures) + "\n")
+        append(log, figures)
         print(f"{case.name}: {figures['seconds']:.0f} s", flush=True)
-    print_table(log)
+    print_table(logged(log))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from typing import Any, Literal
 
 import torch
 
+from benchmarks.case_log import append, logged
 from benchmarks.workload import (
     MOST_PLAIN_CLASSES,
     Batch,
@@ -289,20 +290,15 @@ def _figure(value: float | None, unit: str) -> str:
     return f"{1000 * value:.1f} ms" if unit == "s" and value < 1 else f"{value:.2f} {unit}"
 
 
-def _read(log: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-
-
 def run_missing(log: Path, only: str, repetitions: int | None) -> None:
     """Append a line for every case that has none."""
-    done = {line["key"] for line in _read(log)}
+    done = {line["key"] for line in logged(log)}
     for case in cases():
         if case.name in done or only not in case.name:
             continue
         start = time.perf_counter()
         rows = run_case(case, repetitions or case.repetitions)
-        with log.open("a") as file:
-            file.write(json.dumps({"key": case.name, "machine": machine(), "rows": rows}) + "\n")
+        append(log, {"key": case.name, "machine": machine(), "rows": rows})
         print(f"{case.name}: {time.perf_counter() - start:.0f} s in all", flush=True)
 
 
@@ -323,10 +319,9 @@ def main() -> None:
     if options.work is None:
         parser.error("--work is missing")
     log = options.work / "speed.jsonl"
-    options.work.mkdir(parents=True, exist_ok=True)
     if not options.print:
         run_missing(log, options.only, options.repetitions)
-    print_table(_read(log))
+    print_table(logged(log))
 
 
 if __name__ == "__main__":

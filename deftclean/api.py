@@ -118,7 +118,7 @@ def scan(
 
     from deftclean.assembly import score_table, table_metadata
     from deftclean.checking import check_images
-    from deftclean.checkpoint import save_detector
+    from deftclean.checkpoint import build_detector, save_detector
     from deftclean.cost import CostOfRun
     from deftclean.findings import (
         agreement_with_zero_shot,
@@ -131,10 +131,12 @@ def scan(
     from deftclean.runtime import choose_runtime, reproducible
     from deftclean.session import RunPictures, Session
     from deftclean.unfinished import Unfinished, unfinished_folder
-    from deftclean.weights import preprocess_of
+    from deftclean.weights import outline_of
 
     model = run.model or DEFAULT_MODEL
-    preprocess = preprocess_of(model, run.weights, run.offline, progress.say)
+    outline = outline_of(model, run.weights, run.offline, progress.say)
+    build_detector(outline, manifest.class_names, asked)  # refused now or not at all
+    preprocess = outline.preprocess
     preparation = Preparation.of(preprocess, asked.decode, asked.crop)
     runtime = choose_runtime(run.device, run.precision, run.workers)
     cache = open_run_cache(run, progress)

@@ -318,11 +318,16 @@ def _promptable_text(model: nn.Module, tokenizer: object) -> tuple[nn.Module, st
     if not reason and not isinstance(tokenizer, SimpleTokenizer):
         reason = f"its tokenizer is {type(tokenizer).__name__}, not CLIP's byte-pair encoding"
     if reason:
-        raise UsageError(
-            f"This model cannot take text prompts: {reason}.",
-            "Choose a model of CLIP's own architecture, such as ViT-B-16 or ViT-L-14.",
-        )
+        raise unpromptable(reason)
     return text, pool_type
+
+
+def unpromptable(reason: str) -> UsageError:
+    """That a model cannot take text prompts."""
+    return UsageError(
+        f"This model cannot take text prompts: {reason}.",
+        "Choose a model of CLIP's own architecture, such as ViT-B-16 or ViT-L-14.",
+    )
 
 
 def _unusual_block(blocks: nn.ModuleList) -> str:

@@ -3,6 +3,7 @@
 Yields what happened after each epoch; prints nothing and knows no file.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from deftclean.evaluation import Evaluation
 from deftclean.fitting import FitLoss
 from deftclean.optimiser import Optimiser, learning_rate
 from deftclean.recipes import AdaptConfig
-from deftclean.runtime import Runtime
+from deftclean.runtime import Runtime, stream
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 """(B,) int64 rows on the CPU, and the inputs of the classifier on its device."""
@@ -206,9 +207,10 @@ def fine_tune(
         lr = learning_rate(config, epoch)
         step.optimiser.set_lr(lr)
         sums: list[_Sums] = []
-        for rows, inputs in feed(epoch - 1):
-            sums.append(step(rows, inputs))
-            on_step(sums[-1].loss / sums[-1].weight)
+        with _drawing_from(config.seed, epoch, runtime.device):
+            for rows, inputs in feed(epoch - 1):
+                sums.append(step(rows, inputs))
+                on_step(sums[-1].loss / sums[-1].weight)
         weight = float(torch.stack([s.weight for s in sums]).sum())
         mean = float(torch.stack([s.loss for s in sums]).sum()) / weight
         if not np.isfinite(mean):
@@ -218,6 +220,15 @@ def fine_tune(
             )
         agreeing = float(torch.stack([s.agreeing for s in sums]).sum())
         yield Fitted(epoch, mean, agreeing / sum(s.rows for s in sums), lr, step.state(epoch))
+
+
+@contextlib.contextmanager
+def _drawing_from(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    """Dropout and the like, which some backbones bring, as a function of (seed, epoch)."""
+    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(int(stream(seed, "dropout", epoch).integers(2**63)))
+        yield
 
 
 class _Step:

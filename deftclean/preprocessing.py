@@ -8,8 +8,8 @@ from typing import Any
 from deftclean.errors import UsageError
 
 
-def preprocess_in_folder(folder: Path) -> dict[str, Any]:
-    """Of a folder in open_clip's format.
+def configuration_in_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Architecture and preprocessing of a folder in open_clip's format.
 
     Raises:
         UsageError: its configuration is damaged.
@@ -17,7 +17,9 @@ def preprocess_in_folder(folder: Path) -> dict[str, Any]:
     file = folder / "open_clip_config.json"
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-        return merged_preprocess(config.get("preprocess_cfg", {}), config["model_cfg"], {})
+        architecture = config["model_cfg"]
+        settings = config.get("preprocess_cfg", {})
+        return dict(architecture), merged_preprocess(settings, architecture, {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error) or type(error).__name__
         raise UsageError(f"{file} cannot be read as a model's configuration: {reason}.") from error

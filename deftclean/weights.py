@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from deftclean.encoder import Encoder
+import torch
+
+from deftclean.encoder import Encoder, unpromptable
 from deftclean.errors import UsageError, WeightsError
 from deftclean.preprocessing import (
+    configuration_in_folder,
     merged_preprocess,
     plain_preprocess,
-    preprocess_in_folder,
     preprocess_of_tag,
 )
 
@@ -135,6 +137,48 @@ def preprocess_of(
         UsageError: there is no such model or tag, or its configuration is damaged.
         WeightsError: the configuration cannot be had.
     """
+    return _configuration(model, weights, offline, announce).preprocess
+
+
+def outline_of(
+    model: str, weights: str | None, offline: bool, announce: Callable[[str], None]
+) -> Encoder:
+    """The model's towers without weights, on PyTorch's `meta` device: shapes and nothing else.
+
+    What they cannot be used for is found before any weights are fetched or pictures read.
+
+    Args:
+        model, weights, offline, announce: as in `preprocess_of`.
+
+    Raises:
+        UsageError, WeightsError: as `preprocess_of`; or the model cannot take text prompts.
+    """
+    import open_clip
+
+    found = _configuration(model, weights, offline, announce)
+    # Building one of these would fetch from the hub.
+    foreign = [key for key in found.architecture.get("text_cfg", {}) if key.startswith("hf_")]
+    if foreign:
+        raise unpromptable("its text tower or tokenizer is another library's")
+    with torch.device("meta"):
+        outline = open_clip.create_model(
+            found.name, load_weights=False, pretrained_text=False, device="meta"
+        )
+    return Encoder(outline, open_clip.get_tokenizer(found.name), found.preprocess)
+
+
+@dataclass(frozen=True)
+class _Configuration:
+    """A model before its weights: what open_clip calls it, its shape, how it wants pictures."""
+
+    name: str
+    architecture: dict[str, Any]
+    preprocess: dict[str, Any]
+
+
+def _configuration(
+    model: str, weights: str | None, offline: bool, announce: Callable[[str], None]
+) -> _Configuration:
     check_name(model, weights)
     folder = _folder(model)
     if model.startswith("hf-hub:"):
@@ -143,7 +187,7 @@ def preprocess_of(
             repository, ("open_clip_config.json",), offline, announce, _WAYS_OUT
         ).parent
     if folder is not None:
-        return preprocess_in_folder(folder)
+        return _Configuration(f"local-dir:{folder}", *configuration_in_folder(folder))
     import open_clip
 
     name, tag = model.replace("/", "-"), weights or DEFAULT_TAG
@@ -152,7 +196,8 @@ def preprocess_of(
         if tag in open_clip.list_pretrained_tags_by_model(name)
         else {}
     )
-    return merged_preprocess({}, open_clip.get_model_config(name), overrides)
+    architecture = open_clip.get_model_config(name)
+    return _Configuration(name, architecture, merged_preprocess({}, architecture, overrides))
 
 
 def local_path(model: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import safetensors.torch
 import timm
 import torch
-from conftest import COLOURS, draw, run_cli
+from conftest import COLOURS, draw, run_cli, stopped
 from PIL import Image
 from scored import NAMES, Scored, make_scored
 
@@ -210,6 +211,25 @@ def test_a_resumed_run_ends_with_the_same_bytes(method, settings, scored, tmp_pa
     quick(scored, tmp_path / "run", method=method, settings=settings, resume=True)
     assert not (tmp_path / "run.unfinished").exists()
     for file in ("model.safetensors", "metrics.jsonl", "deftclean.json"):
+        assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_stopped_command_goes_on_with_the_same_numbers(number, code, scored, tmp_path):
+    command = ("adapt", scored.table, "--backbone", "nano", "--epochs", 30, "--batch-size", 16)
+    done, errors = stopped(number, 1, tmp_path, *command, "-o", "run")
+    assert done == code
+    assert [path.name for path in tmp_path.iterdir() if "run" in path.name] == ["run.unfinished"]
+    if number == signal.SIGINT:
+        assert "the same command with --resume goes on" in errors
+        assert "Interrupted; the output was not written." in errors
+    again = run_cli(*command, "-o", "run", "--resume", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "going on after" in again.stderr
+    assert "epoch 1/30" not in again.stderr
+    whole = run_cli(*command, "-o", "whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    for file in ("model.safetensors", "metrics.jsonl"):
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 

@@ -10,7 +10,8 @@ EPOCHS = [{"epoch": n, "loss": 2 / n, "accuracy": 0.5 + n / 10} for n in (1, 2, 
 
 
 def ink(path):
-    return float((np.asarray(Image.open(path).convert("L")) < 128).mean())
+    with Image.open(path) as picture:
+        return float((np.asarray(picture.convert("L")) < 128).mean())
 
 
 @pytest.mark.parametrize("accuracy", [0.5, None])
@@ -26,8 +27,8 @@ def test_a_learning_curve_repeats(tmp_path, accuracy):
 def test_a_confusion_picture_of_any_size(tmp_path, classes):
     confusion = np.random.default_rng(0).integers(0, 9, (classes, classes))
     confusion_picture(tmp_path / "c.png", confusion, [f"class_{i}" for i in range(classes)])
-    width, height = Image.open(tmp_path / "c.png").size
-    assert max(width, height) < 2000
+    with Image.open(tmp_path / "c.png") as picture:
+        assert max(picture.size) < 2000
 
 
 def test_names_that_no_font_has_are_drawn_as_text(tmp_path):

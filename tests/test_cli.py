@@ -2,18 +2,14 @@
 
 import io
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import COLOURS, draw, run_cli
+from conftest import COLOURS, draw, run_cli, stopped
 
 from deftclean import __version__, cli
 from deftclean.scores import METADATA_KEY, SCORE_COLUMNS
@@ -339,36 +335,20 @@ def test_quiet_leaves_results_and_takes_progress(folder, tmp_path):
     assert "noise rate" in quiet.stdout
 
 
-def stopped(number, epoch, tmp_path, *arguments):
-    """A scan that gets a signal once an epoch is through; its exit code and what it said."""
-    # Where the tests run in the background, interrupts are ignored, and children would inherit it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deftclean", "scan", "data", "--model", "nano", *arguments],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])},
-    )
-    signal.signal(signal.SIGINT, before)
-    while f"epoch {epoch}/" not in process.stderr.readline():
-        time.sleep(0.01)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    return process.returncode, errors
+SCAN = ("scan", "data", "--model", "nano")
 
 
 def test_an_interrupted_scan_writes_no_table_and_says_how_to_go_on(folder, tmp_path):
-    code, errors = stopped(signal.SIGINT, 1, tmp_path, "--epochs", "500")
+    code, errors = stopped(signal.SIGINT, 1, tmp_path, *SCAN, "--epochs", "500")
     assert code == 130
-    assert "no table was written" in errors
+    assert "the output was not written" in errors
     assert "of 500 epochs, which are kept in clean.unfinished" in errors
     assert {path.name for path in tmp_path.iterdir()} == {"data", "clean.unfinished"}
 
 
 def test_a_scan_that_was_killed_goes_on_with_the_same_numbers(folder, tmp_path):
     settings = ("--epochs", "16", "--warmup", "8", "--noise", "synthetic")
-    stopped(signal.SIGKILL, 2, tmp_path, *settings)
+    stopped(signal.SIGKILL, 2, tmp_path, *SCAN, *settings)
     other = run_cli("scan", "data", "--model", "nano", "--resume", "--epochs", "17", cwd=tmp_path)
     assert other.returncode == 2
     assert "what differs: settings" in other.stderr

@@ -1,6 +1,7 @@
 """Who may import whom, and what may not be loaded at start-up."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,11 @@ def imported(path):
 def test_every_module_has_its_place():
     modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
     assert modules == set(ORDER)
+
+
+def test_the_documentation_lists_the_modules_in_their_order():
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)\.py` \|", text, flags=re.MULTILINE) == ORDER
 
 
 @pytest.mark.parametrize("module", ORDER)

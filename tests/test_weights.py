@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from open_clip.transformer import QuickGELU
 
+import deftclean
 from deftclean import weights
 from deftclean.checkpoint import (
     DetectorCard,
@@ -195,7 +196,7 @@ def test_a_model_folder_is_named_relative_to_the_detector(tmp_path, monkeypatch)
     model, _ = portable_name("local-dir:model", None, folder)
     assert model == "local-dir:../../model"
     folder.mkdir(parents=True)
-    found, _ = findable_name(card_for(model), folder)
+    found, _ = findable_name(model, None, folder)
     assert load(found)[0].sha256 == load("nano")[0].sha256
 
 
@@ -247,8 +248,48 @@ def test_preprocessing_of_folders_and_hub_models(tmp_path, monkeypatch):
     assert foretold == load(f"local-dir:{tmp_path}")[0].encoder.preprocess
     assert (foretold["resize_mode"], foretold["size"]) == ("longest", (64, 64))
     file = tmp_path / "open_clip_config.json"
-    monkeypatch.setattr(weights, "_hub_file", lambda *_: file)
+    monkeypatch.setattr(weights, "hub_file", lambda *_: file)
     assert weights.preprocess_of("hf-hub:a/b", None, True, print) == foretold
     file.write_text("{}")
     with pytest.raises(UsageError, match="cannot be read as a model's configuration"):
         weights.preprocess_of(f"local-dir:{tmp_path}", None, True, print)
+
+
+# ---------------------------------------------------------------- what is refused, before weights
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "reason"),
+    [
+        ("coca_ViT-B-32", "laion2b_s13b_b90k", "CoCa has no open_clip text transformer"),
+        ("MobileCLIP-S1", "datacompdr", "its text tower is not causal"),
+        ("ViT-B-16-SigLIP", "webli", "another library's"),
+        ("xlm-roberta-base-ViT-B-32", "laion5b_s13b_b90k", "another library's"),
+        ("RN50", "openai", "its image tower is ModifiedResNet"),
+        ("EVA02-B-16", "merged2b_s8b_b131k", "its image tower is TimmModel"),
+    ],
+)
+def test_an_unsuitable_model_is_refused_before_weights_and_pictures(
+    model, weights, reason, folder, monkeypatch
+):
+    """Nothing of it is on this machine, and no picture has been opened."""
+    monkeypatch.setattr("deftclean.checking.check_images", None)
+    run = deftclean.RunOptions(model=model, weights=weights, offline=True)
+    with pytest.raises(UsageError, match=reason):
+        deftclean.scan(folder, output=folder.parent / "clean.parquet", run=run)
+
+
+def test_a_name_that_is_too_long_is_refused_before_weights_and_pictures(folder, monkeypatch):
+    monkeypatch.setattr("deftclean.checking.check_images", None)
+    (folder / "apple").rename(folder / " ".join("abcdefghij" * 7))
+    run = deftclean.RunOptions(model="ViT-B-16", offline=True)
+    with pytest.raises(UsageError, match="a b c d e"):
+        deftclean.scan(folder, output=folder.parent / "clean.parquet", run=run)
+
+
+def test_an_outline_has_the_models_shape(tmp_path):
+    outline, real = weights.outline_of("nano", None, True, print), load("nano")[0].encoder
+    assert outline.preprocess == real.preprocess
+    shapes = {name: value.shape for name, value in real.state_dict().items()}
+    assert {name: value.shape for name, value in outline.state_dict().items()} == shapes
+    assert {value.device.type for value in outline.state_dict().values()} == {"meta"}
