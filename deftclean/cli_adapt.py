@@ -133,7 +133,7 @@ def adapt(
         bool,
         typer.Option("--weighted", help="Weight the loss by clean_prob.", rich_help_panel=_ROWS),
     ] = False,
-    everything: Annotated[
+    all: Annotated[  # a name of its own would be another one in the settings file
         bool,
         typer.Option(
             "--all", help="Ignore the cleaning: train on every row.", rich_help_panel=_ROWS
@@ -192,9 +192,9 @@ def adapt(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
-    optimiser: Annotated[
+    optimizer: Annotated[
         OptimiserName | None,
-        typer.Option("--optimizer", help="sgd or adamw.", rich_help_panel=_TRAINING),
+        typer.Option(help="sgd or adamw.", rich_help_panel=_TRAINING),
     ] = None,
     lr: Annotated[
         float | None,
@@ -291,7 +291,7 @@ def adapt(
 
     settings = {
         "loss": loss, "epochs": epochs, "batch_size": batch_size, "micro_batch": micro_batch,
-        "optimiser": optimiser, "lr": lr, "momentum": momentum, "weight_decay": weight_decay,
+        "optimiser": optimizer, "lr": lr, "momentum": momentum, "weight_decay": weight_decay,
         "schedule": schedule, "clip_grad": clip_grad, "augmentation": augmentation, "flip": flip,
         "image_size": image_size, "decode": decode, "tuner": tuner,
         "prompt_length": prompt_length, "context_length": context_length, "seed": seed,
@@ -310,7 +310,7 @@ def adapt(
             labels=labels,
             relabel_above=relabel_above,
             weighted=weighted,
-            everything=everything,
+            everything=all,
             data=data,
             allow_outside=allow_outside,
             test=test,

@@ -4,12 +4,13 @@ The network is used for named weights that are not on this machine yet, after a 
 so, and never with `offline`. Weights are read as safetensors or with `weights_only=True`.
 """
 
+import contextlib
 import difflib
 import hashlib
+import logging
 import pickle
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -160,11 +161,22 @@ def outline_of(
     foreign = [key for key in found.architecture.get("text_cfg", {}) if key.startswith("hf_")]
     if foreign:
         raise unpromptable("its text tower or tokenizer is another library's")
-    with torch.device("meta"):
+    with torch.device("meta"), _unheard():
         outline = open_clip.create_model(
             found.name, load_weights=False, pretrained_text=False, device="meta"
         )
     return Encoder(outline, open_clip.get_tokenizer(found.name), found.preprocess)
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """open_clip warns, by the root logger, of a model without weights; this one is to have none."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @dataclass(frozen=True)
@@ -268,7 +280,7 @@ def hub_file(
     from huggingface_hub.utils import logging as hub_logging
 
     for name in names:
-        with suppress(OSError, ValueError, EntryNotFoundError):
+        with contextlib.suppress(OSError, ValueError, EntryNotFoundError):
             return Path(hf_hub_download(repository, name, local_files_only=True))
     tried = f"the local Hugging Face cache ({', '.join(names)})"
     if offline:

@@ -17,6 +17,7 @@ from scored import NAMES, Scored, make_scored
 
 import deftclean
 from deftclean import AdaptOptions, RunOptions, adapt, load_classifier, predict
+from deftclean.backbones import find_backbone, load_backbone
 from deftclean.errors import InputError, UsageError, WeightsError
 from deftclean.progress import Silent
 
@@ -132,7 +133,8 @@ def test_what_each_method_trains(scored, tmp_path):
         "detector.prompts.positive",
     }
     quick(scored, tmp_path / "linear")
-    begun, after = weights(tmp_path / "linear"), weights(tmp_path / "linear")
+    begun = load_backbone(find_backbone("nano", None, False, None), 3, 0, True, print)
+    begun, after = begun.model.state_dict(), weights(tmp_path / "linear")
     quick(scored, tmp_path / "fft", method="fft", settings={**QUICK, "epochs": 1})
     tuned = weights(tmp_path / "fft")
     body = [name for name in begun if not name.startswith("head.")]

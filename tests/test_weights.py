@@ -1,6 +1,7 @@
 """Models by every way a user can name them, and weights that are not to be trusted."""
 
 import json
+import logging
 import pickle
 import shutil
 
@@ -287,9 +288,12 @@ def test_a_name_that_is_too_long_is_refused_before_weights_and_pictures(folder, 
         deftclean.scan(folder, output=folder.parent / "clean.parquet", run=run)
 
 
-def test_an_outline_has_the_models_shape(tmp_path):
+def test_an_outline_has_the_models_shape(caplog):
     outline, real = weights.outline_of("nano", None, True, print), load("nano")[0].encoder
     assert outline.preprocess == real.preprocess
     shapes = {name: value.shape for name, value in real.state_dict().items()}
     assert {name: value.shape for name, value in outline.state_dict().items()} == shapes
     assert {value.device.type for value in outline.state_dict().values()} == {"meta"}
+    assert caplog.records == []
+    logging.warning("heard again")
+    assert len(caplog.records) == 1
