@@ -25,8 +25,9 @@ _TENSORS = "state.safetensors"
 
 
 def unfinished_folder(output: Path) -> Path:
-    """Of an output: clean.parquet -> clean.unfinished, adapted -> adapted.unfinished."""
-    return output.with_suffix(".unfinished")
+    """Of an output: clean.parquet -> clean.unfinished, folder run.1 -> run.1.unfinished."""
+    name = output.stem if output.suffix.lower() == ".parquet" else output.name
+    return output.with_name(f"{name}.unfinished")
 
 
 Made = TypeVar("Made")

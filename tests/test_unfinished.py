@@ -28,6 +28,19 @@ def left(tmp_path):
     return unfinished
 
 
+@pytest.mark.parametrize(
+    ("output", "folder"),
+    [
+        ("clean.parquet", "clean.unfinished"),
+        ("clean.PARQUET", "clean.unfinished"),
+        ("run.1", "run.1.unfinished"),
+        ("run.2", "run.2.unfinished"),
+    ],
+)
+def test_every_output_has_a_folder_of_its_own(output, folder, tmp_path):
+    assert unfinished_folder(tmp_path / output) == tmp_path / folder
+
+
 def test_nothing_is_left_where_nothing_ran(tmp_path):
     assert Unfinished(tmp_path / "clean.unfinished", IDENTITY).load(Progressed.of) is None
 
