@@ -59,8 +59,8 @@ def _recipe_help() -> str:
     return (
         "A short name, any timm name, or a CLIP as scan names it. Recipes of fft: "
         + " ".join(lines)
-        + " All: 10 epochs, batch 64, cosine. Heads and prompts: sgd, lr 0.03, momentum 0.9, "
-        "weight-decay 0.0005."
+        + " Where nothing else is said: 10 epochs, batch 64, cosine. Heads and prompts: sgd, "
+        "lr 0.03, momentum 0.9, weight-decay 0.0005."
     )
 
 
