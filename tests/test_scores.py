@@ -50,13 +50,14 @@ def table() -> pa.Table:
         "status": ["ok"] * n,
         "error": [None] * n,
         "content_sha256": ["00"] * n,
+        "source_line": range(2, n + 2),
     }
     score_columns = pa.table(columns, schema=SCORE_SCHEMA)
     return pa.table({"id": ["007"] * n, **dict(zip(SCORE_COLUMNS, score_columns, strict=True))})
 
 
 def scores(**metadata: Any) -> ScoreTable:
-    return ScoreTable(table(), {"schema_version": 1, "tool_version": "0.1", **metadata})
+    return ScoreTable(table(), {"schema_version": 2, "tool_version": "0.1", **metadata})
 
 
 def test_keep_by_threshold() -> None:
@@ -87,7 +88,7 @@ def test_decide_changes_keep_and_what_tells_of_it() -> None:
     after = decide(before, "threshold", 0.5)
     assert after.table["keep"].to_pylist() == [r[3] for r in ROWS]
     assert after.metadata == {
-        "schema_version": 1,
+        "schema_version": 2,
         "tool_version": "0.1",
         "seed": 3,
         "rule": "threshold",
@@ -108,7 +109,7 @@ def test_write_and_read_again(tmp_path: Path) -> None:
     back = read_scores(path)
     assert back.table.equals(written.table)
     assert back.table.schema.remove_metadata() == written.table.schema
-    assert back.metadata == {**written.metadata, "image_root": "data"}
+    assert back.metadata == {**written.metadata, "image_root": "data", "labels_file": None}
 
 
 def test_other_metadata_of_the_input_survives(tmp_path: Path) -> None:
@@ -116,7 +117,11 @@ def test_other_metadata_of_the_input_survives(tmp_path: Path) -> None:
     write_scores(ScoreTable(marked, {"seed": 1}), tmp_path / "x.parquet", tmp_path, False)
     metadata = pq.read_schema(tmp_path / "x.parquet").metadata
     assert metadata[b"huggingface"] == b"{}"
-    assert json.loads(metadata[METADATA_KEY]) == {"seed": 1, "image_root": "."}
+    assert json.loads(metadata[METADATA_KEY]) == {
+        "seed": 1,
+        "image_root": ".",
+        "labels_file": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -148,7 +153,7 @@ def test_the_same_table_is_the_same_bytes(tmp_path: Path) -> None:
         path.parent.mkdir()
         write_scores(scores(b=1, a=2), path, path.parent / "data", overwrite=False)
     assert first.read_bytes() == second.read_bytes()
-    swapped = ScoreTable(table(), {"a": 2, "b": 1, "tool_version": "0.1", "schema_version": 1})
+    swapped = ScoreTable(table(), {"a": 2, "b": 1, "tool_version": "0.1", "schema_version": 2})
     write_scores(swapped, second, second.parent / "data", overwrite=True)
     assert first.read_bytes() == second.read_bytes()
     assert str(tmp_path).encode() not in first.read_bytes()
@@ -237,6 +242,6 @@ def test_a_table_with_a_column_twice_is_refused(tmp_path: Path) -> None:
 
 def test_a_table_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    write_scores(scores(schema_version=2, tool_version="9.9"), path, tmp_path, overwrite=False)
+    write_scores(scores(schema_version=3, tool_version="9.9"), path, tmp_path, overwrite=False)
     with pytest.raises(InputError, match=r"written by a newer deftclean \(9\.9\)"):
         read_scores(path)
