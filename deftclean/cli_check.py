@@ -92,7 +92,7 @@ def check(
     if output_file is None and format != "text":
         typer.echo(rendered(result, format), nl=False)
     else:
-        print_gate(result)
+        _print(result, Console())
     leave(result, exit_zero)
 
 
@@ -125,8 +125,10 @@ def rendered(result: "CheckResult", format: Format) -> str:
 
 
 def print_gate(result: "CheckResult") -> None:
-    """The result as text on standard output."""
-    _print(result, Console())
+    """What was asked of a table whose summary has been shown, on standard output."""
+    from deftclean.gate_text import print_asked
+
+    print_asked(result, Console())
 
 
 def leave(result: "CheckResult", exit_zero: bool) -> None:

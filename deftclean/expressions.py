@@ -165,7 +165,11 @@ def _parsed(text: str) -> "Expression | str":
         label = re.sub(r"\\(.)", r"\1", words["QUOTED"][1:-1], flags=re.DOTALL)
     number = words["LIMIT"]
     limit = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
-    return Expression(text.strip(), words["METRIC"], label, words["COMPARISON"], limit)
+    whole = words["METRIC"] not in RATES and limit == limit // 1
+    comparison = words["COMPARISON"]
+    return Expression(
+        text.strip(), words["METRIC"], label, comparison, int(limit) if whole else limit
+    )
 
 
 @functools.cache
@@ -177,7 +181,7 @@ def _parser() -> "Lark":
 
 def _pointed(text: str, error: "UnexpectedInput") -> str:
     """The expression, and below it a mark where it goes wrong."""
-    at = error.pos_in_stream
+    at = getattr(error, "pos_in_stream", None)
     token = getattr(error, "token", None)
     if at is None or (token is not None and token.type == "$END"):
         at = len(text)

@@ -72,14 +72,18 @@ class Finding:
 
     @property
     def message(self) -> str:
-        """In words; holds names and labels as they are."""
-        where = f"{self.file_name} (row {self.row})"
+        """Which row it is and what is wrong with it; holds names and labels as they are."""
+        return f"{self.file_name} (row {self.row}): {self.statement}"
+
+    @property
+    def statement(self) -> str:
+        """What is wrong with it."""
         if self.kind != "flagged":
-            return f"{where}: {self.kind}{f', {self.error}' if self.error else ''}"
+            return f"{self.kind}, {self.error}" if self.error else self.kind
         said = f"label {self.given_label!r} is doubtful, clean_prob {self.clean_prob:.4f}"
         if self.suggested_label in (None, self.given_label):
-            return f"{where}: {said}"
-        return f"{where}: {said}; suggested: {self.suggested_label!r}"
+            return said
+        return f"{said}; suggested: {self.suggested_label!r}"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deftclean.escaping import visible
-from deftclean.gate_results import Change, ChangedRow, CheckResult, shown
+from deftclean.gate_results import Change, ChangedRow, CheckResult, Finding, shown
 
 _STYLES = {"passed": "green", "failed": "red", "unknown": "yellow"}
 # In findings already, where they count.
@@ -19,6 +19,11 @@ def print_check(result: CheckResult, console: Console) -> None:
     No line begins with a name or a label: a CI service might take it for a command.
     """
     _counts(result, console)
+    print_asked(result, console)
+
+
+def print_asked(result: CheckResult, console: Console) -> None:
+    """The same without the counts, where they have been shown."""
     if result.changes:
         _changes(result, console)
     _findings(result, console)
@@ -42,11 +47,9 @@ def _counts(result: CheckResult, console: Console) -> None:
 
 
 def _changes(result: CheckResult, console: Console) -> None:
-    _title(f"since {visible(str(result.baseline))}", console)
-    console.print(
-        "\n".join(f"{change.name:<14} {change.total:,}" for change in result.changes),
-        highlight=False,
-    )
+    _title(f"since {_known(result)}", console)
+    counted = [f"{c.name:<15}{c.total:,}" for c in result.changes if c.total]
+    console.print("\n".join(counted) or "nothing has changed", highlight=False)
     lines = [
         _changed(change, row)
         for change in result.changes
@@ -76,7 +79,13 @@ def _findings(result: CheckResult, console: Console) -> None:
         return
     new = "" if result.baseline is None else ", new problems only"
     _title(f"rows to look at ({len(result.findings):,} of {result.total:,}{new})", console)
-    _lines([f"{f.kind:<13}{f.place}  {f.message}" for f in result.findings], console)
+    _lines([f"{f.kind:<13}{_where(f)}: {f.statement}" for f in result.findings], console)
+
+
+def _where(finding: Finding) -> str:
+    if finding.place.line is None and finding.place.path.endswith(finding.file_name):
+        return str(finding.place)
+    return f"{finding.place}: {finding.file_name} (row {finding.row})"
 
 
 def _gates(result: CheckResult, console: Console) -> None:
@@ -90,6 +99,13 @@ def _gates(result: CheckResult, console: Console) -> None:
         state = Text(gate.state, _STYLES[gate.state])
         table.add_row(state, _cell(gate.expression.text), _cell(value))
     console.print(table)
+    if result.baseline is not None:
+        left_out = f"problems that {_known(result)} has already are left out"
+        console.print(left_out, style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def _known(result: CheckResult) -> str:
+    return visible(str(result.baseline))
 
 
 def _title(text: str, console: Console) -> None:
