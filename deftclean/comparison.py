@@ -5,6 +5,7 @@ content. Rows that the name or the hash does not tell apart are a multiset: as m
 are in both tables are the same, those with the same label and problem first.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ from deftclean.scores import ScoreTable
 _FACTS = ("rule", "threshold", "strategy", "model", "weights_sha256")
 _OF_THE_LABEL = np.array([FLAGGED, KINDS.index("unknown_label")])
 """Kinds of problems that another label puts an end to."""
+
+_TOLD_APART_BY = ["status", "keep", "given_label", "file_name", "content_sha256"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def compare(new: ScoreTable, new_rows: Problems, old: ScoreTable, old_rows: Prob
         old_rows: their problems.
     """
     labels = _labels_of_old(new_rows, old_rows)
-    partner = _partners(_Keys.of(new, old, new_rows, old_rows, labels))
+    partner = _partners(_Keys.of(new, old, new_rows, old_rows, labels), new, old)
     matched = partner >= 0
     # The place -1, of a row without a partner, is the one appended.
     kinds_before = np.append(old_rows.kinds, FINE)[partner]
@@ -87,14 +90,12 @@ class _Keys:
     """What rows of both tables are told apart by: the N of this one, then the M of the earlier.
 
     Attributes:
-        count: N.
         names: (N + M,) int64 code of the file name; -1 for a name that is only a row number.
         hashes: (N + M,) int64 code of the content; -1 for none.
         labels: (N + M,) int64 code of the given label, from 0.
         kinds: (N + M,) int64.
     """
 
-    count: int
     names: NDArray[np.int64]
     hashes: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -113,12 +114,32 @@ class _Keys:
         # `<table>#<row>` is where a row stands, not which one it is.
         numbered = bool_values(pc.match_substring_regex(names, r"#\d+$"))
         return cls(
-            len(new),
             np.where(numbered, -1, codes(names)[0]),
             codes(_both(new, old, "content_sha256"))[0],
             np.concatenate([new_rows.labels, labels]) + 1,
             np.concatenate([new_rows.kinds, old_rows.kinds]),
         )
+
+    def rounds(self) -> Iterator[NDArray[np.int64]]:
+        """(N + M,) codes, equal for what may be the same row; -1 for rows that take no part.
+
+        By file name, by content, and where there is neither by label; each time first with all
+        that tells rows apart, then with less.
+        """
+        nowhere = np.where((self.names < 0) & (self.hashes < 0), 0, -1)
+        for identity in (self.names, self.hashes):
+            yield _joined(identity, self.labels, self.kinds)
+            yield _joined(identity, self.labels)
+            yield identity
+        yield _joined(nowhere, self.labels, self.kinds)
+        yield _joined(nowhere, self.labels)
+
+
+def _joined(identity: NDArray[np.int64], *more: NDArray[np.int64]) -> NDArray[np.int64]:
+    key = identity
+    for column in more:
+        key = np.where(key < 0, -1, key * (int(column.max(initial=0)) + 1) + column)
+    return key
 
 
 def _both(new: ScoreTable, old: ScoreTable, column: str) -> pa.Array:
@@ -133,25 +154,28 @@ def _labels_of_old(new: Problems, old: Problems) -> NDArray[np.int64]:
     return np.array([*own, -1], dtype=np.int64)[old.labels]
 
 
-def _partners(keys: _Keys) -> NDArray[np.int64]:
+def _partners(keys: _Keys, new: ScoreTable, old: ScoreTable) -> NDArray[np.int64]:
     """(N,) row of the earlier table; -1 where there is none. Every row is taken once."""
-    partner = np.full(keys.count, -1, dtype=np.int64)
-    free_old = np.ones(len(keys.names) - keys.count, dtype=bool)
-    nowhere = np.where((keys.names < 0) & (keys.hashes < 0), 0, -1)
-    for identity in (keys.names, keys.hashes, nowhere):
-        # First with everything that tells rows apart, then without.
-        for more in ((keys.labels, keys.kinds), (keys.labels,), ()):
-            if identity is nowhere and not more:
-                continue  # neither name, content nor label: nothing says that it is the same
-            key = identity
-            for column in more:
-                key = np.where(key < 0, -1, key * (int(column.max(initial=0)) + 1) + column)
-            new = np.flatnonzero((partner < 0) & (key[: keys.count] >= 0))
-            old = np.flatnonzero(free_old & (key[keys.count :] >= 0))
-            here, there = _paired(key[new], key[keys.count + old])
-            partner[new[here]] = old[there]
-            free_old[old[there]] = False
+    partner = np.full(len(new), -1, dtype=np.int64)
+    free = np.ones(len(old), dtype=bool)
+    rows, old_rows = np.arange(len(new)), np.arange(len(old))
+    for number, key in enumerate(keys.rounds()):
+        rows, old_rows = rows[partner[rows] < 0], old_rows[free[old_rows]]
+        if number == 1:
+            # Few are left as a rule; the order in which the tables have them must not count.
+            rows, old_rows = _by_content(new, rows), _by_content(old, old_rows)
+        here, there = rows[key[rows] >= 0], old_rows[key[len(new) + old_rows] >= 0]
+        at, with_ = _paired(key[here], key[len(new) + there])
+        partner[here[at]] = there[with_]
+        free[there[with_]] = False
     return partner
+
+
+def _by_content(scores: ScoreTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same rows, in an order that only their values decide."""
+    columns = scores.table.select(_TOLD_APART_BY).take(int_array(rows))
+    order = pc.sort_indices(columns, [(name, "ascending") for name in _TOLD_APART_BY])
+    return rows[np.frombuffer(order.buffers()[1], np.uint64, len(order)).astype(np.int64)]
 
 
 def _paired(
