@@ -19,6 +19,7 @@ from deftclean.scores import (
     decide,
     image_root,
     keep_flags,
+    labels_file,
     noise_rate,
     read_scores,
     write_scores,
@@ -245,3 +246,39 @@ def test_a_table_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     write_scores(scores(schema_version=3, tool_version="9.9"), path, tmp_path, overwrite=False)
     with pytest.raises(InputError, match=r"written by a newer deftclean \(9\.9\)"):
         read_scores(path)
+
+
+def test_a_table_of_schema_1_is_read_as_one_of_today(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    old = ScoreTable(table().drop_columns(["source_line"]), {"schema_version": 1})
+    write_scores(old, path, tmp_path, overwrite=False)
+    back = read_scores(path)
+    assert back.table.column_names[-1] == "source_line"
+    assert back.table["source_line"].null_count == len(ROWS)
+    assert back.metadata["schema_version"] == 2
+    assert labels_file(back.metadata, path) is None
+
+
+def test_a_column_that_an_old_table_carries_keeps_its_values(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    write_scores(ScoreTable(table(), {"schema_version": 1}), path, tmp_path, overwrite=False)
+    back = read_scores(path).table
+    assert back["input_source_line"].to_pylist() == [2, 3, 4, 5, 6, 7]
+    assert back["source_line"].null_count == len(ROWS)
+
+
+def test_only_the_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    write_scores(scores(), path, tmp_path, overwrite=False)
+    assert read_scores(path, ["keep", "row"]).table.column_names == ["row", "keep"]
+
+
+def test_the_labels_file_is_relative_to_the_table(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    path = tmp_path / "out" / "x.parquet"
+    write_scores(scores(), path, tmp_path, overwrite=False, labels=tmp_path / "labels.csv")
+    metadata = read_scores(path).metadata
+    assert metadata["labels_file"] == "../labels.csv"
+    found = labels_file(metadata, path)
+    assert found is not None
+    assert found.resolve() == (tmp_path / "labels.csv").resolve()
