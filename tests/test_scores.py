@@ -270,7 +270,7 @@ def test_a_column_that_an_old_table_carries_keeps_its_values(tmp_path: Path) -> 
 def test_only_the_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     write_scores(scores(), path, tmp_path, overwrite=False)
-    assert read_scores(path, ["keep", "row"]).table.column_names == ["row", "keep"]
+    assert read_scores(path, ["keep", "row"]).table.column_names == ["keep", "row"]
 
 
 def test_the_labels_file_is_relative_to_the_table(tmp_path: Path) -> None:
