@@ -1,4 +1,4 @@
-"""What tables cost as they grow: reading manifests, walking a folder, `select`, start-up.
+"""What tables cost as they grow: reading manifests, walking a folder, `select`, `check`, start-up.
 
     python -m benchmarks.tables --work WORK --rows 10000 100000 1000000
 
@@ -45,6 +45,10 @@ def cases(work: Path, sizes: list[int], files: int) -> Iterator[tuple[str, list[
         table, output = work / f"scores-{rows}.parquet", work / "selected.parquet"
         select = ["-m", "deftclean", "select", str(table), "-o", str(output), "--overwrite"]
         yield f"select, {rows:,} rows", select
+        check = ["-m", "deftclean", "check", str(table), "--exit-zero"]
+        gates = ["--fail-on", "noise_rate>0.05", "--fail-on", "noise_rate[class name 07]>20%"]
+        yield f"check, {rows:,} rows", [*check, *gates, "--fail-on", "missing>0"]
+        yield f"check against as many, {rows:,} rows", [*check, "--baseline", str(table)]
     yield f"walk a folder, {files:,} files", ["-c", READ, str(work / f"folder-{files}")]
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from deftclean.adapting import AdaptOptions, adapt
     from deftclean.api import ScanResult, scan, score, select
     from deftclean.errors import DeftcleanError
+    from deftclean.gate import check
+    from deftclean.gate_results import CheckResult
     from deftclean.manifest import ManifestOptions
     from deftclean.predicting import PredictResult, load_classifier, predict
     from deftclean.run_folder import AdaptResult
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AdaptOptions",
     "AdaptResult",
+    "CheckResult",
     "DeftcleanError",
     "ManifestOptions",
     "PredictResult",
@@ -26,6 +29,7 @@ __all__ = [
     "ScanResult",
     "__version__",
     "adapt",
+    "check",
     "load_classifier",
     "predict",
     "scan",
@@ -40,6 +44,8 @@ _HOMES = {
     "adapt": "deftclean.adapting",
     "load_classifier": "deftclean.predicting",
     "predict": "deftclean.predicting",
+    "CheckResult": "deftclean.gate_results",
+    "check": "deftclean.gate",
     "DeftcleanError": "deftclean.errors",
     "ManifestOptions": "deftclean.manifest",
     "RunOptions": "deftclean.run_options",

@@ -6,7 +6,7 @@ The one file that knows all the others and the order of the work.
 import functools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from deftclean.config import (
     resolve,
 )
 from deftclean.errors import CollapseError, UsageError
+from deftclean.gate import Gates
+from deftclean.gate_results import CheckResult
 from deftclean.manifest import ManifestOptions, read_manifest
 from deftclean.progress import NowAndThen, Progress, Silent
 from deftclean.run_options import RunOptions, open_run_cache
@@ -27,6 +29,7 @@ from deftclean.scores import (
     check_table_output,
     decide,
     image_root,
+    labels_file,
     read_scores,
     whole_table,
     write_scores,
@@ -55,6 +58,7 @@ class ScanResult:
         summary: the table in short.
         warnings: what may make the result useless.
         seconds: wall time.
+        check: what gates said of the table; None where nothing was asked.
     """
 
     output: Path
@@ -63,6 +67,7 @@ class ScanResult:
     summary: Summary
     warnings: tuple[str, ...]
     seconds: float
+    check: CheckResult | None = None
 
 
 def detector_folder(output: Path) -> Path:
@@ -83,6 +88,8 @@ def scan(
     reading: ManifestOptions | None = None,
     run: RunOptions | None = None,
     progress: Progress | None = None,
+    fail_on: str | Iterable[str] = (),
+    baseline: str | Path | None = None,
 ) -> ScanResult:
     """Train a detector on a data set, score every row, write the table and the detector.
 
@@ -98,6 +105,8 @@ def scan(
         reading: columns and class names.
         run: model and device.
         progress: told what happens; nobody by default.
+        fail_on, baseline: as in `check`, which is asked when the table is written; it raises
+            nothing where a gate fails.
 
     Raises:
         UsageError: options or input are wrong; nothing was written.
@@ -111,8 +120,10 @@ def scan(
     asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
     _check_compile(run, asked)
     _check_scan_outputs(output, target, overwrite)
+    gates = Gates.of(fail_on, baseline)
     reading = reading or ManifestOptions()
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
+    gates.refuse_unknown_classes(manifest.class_names)
     for note in manifest.notes:
         progress.say(note)
 
@@ -175,13 +186,19 @@ def scan(
         facts = table_metadata(card, runtime, "scan", agreement_with_zero_shot(zero_shot, rows))
         made = decide(ScoreTable(table, facts), resolved.config.rule, threshold)
         # The table appears last: where it is, the detector beside it is its own.
-        with whole_table(made, output, manifest.root, overwrite):
+        with whole_table(made, output, manifest.root, overwrite, manifest.labels_file):
             save_detector(detector, card, target, overwrite)
         unfinished.remove()
     if cache is not None:
         cache.say(progress)
     return ScanResult(
-        output, target, made, summarise(made), tuple(warnings), time.monotonic() - began
+        output,
+        target,
+        made,
+        summarise(made),
+        tuple(warnings),
+        time.monotonic() - began,
+        gates.check(output) if gates.expressions else None,
     )
 
 
@@ -197,12 +214,14 @@ def score(
     reading: ManifestOptions | None = None,
     run: RunOptions | None = None,
     progress: Progress | None = None,
+    fail_on: str | Iterable[str] = (),
+    baseline: str | Path | None = None,
 ) -> ScanResult:
     """Score new data with a saved detector, without training.
 
     Args:
         detector: folder written by `scan`.
-        data, labels, output, overwrite, reading, run, progress: as in `scan`.
+        data, labels, output, overwrite, reading, run, progress, fail_on, baseline: as in `scan`.
         rule: keep rule; None for the detector's.
         threshold: None for the detector's.
 
@@ -213,6 +232,7 @@ def score(
     progress, run = progress or Silent(), run or RunOptions()
     output, home = Path(output), Path(detector)
     check_table_output(output, overwrite)
+    gates = Gates.of(fail_on, baseline)
 
     from deftclean.assembly import score_table, table_metadata
     from deftclean.checking import check_images
@@ -235,6 +255,8 @@ def score(
     _check_compile(run, card.config)
     reading = replace(reading or ManifestOptions(), known_labels=card.label_names)
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
+    labels_given = manifest.given_labels.drop_null().unique().to_pylist()
+    gates.refuse_unknown_classes(dict.fromkeys([*card.class_names, *labels_given]))
     for note in manifest.notes:
         progress.say(note)
 
@@ -270,11 +292,17 @@ def score(
             agreement_with_zero_shot(zero_shot, rows),
         )
         made = decide(ScoreTable(table, facts), rule or card.rule, threshold)
-        write_scores(made, output, manifest.root, overwrite)
+        write_scores(made, output, manifest.root, overwrite, manifest.labels_file)
     if cache is not None:
         cache.say(progress)
     return ScanResult(
-        output, None, made, summarise(made), tuple(warnings), time.monotonic() - began
+        output,
+        None,
+        made,
+        summarise(made),
+        tuple(warnings),
+        time.monotonic() - began,
+        gates.check(output) if gates.expressions else None,
     )
 
 
@@ -308,7 +336,8 @@ def select(
     rule = rule or scores.metadata["rule"]
     threshold = scores.metadata["threshold"] if threshold is None else threshold
     made = decide(scores, rule, threshold)
-    write_scores(made, output, image_root(scores.metadata, table), overwrite)
+    root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
+    write_scores(made, output, root, overwrite, labels)
     return ScanResult(output, None, made, summarise(made), (), time.monotonic() - began)
 
 

@@ -62,6 +62,7 @@ def score_table(
         "status": status,
         "error": found.error,
         "content_sha256": found.sha256,
+        "source_line": manifest.source_lines,
     }
     given = manifest.columns
     schema = pa.schema([*given.schema, *SCORE_SCHEMA], metadata=given.schema.metadata)

@@ -16,6 +16,15 @@ from rich.markup import escape
 
 from deftclean import __version__
 from deftclean.cli_adapt import ADAPT_EXAMPLES, PREDICT_EXAMPLES, adapt, predict
+from deftclean.cli_check import (
+    CHECK_EXAMPLES,
+    Baseline,
+    ExitZero,
+    FailOn,
+    check,
+    leave,
+    print_gate,
+)
 from deftclean.config import (
     PRESETS,
     ClassPosition,
@@ -315,6 +324,9 @@ def scan(
             rich_help_panel="Input",
         ),
     ] = None,
+    fail_on: FailOn = None,
+    baseline: Baseline = None,
+    exit_zero: ExitZero = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a detector on a data set, score every row, write the table and the detector.
@@ -349,8 +361,11 @@ def scan(
         reading=reading,
         run=run,
         progress=progress_of(quiet),
+        fail_on=fail_on or (),
+        baseline=baseline,
     )
     _print(result)
+    _gate(result, exit_zero)
 
 
 @app.command(
@@ -392,6 +407,9 @@ def score(
     delimiter: Delimiter = None,
     rename: Rename = None,
     allow_outside: AllowOutside = False,
+    fail_on: FailOn = None,
+    baseline: Baseline = None,
+    exit_zero: ExitZero = False,
     quiet: Quiet = False,
 ) -> None:
     """Score new data with a saved detector, without training.
@@ -417,8 +435,11 @@ def score(
         reading=reading,
         run=run,
         progress=progress_of(quiet),
+        fail_on=fail_on or (),
+        baseline=baseline,
     )
     _print(result)
+    _gate(result, exit_zero)
 
 
 @app.command(
@@ -497,6 +518,7 @@ def demo(
 
 app.command(epilog=ADAPT_EXAMPLES)(adapt)
 app.command(epilog=PREDICT_EXAMPLES)(predict)
+app.command(epilog=CHECK_EXAMPLES)(check)
 
 
 # ---------------------------------------------------------------- helpers
@@ -506,6 +528,13 @@ def _print(result: Any) -> None:
     from deftclean.terminal import print_result
 
     print_result(result, Console())
+
+
+def _gate(result: Any, exit_zero: bool) -> None:
+    """What gates say of the table that was just written, if they were asked."""
+    if result.check is not None:
+        print_gate(result.check)
+        leave(result.check, exit_zero)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from deftclean.errors import InputError
 
-_WHOLE = re.compile(r"[+-]?\d+\.0*")  # an integer that pandas made a float for a gap
+_WHOLE = re.compile(r"[+-]?\d+\.0+")  # an integer that pandas made a float for a gap
 _INTEGER = re.compile(r"[+-]?\d+")
 
 

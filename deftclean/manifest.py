@@ -26,7 +26,8 @@ from deftclean.errors import InputError, UsageError
 from deftclean.file_names import relative_names
 from deftclean.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.labels import few, name_labels
-from deftclean.scores import METADATA_KEY, SCORE_COLUMNS, image_root
+from deftclean.lines import record_lines
+from deftclean.scores import METADATA_KEY, image_root, written_columns
 from deftclean.tables import columns_of, read_table
 
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "dev"})
@@ -46,6 +47,9 @@ class Manifest:
             holds integers.
         label_names: class name by label as the input writes it, in the order of the K classes.
         images: where the bytes are, if they lie in the table.
+        labels_file: what the labels were read from; None where they are folder names.
+        source_lines: (N,) int64, the line of the labels file that each row begins on, from 1; null
+            where it has no lines.
         notes: what a user should know about how the input was read.
     """
 
@@ -57,6 +61,8 @@ class Manifest:
     given_labels: pa.Array
     label_names: dict[str, str]
     images: ImageColumn | None
+    labels_file: Path | None
+    source_lines: pa.Array
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -175,6 +181,8 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
         given_labels=labelled.given,
         label_names=labelled.names,
         images=None,
+        labels_file=None,
+        source_lines=pa.nulls(len(names), pa.int64()),
         notes=notes,
     )
 
@@ -190,8 +198,9 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     if not schema.names:
         raise InputError(f"{path} has no rows.")
     own = METADATA_KEY in (schema.metadata or {})
+    metadata = _own_metadata(schema) if own else {}
     if root is None:
-        root = _recorded_root(schema, path) if own else path.parent
+        root = _recorded_root(metadata, path) if own else path.parent
     features = huggingface_features(schema)
     images = image_column(path, schema, options.path_column)
     wanted = _wanted(options.path_column, "file_name", own)
@@ -210,7 +219,7 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     class_list = features.get(label_name, {}).get("names") if label_name else None
     given = table[label_name] if label_name else pa.nulls(len(table), pa.string())
     labelled = name_labels(given, options.class_names, class_list, options.known_labels)
-    dropped = set(SCORE_COLUMNS) if own else set()
+    dropped = set(written_columns(metadata)) if own else set()
     columns = table.drop_columns(
         [c for c in table.column_names if c in dropped or c in (path_name, "given_label")]
     )
@@ -223,6 +232,8 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
         given_labels=labelled.given,
         label_names=labelled.names,
         images=images,
+        labels_file=path,
+        source_lines=_lines(path, options.delimiter, len(table)),
         notes=labelled.notes,
     )
 
@@ -232,10 +243,25 @@ def _wanted(given: str | None, usual: str, own: bool) -> str | None:
     return usual if given is None and own else given
 
 
-def _recorded_root(schema: pa.Schema, path: Path) -> Path:
+def _own_metadata(schema: pa.Schema) -> dict[str, Any]:
+    """What a score table says of itself; nothing where that is damaged."""
     try:
-        return image_root(json.loads(schema.metadata[METADATA_KEY]), path)
-    except (ValueError, KeyError, TypeError) as error:
+        metadata = json.loads(schema.metadata[METADATA_KEY])
+    except ValueError:
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _recorded_root(metadata: Mapping[str, Any], path: Path) -> Path:
+    if "image_root" not in metadata:
         raise InputError(
             f"{path}: its score metadata are damaged.", "Give the image folder as first argument."
-        ) from error
+        )
+    return image_root(metadata, path)
+
+
+def _lines(path: Path, delimiter: str | None, count: int) -> pa.Array:
+    if path.suffix.lower() == ".parquet":
+        return pa.nulls(count, pa.int64())
+    found = record_lines(path, delimiter, count)
+    return pa.nulls(count, pa.int64()) if found is None else pa.array(found, pa.int64())

@@ -5,11 +5,11 @@ pyarrow only; no torch. One row in for each row out, in the same order.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +24,9 @@ from deftclean.tables import refuse_double
 Status = Literal[
     "ok", "unreadable", "too_large", "missing", "outside", "unlabeled", "unknown_label"
 ]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA_KEY = b"deftclean"
 
 SCORE_SCHEMA = pa.schema(
@@ -42,14 +43,17 @@ SCORE_SCHEMA = pa.schema(
         ("status", pa.string()),
         ("error", pa.string()),
         ("content_sha256", pa.string()),
+        ("source_line", pa.int64()),
     ]
 )
 
 SCORE_COLUMNS = tuple(SCORE_SCHEMA.names)
+_SINCE_VERSION_2 = frozenset({"source_line"})
 
 # Looking for repeated values in these costs as much as writing all the others.
 _HARDLY_REPEATED = frozenset(
     {"row", "file_name", "clean_prob", "predicted_prob", "zero_shot_prob", "content_sha256"}
+    | {"source_line"}
 )
 
 
@@ -60,7 +64,8 @@ class ScoreTable:
     Attributes:
         table: input columns, then the score columns; N rows.
         metadata: schema and tool version, model and its hash, resolved configuration, seed, rule,
-            noise rate, image root relative to the table, warnings. Plain JSON values.
+            noise rate, warnings; image root and labels file relative to the table. Plain JSON
+            values.
     """
 
     table: pa.Table
@@ -105,20 +110,27 @@ def decide(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
 
 
 @contextmanager
-def whole_table(scores: ScoreTable, path: Path, root: Path, overwrite: bool) -> Iterator[None]:
+def whole_table(
+    scores: ScoreTable, path: Path, root: Path, overwrite: bool, labels: Path | None = None
+) -> Iterator[None]:
     """Write Parquet, whole or not at all; it appears under its name when the body has ended well.
 
     Args:
-        scores: what to write; its metadata gets `image_root`, the way from the table to `root`.
+        scores: what to write; its metadata gets `image_root` and `labels_file`, the ways from the
+            table to `root` and `labels`.
         path: the table.
         root: the data folder.
         overwrite: replace an existing table.
+        labels: the file that the labels were read from; None where they are folder names.
 
     Raises:
         RunError, UsageError: it cannot be written, or exists.
     """
-    way = Path(os.path.relpath(root.resolve(), path.resolve().parent)).as_posix()
-    text = json.dumps({**scores.metadata, "image_root": way}, sort_keys=True, ensure_ascii=False)
+    ways = {
+        "image_root": _way(path, root),
+        "labels_file": None if labels is None else _way(path, labels),
+    }
+    text = json.dumps({**scores.metadata, **ways}, sort_keys=True, ensure_ascii=False)
     kept = {k: v for k, v in (scores.table.schema.metadata or {}).items() if k != METADATA_KEY}
     table = scores.table.replace_schema_metadata({**kept, METADATA_KEY: text.encode()})
     with whole_file(path, overwrite) as temporary:
@@ -132,10 +144,16 @@ def whole_table(scores: ScoreTable, path: Path, root: Path, overwrite: bool) -> 
         yield
 
 
-def write_scores(scores: ScoreTable, path: Path, root: Path, overwrite: bool) -> None:
+def write_scores(
+    scores: ScoreTable, path: Path, root: Path, overwrite: bool, labels: Path | None = None
+) -> None:
     """`whole_table` with nothing else to wait for."""
-    with whole_table(scores, path, root, overwrite):
+    with whole_table(scores, path, root, overwrite, labels):
         pass
+
+
+def _way(table: Path, place: Path) -> str:
+    return Path(os.path.relpath(place.resolve(), table.resolve().parent)).as_posix()
 
 
 def check_table_output(path: Path, overwrite: bool) -> None:
@@ -149,8 +167,12 @@ def check_table_output(path: Path, overwrite: bool) -> None:
     check_output(path, overwrite)
 
 
-def read_scores(path: Path) -> ScoreTable:
-    """Read a table that deftclean wrote.
+def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
+    """Read a table that deftclean wrote, as it would be written today.
+
+    Args:
+        path: the table.
+        columns: of the score columns, those that are needed; None for all that the table has.
 
     Raises:
         InputError: it is missing, damaged, not ours, or of a newer schema.
@@ -160,10 +182,13 @@ def read_scores(path: Path) -> ScoreTable:
     try:
         # Not `read_table`, which loads Arrow's data-set machinery for one file.
         with pq.ParquetFile(path) as file:
-            table = file.read()
-        metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
-        if not isinstance(metadata, dict):
-            raise ValueError("not an object")
+            schema = file.schema_arrow
+            metadata = json.loads((schema.metadata or {})[METADATA_KEY])
+            if not isinstance(metadata, dict):
+                raise ValueError("not an object")
+            _check_columns(path, schema.names, metadata)
+            there = None if columns is None else [c for c in columns if c in schema.names]
+            table = file.read(columns=there)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{path} cannot be read: {str(error).splitlines()[0]}",
@@ -173,18 +198,48 @@ def read_scores(path: Path) -> ScoreTable:
         raise InputError(
             f"{path} is not a score table.", "Give a table written by deftclean scan or score."
         ) from error
-    refuse_double(path, table.column_names)
-    missing = [name for name in SCORE_COLUMNS if name not in table.column_names]
-    if missing:
-        raise InputError(f"{path} lacks the score columns {', '.join(missing)}.")
+    return _upgraded(ScoreTable(table, metadata))
+
+
+def _check_columns(path: Path, names: list[str], metadata: Mapping[str, Any]) -> None:
     if metadata.get("schema_version", 0) > SCHEMA_VERSION:
         raise InputError(
             f"{path} was written by a newer deftclean ({metadata.get('tool_version')}).",
             "Update deftclean.",
         )
-    return ScoreTable(table, metadata)
+    refuse_double(path, names)
+    missing = [name for name in written_columns(metadata) if name not in names]
+    if missing:
+        raise InputError(f"{path} lacks the score columns {', '.join(missing)}.")
+
+
+def written_columns(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """The score columns that a table of ours has, by the schema version in its metadata."""
+    if metadata.get("schema_version", 0) >= SCHEMA_VERSION:
+        return SCORE_COLUMNS
+    return tuple(name for name in SCORE_COLUMNS if name not in _SINCE_VERSION_2)
+
+
+def _upgraded(scores: ScoreTable) -> ScoreTable:
+    """A table of an older schema with the columns of this one, null."""
+    table, metadata = scores.table, scores.metadata
+    if metadata.get("schema_version", 0) >= SCHEMA_VERSION:
+        return scores
+    # What has such a name in an older table came with the input.
+    names = [f"input_{n}" if n in _SINCE_VERSION_2 else n for n in table.column_names]
+    table = table.rename_columns(names)
+    for name in sorted(_SINCE_VERSION_2):
+        field = SCORE_SCHEMA.field(name)
+        table = table.append_column(field, pa.nulls(len(table), field.type))
+    return ScoreTable(table, {**metadata, "schema_version": SCHEMA_VERSION})
 
 
 def image_root(metadata: Mapping[str, Any], table: Path) -> Path:
     """The data folder a table's file names are relative to."""
     return table.resolve().parent / str(metadata["image_root"])
+
+
+def labels_file(metadata: Mapping[str, Any], table: Path) -> Path | None:
+    """The file that a table's labels were read from; None where they are folder names."""
+    way = metadata.get("labels_file")
+    return None if way is None else table.resolve().parent / str(way)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from conftest import COLOURS, draw
 
-from deftclean.scores import SCORE_SCHEMA, ScoreTable, write_scores
+from deftclean.scores import SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable, write_scores
 
 NAMES = ("apple", "leaf", "ocean")
 
@@ -51,7 +51,7 @@ def score_table(rows: list[Mapping[str, Any]], names: tuple[str, ...] = NAMES) -
     return ScoreTable(
         columns_of(rows),
         {
-            "schema_version": 1,
+            "schema_version": SCHEMA_VERSION,
             "tool_version": "0.1.0",
             "class_names": list(names),
             "rule": "threshold",

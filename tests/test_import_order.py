@@ -12,7 +12,9 @@ PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
     *("errors", "config", "recipes", "files", "tables", "scores", "kept", "labels", "folders"),
-    *("columns", "file_names", "manifest", "metrics", "evaluation", "charts", "summary"),
+    *("columns", "file_names", "lines", "manifest", "metrics", "evaluation", "charts", "summary"),
+    *("escaping", "buffers", "expressions", "problems", "comparison", "places", "gate_results"),
+    *("gate", "gate_json", "gate_github", "gate_junit", "gate_sarif", "gate_text"),
     *("progress", "runtime", "decoding", "resizing", "images", "cache", "run_options", "loading"),
     *("checking", "spool", "rows", "table_images", "encoder", "preprocessing", "weights"),
     *("tuners", "branches", "prompts", "detector", "losses", "fitting", "step", "collapse"),
@@ -20,7 +22,7 @@ ORDER = [
     *("checkpoint", "unfinished", "session", "cost", "findings", "assembly", "backbones"),
     *("classifiers", "fine_tuning", "adapted", "adaptation", "model_card", "run_folder"),
     *("adapting", "predicting", "demo", "api", "terminal", "settings_file", "options"),
-    *("cli_adapt", "cli"),
+    *("cli_adapt", "cli_check", "cli"),
 ]
 
 
@@ -72,6 +74,7 @@ assert "deftclean" in shown.getvalue()
         (SHOWN.format("['scan', '--help']"), HEAVY),
         ("import deftclean.summary, deftclean.manifest, deftclean.scores", NOT_FOR_TABLES),
         ("import deftclean; deftclean.select", NOT_FOR_TABLES),
+        (SHOWN.format("['check', '--help']"), HEAVY),
     ],
 )
 def test_heavy_packages_are_not_loaded(code, absent):

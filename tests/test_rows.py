@@ -29,6 +29,8 @@ def manifest(root: Path, names: list[str | None], labels: list[str | None]) -> M
         given_labels=pa.array(labels, pa.string()),
         label_names=LABELS,
         images=None,
+        labels_file=None,
+        source_lines=pa.nulls(len(names), pa.int64()),
         notes=(),
     )
 

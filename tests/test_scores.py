@@ -19,6 +19,7 @@ from deftclean.scores import (
     decide,
     image_root,
     keep_flags,
+    labels_file,
     noise_rate,
     read_scores,
     write_scores,
@@ -50,13 +51,14 @@ def table() -> pa.Table:
         "status": ["ok"] * n,
         "error": [None] * n,
         "content_sha256": ["00"] * n,
+        "source_line": range(2, n + 2),
     }
     score_columns = pa.table(columns, schema=SCORE_SCHEMA)
     return pa.table({"id": ["007"] * n, **dict(zip(SCORE_COLUMNS, score_columns, strict=True))})
 
 
 def scores(**metadata: Any) -> ScoreTable:
-    return ScoreTable(table(), {"schema_version": 1, "tool_version": "0.1", **metadata})
+    return ScoreTable(table(), {"schema_version": 2, "tool_version": "0.1", **metadata})
 
 
 def test_keep_by_threshold() -> None:
@@ -87,7 +89,7 @@ def test_decide_changes_keep_and_what_tells_of_it() -> None:
     after = decide(before, "threshold", 0.5)
     assert after.table["keep"].to_pylist() == [r[3] for r in ROWS]
     assert after.metadata == {
-        "schema_version": 1,
+        "schema_version": 2,
         "tool_version": "0.1",
         "seed": 3,
         "rule": "threshold",
@@ -108,7 +110,7 @@ def test_write_and_read_again(tmp_path: Path) -> None:
     back = read_scores(path)
     assert back.table.equals(written.table)
     assert back.table.schema.remove_metadata() == written.table.schema
-    assert back.metadata == {**written.metadata, "image_root": "data"}
+    assert back.metadata == {**written.metadata, "image_root": "data", "labels_file": None}
 
 
 def test_other_metadata_of_the_input_survives(tmp_path: Path) -> None:
@@ -116,7 +118,11 @@ def test_other_metadata_of_the_input_survives(tmp_path: Path) -> None:
     write_scores(ScoreTable(marked, {"seed": 1}), tmp_path / "x.parquet", tmp_path, False)
     metadata = pq.read_schema(tmp_path / "x.parquet").metadata
     assert metadata[b"huggingface"] == b"{}"
-    assert json.loads(metadata[METADATA_KEY]) == {"seed": 1, "image_root": "."}
+    assert json.loads(metadata[METADATA_KEY]) == {
+        "seed": 1,
+        "image_root": ".",
+        "labels_file": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -148,7 +154,7 @@ def test_the_same_table_is_the_same_bytes(tmp_path: Path) -> None:
         path.parent.mkdir()
         write_scores(scores(b=1, a=2), path, path.parent / "data", overwrite=False)
     assert first.read_bytes() == second.read_bytes()
-    swapped = ScoreTable(table(), {"a": 2, "b": 1, "tool_version": "0.1", "schema_version": 1})
+    swapped = ScoreTable(table(), {"a": 2, "b": 1, "tool_version": "0.1", "schema_version": 2})
     write_scores(swapped, second, second.parent / "data", overwrite=True)
     assert first.read_bytes() == second.read_bytes()
     assert str(tmp_path).encode() not in first.read_bytes()
@@ -237,6 +243,42 @@ def test_a_table_with_a_column_twice_is_refused(tmp_path: Path) -> None:
 
 def test_a_table_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    write_scores(scores(schema_version=2, tool_version="9.9"), path, tmp_path, overwrite=False)
+    write_scores(scores(schema_version=3, tool_version="9.9"), path, tmp_path, overwrite=False)
     with pytest.raises(InputError, match=r"written by a newer deftclean \(9\.9\)"):
         read_scores(path)
+
+
+def test_a_table_of_schema_1_is_read_as_one_of_today(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    old = ScoreTable(table().drop_columns(["source_line"]), {"schema_version": 1})
+    write_scores(old, path, tmp_path, overwrite=False)
+    back = read_scores(path)
+    assert back.table.column_names[-1] == "source_line"
+    assert back.table["source_line"].null_count == len(ROWS)
+    assert back.metadata["schema_version"] == 2
+    assert labels_file(back.metadata, path) is None
+
+
+def test_a_column_that_an_old_table_carries_keeps_its_values(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    write_scores(ScoreTable(table(), {"schema_version": 1}), path, tmp_path, overwrite=False)
+    back = read_scores(path).table
+    assert back["input_source_line"].to_pylist() == [2, 3, 4, 5, 6, 7]
+    assert back["source_line"].null_count == len(ROWS)
+
+
+def test_only_the_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    write_scores(scores(), path, tmp_path, overwrite=False)
+    assert read_scores(path, ["keep", "row"]).table.column_names == ["keep", "row"]
+
+
+def test_the_labels_file_is_relative_to_the_table(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    path = tmp_path / "out" / "x.parquet"
+    write_scores(scores(), path, tmp_path, overwrite=False, labels=tmp_path / "labels.csv")
+    metadata = read_scores(path).metadata
+    assert metadata["labels_file"] == "../labels.csv"
+    found = labels_file(metadata, path)
+    assert found is not None
+    assert found.resolve() == (tmp_path / "labels.csv").resolve()
