@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from deftclean.errors import DeftcleanError
     from deftclean.manifest import ManifestOptions
     from deftclean.predicting import PredictResult, load_classifier, predict
+    from deftclean.reporting import ReportResult, report
+    from deftclean.reviewing import ReviewResult, review
     from deftclean.run_folder import AdaptResult
     from deftclean.run_options import RunOptions
 
@@ -22,12 +24,16 @@ __all__ = [
     "DeftcleanError",
     "ManifestOptions",
     "PredictResult",
+    "ReportResult",
+    "ReviewResult",
     "RunOptions",
     "ScanResult",
     "__version__",
     "adapt",
     "load_classifier",
     "predict",
+    "report",
+    "review",
     "scan",
     "score",
     "select",
@@ -40,6 +46,10 @@ _HOMES = {
     "adapt": "deftclean.adapting",
     "load_classifier": "deftclean.predicting",
     "predict": "deftclean.predicting",
+    "ReportResult": "deftclean.reporting",
+    "ReviewResult": "deftclean.reviewing",
+    "report": "deftclean.reporting",
+    "review": "deftclean.reviewing",
     "DeftcleanError": "deftclean.errors",
     "ManifestOptions": "deftclean.manifest",
     "RunOptions": "deftclean.run_options",

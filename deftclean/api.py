@@ -21,6 +21,7 @@ from deftclean.config import (
 from deftclean.errors import CollapseError, UsageError
 from deftclean.manifest import ManifestOptions, read_manifest
 from deftclean.progress import NowAndThen, Progress, Silent
+from deftclean.reviewed import decide_unreviewed
 from deftclean.run_options import RunOptions, open_run_cache
 from deftclean.scores import (
     ScoreTable,
@@ -305,7 +306,7 @@ def select(
     scores = read_scores(table)
     rule = rule or scores.metadata["rule"]
     threshold = scores.metadata["threshold"] if threshold is None else threshold
-    made = decide(scores, rule, threshold)
+    made = decide_unreviewed(scores, rule, threshold)
     write_scores(made, output, image_root(scores.metadata, table), overwrite)
     return ScanResult(output, None, made, summarise(made), (), time.monotonic() - began)
 

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from deftclean import __version__
 from deftclean.cli_adapt import ADAPT_EXAMPLES, PREDICT_EXAMPLES, adapt, predict
+from deftclean.cli_report import REPORT_EXAMPLES, REVIEW_EXAMPLES, report, review
 from deftclean.config import (
     PRESETS,
     ClassPosition,
@@ -497,6 +498,8 @@ def demo(
 
 app.command(epilog=ADAPT_EXAMPLES)(adapt)
 app.command(epilog=PREDICT_EXAMPLES)(predict)
+app.command(epilog=REPORT_EXAMPLES)(report)
+app.command(epilog=REVIEW_EXAMPLES)(review)
 
 
 # ---------------------------------------------------------------- helpers

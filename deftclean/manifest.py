@@ -26,6 +26,7 @@ from deftclean.errors import InputError, UsageError
 from deftclean.file_names import relative_names
 from deftclean.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.labels import few, name_labels
+from deftclean.reviewed import REVIEW_COLUMNS
 from deftclean.scores import METADATA_KEY, SCORE_COLUMNS, image_root
 from deftclean.tables import columns_of, read_table
 
@@ -210,7 +211,7 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     class_list = features.get(label_name, {}).get("names") if label_name else None
     given = table[label_name] if label_name else pa.nulls(len(table), pa.string())
     labelled = name_labels(given, options.class_names, class_list, options.known_labels)
-    dropped = set(SCORE_COLUMNS) if own else set()
+    dropped, review_notes = _own_columns(schema, path) if own else (set[str](), ())
     columns = table.drop_columns(
         [c for c in table.column_names if c in dropped or c in (path_name, "given_label")]
     )
@@ -223,13 +224,21 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
         given_labels=labelled.given,
         label_names=labelled.names,
         images=images,
-        notes=labelled.notes,
+        notes=(*labelled.notes, *review_notes),
     )
 
 
 def _wanted(given: str | None, usual: str, own: bool) -> str | None:
     """The column that the user names, or in a table of our own the one of the score table."""
     return usual if given is None and own else given
+
+
+def _own_columns(schema: pa.Schema, path: Path) -> tuple[set[str], tuple[str, ...]]:
+    """Columns of a table of ours that a new one replaces, and what to say about it."""
+    if not set(REVIEW_COLUMNS) <= set(schema.names):
+        return set(SCORE_COLUMNS), ()
+    note = f"the review in {path.name} is left out: merge its review.csv again with the new table"
+    return {*SCORE_COLUMNS, *REVIEW_COLUMNS}, (note,)
 
 
 def _recorded_root(schema: pa.Schema, path: Path) -> Path:

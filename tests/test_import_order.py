@@ -10,16 +10,18 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
-    *("errors", "config", "recipes", "files", "tables", "scores", "kept", "labels", "folders"),
-    *("columns", "file_names", "manifest", "metrics", "evaluation", "charts", "summary"),
-    *("progress", "runtime", "decoding", "resizing", "images", "cache", "run_options", "loading"),
-    *("checking", "spool", "rows", "table_images", "encoder", "preprocessing", "weights"),
+    *("errors", "config", "recipes", "files", "tables", "scores", "kept", "reviewed", "labels"),
+    *("folders", "columns", "file_names", "manifest", "metrics", "evaluation", "charts"),
+    *("summary", "progress", "runtime", "decoding", "resizing", "images", "cache"),
+    *("run_options", "loading", "checking", "spool", "rows", "table_images", "verified"),
+    *("overview", "thumbnails", "gallery", "histogram", "review_file", "reviewing"),
+    *("report_page", "reporting", "encoder", "preprocessing", "weights"),
     *("tuners", "branches", "prompts", "detector", "losses", "fitting", "step", "collapse"),
     *("embeddings", "feeds", "picture_sets", "augmenting", "optimiser", "training", "scoring"),
     *("checkpoint", "unfinished", "session", "cost", "findings", "assembly", "backbones"),
     *("classifiers", "fine_tuning", "adapted", "adaptation", "model_card", "run_folder"),
     *("adapting", "predicting", "demo", "api", "terminal", "settings_file", "options"),
-    *("cli_adapt", "cli"),
+    *("cli_adapt", "cli_report", "cli"),
 ]
 
 
@@ -66,6 +68,8 @@ assert "deftclean" in shown.getvalue()
         (SHOWN.format("['scan', '--help']"), HEAVY),
         ("import deftclean.summary, deftclean.manifest, deftclean.scores", NOT_FOR_TABLES),
         ("import deftclean; deftclean.select", NOT_FOR_TABLES),
+        ("import deftclean; deftclean.review", NOT_FOR_TABLES),
+        ("import deftclean; deftclean.report", ("torch", "open_clip", "pandas", "matplotlib")),
     ],
 )
 def test_heavy_packages_are_not_loaded(code, absent):
