@@ -73,7 +73,9 @@ def page(contents: Contents) -> bytes:
         .render(
             contents=contents,
             overview=contents.overview,
-            facts=contents.facts,
+            model=contents.facts.get("model"),
+            rule=contents.facts["rule"],
+            warnings=contents.facts.get("warnings", []),
             threshold=threshold,
             charts=charts,
             css=css,

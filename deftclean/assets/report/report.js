@@ -179,7 +179,7 @@ function startReview() {
 
   function applyFilters() {
     items.forEach((item, index) => { item.hidden = !fits(index); });
-    if (!isShown(current)) makeCurrent(next(current, 1) ?? next(current, -1) ?? current);
+    if (!isShown(current)) makeCurrent(next(-1, 1) ?? current);
     showProgress();
   }
 
