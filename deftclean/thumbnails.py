@@ -39,12 +39,15 @@ def thumbnail(data: bytes, most: int) -> Thumbnail:
     Raises:
         ImageError: it cannot be decoded.
     """
-    side = SIDES[0]
-    picture = decode(data, lambda width, height: _within(width, height, 2 * side))
-    for side in SIDES:
-        small = _encoded(picture, side)
+    picture = decode(data, lambda width, height: _within(width, height, 2 * SIDES[0]))
+    small = _encoded(picture, SIDES[0])
+    for side in SIDES[1:]:
         if len(small.data) <= most:
             break
+        # Bytes grow a little slower than area: what is far too large by that need not be tried.
+        area = (side / max(small.width, small.height)) ** 2
+        if side == SIDES[-1] or len(small.data) * area < 1.25 * most:
+            small = _encoded(picture, side)
     return small
 
 
