@@ -28,6 +28,7 @@ _ASSETS = Path(__file__).parent / "assets" / "report"
 _LONGEST = 160  # characters of a name that are shown
 _JOINERS = "\u200c\u200d"  # not printable by themselves, but parts of words and emoji
 _HEATS = 6  # shades of a confusion
+_SIZES = (("wide", 5.9), ("narrow", 3.5))  # the histogram twice, so that a phone's can be read
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,6 @@ def page(contents: Contents) -> bytes:
             "Show fewer: --images 100",
         )
     return encoded
-
-
-_SIZES = (("wide", 5.9), ("narrow", 3.5))
-"""The histogram twice, so that its text can be read on a phone too."""
 
 
 def _environment() -> Environment:
