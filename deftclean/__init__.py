@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from deftclean.gate_results import CheckResult
     from deftclean.manifest import ManifestOptions
     from deftclean.predicting import PredictResult, load_classifier, predict
+    from deftclean.reporting import ReportResult, report
+    from deftclean.reviewing import ReviewResult, review
     from deftclean.run_folder import AdaptResult
     from deftclean.run_options import RunOptions
 
@@ -25,6 +27,8 @@ __all__ = [
     "DeftcleanError",
     "ManifestOptions",
     "PredictResult",
+    "ReportResult",
+    "ReviewResult",
     "RunOptions",
     "ScanResult",
     "__version__",
@@ -32,6 +36,8 @@ __all__ = [
     "check",
     "load_classifier",
     "predict",
+    "report",
+    "review",
     "scan",
     "score",
     "select",
@@ -46,6 +52,10 @@ _HOMES = {
     "predict": "deftclean.predicting",
     "CheckResult": "deftclean.gate_results",
     "check": "deftclean.gate",
+    "ReportResult": "deftclean.reporting",
+    "ReviewResult": "deftclean.reviewing",
+    "report": "deftclean.reporting",
+    "review": "deftclean.reviewing",
     "DeftcleanError": "deftclean.errors",
     "ManifestOptions": "deftclean.manifest",
     "RunOptions": "deftclean.run_options",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from deftclean.rows import UsableRows
     from deftclean.run_folder import AdaptResult
     from deftclean.runtime import Runtime
-    from deftclean.table_images import Verified
+    from deftclean.verified import Verified
 
 DEFAULT_BACKBONE = "clip-vit-b16"
 DEFAULT_HOLDOUT = 0.1
@@ -230,7 +230,8 @@ class _Desk:
         """Rows whose pictures are still what they were; every picture is looked at once."""
         from deftclean.adaptation import Lessons
         from deftclean.checking import check_images
-        from deftclean.table_images import images_of_table, verified_rows
+        from deftclean.table_images import images_of_table
+        from deftclean.verified import verified_rows
 
         options = self.options
         data = Path(options.data) if options.data is not None else None

@@ -23,6 +23,7 @@ from deftclean.gate import Gates
 from deftclean.gate_results import CheckResult
 from deftclean.manifest import ManifestOptions, read_manifest
 from deftclean.progress import NowAndThen, Progress, Silent
+from deftclean.reviewed import decide_unreviewed
 from deftclean.run_options import RunOptions, open_run_cache
 from deftclean.scores import (
     ScoreTable,
@@ -335,7 +336,7 @@ def select(
     scores = read_scores(table)
     rule = rule or scores.metadata["rule"]
     threshold = scores.metadata["threshold"] if threshold is None else threshold
-    made = decide(scores, rule, threshold)
+    made = decide_unreviewed(scores, rule, threshold)
     root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
     write_scores(made, output, root, overwrite, labels)
     return ScanResult(output, None, made, summarise(made), (), time.monotonic() - began)

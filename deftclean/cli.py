@@ -25,6 +25,7 @@ from deftclean.cli_check import (
     leave,
     print_gate,
 )
+from deftclean.cli_report import REPORT_EXAMPLES, REVIEW_EXAMPLES, report, review
 from deftclean.config import (
     PRESETS,
     ClassPosition,
@@ -519,6 +520,8 @@ def demo(
 app.command(epilog=ADAPT_EXAMPLES)(adapt)
 app.command(epilog=PREDICT_EXAMPLES)(predict)
 app.command(epilog=CHECK_EXAMPLES)(check)
+app.command(epilog=REPORT_EXAMPLES)(report)
+app.command(epilog=REVIEW_EXAMPLES)(review)
 
 
 # ---------------------------------------------------------------- helpers

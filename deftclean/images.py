@@ -115,6 +115,19 @@ class SpooledImages:
 
 
 @dataclass(frozen=True)
+class RowImages:
+    """The image of every row; several rows may name one.
+
+    Attributes:
+        source: F encoded images.
+        of_row: (N,) index in `source`.
+    """
+
+    source: ImageSource
+    of_row: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class DistinctPictures:
     """U pictures with content of their own, however many files and rows show them.
 

@@ -15,6 +15,9 @@ from deftclean.scores import ScoreTable
 FINAL = "final_label"
 """Column of labels that people have decided on."""
 
+DECISION = "review_decision"
+"""Column that says what a person decided about a row; null where nobody has looked at it."""
+
 
 @dataclass(frozen=True)
 class LabelChoice:
@@ -42,8 +45,8 @@ class TrainingRows:
         source: where labels come from.
         labels: (N,) int64 class; 0 where the row is not used.
         weights: (N,) float32 of the loss: `clean_prob`, or for a suggested label its
-            `predicted_prob`; 1 for a label that a person has changed, for a row without
-            `clean_prob`, and where no weights are asked for.
+            `predicted_prob`; 1 for a label that a person has changed or confirmed, for a row
+            without `clean_prob`, and where no weights are asked for.
         chosen: (n,) rows, ascending.
         class_names: the K classes, in order.
         counts: of rows, by what they are.
@@ -109,7 +112,10 @@ def training_rows(scores: ScoreTable, table: Path, choice: LabelChoice) -> Train
         "unusable": int((~usable).sum()),
         "used": len(chosen),
     }
-    weights = _weights(columns, written, relabelled) if choice.weighted else _ones(len(columns))
+    weights = _ones(len(columns))
+    if choice.weighted:
+        weights = _weights(columns, written, relabelled)
+        weights[_decided(columns, source)] = 1
     return TrainingRows(source, labels, weights, chosen, class_names, counts)
 
 
@@ -144,6 +150,13 @@ def _weights(
     weights[changed] = 1
     weights[relabelled] = suggested[relabelled]
     return weights
+
+
+def _decided(columns: pa.Table, source: Labels) -> NDArray[np.bool_]:
+    """(N,) bool, a person has decided on the label that is used."""
+    if source != "final" or DECISION not in columns.column_names:
+        return np.zeros(len(columns), dtype=bool)
+    return _flags(pc.is_valid(columns[DECISION]))
 
 
 def _refuse_hopeless(table: Path, labels: NDArray[np.int64], class_names: tuple[str, ...]) -> None:

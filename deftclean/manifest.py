@@ -27,6 +27,7 @@ from deftclean.file_names import relative_names
 from deftclean.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.labels import few, name_labels
 from deftclean.lines import record_lines
+from deftclean.reviewed import REVIEW_COLUMNS
 from deftclean.scores import METADATA_KEY, image_root, written_columns
 from deftclean.tables import columns_of, read_table
 
@@ -219,7 +220,7 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     class_list = features.get(label_name, {}).get("names") if label_name else None
     given = table[label_name] if label_name else pa.nulls(len(table), pa.string())
     labelled = name_labels(given, options.class_names, class_list, options.known_labels)
-    dropped = set(written_columns(metadata)) if own else set()
+    dropped, review_notes = _own_columns(schema, metadata, path) if own else (set[str](), ())
     columns = table.drop_columns(
         [c for c in table.column_names if c in dropped or c in (path_name, "given_label")]
     )
@@ -234,13 +235,24 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
         images=images,
         labels_file=path,
         source_lines=_lines(path, options.delimiter, len(table)),
-        notes=labelled.notes,
+        notes=(*labelled.notes, *review_notes),
     )
 
 
 def _wanted(given: str | None, usual: str, own: bool) -> str | None:
     """The column that the user names, or in a table of our own the one of the score table."""
     return usual if given is None and own else given
+
+
+def _own_columns(
+    schema: pa.Schema, metadata: Mapping[str, Any], path: Path
+) -> tuple[set[str], tuple[str, ...]]:
+    """Columns of a table of ours that a new one replaces, and what to say about it."""
+    written = set(written_columns(metadata))
+    if not set(REVIEW_COLUMNS) <= set(schema.names):
+        return written, ()
+    note = f"the review in {path.name} is left out: merge its review.csv again with the new table"
+    return {*written, *REVIEW_COLUMNS}, (note,)
 
 
 def _own_metadata(schema: pa.Schema) -> dict[str, Any]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from deftclean.checking import ImageChecks
-    from deftclean.rows import RowImages
+    from deftclean.images import RowImages
 
 PREDICTION_SCHEMA = pa.schema(
     [

@@ -1,38 +1,21 @@
-"""Where the pictures of a score table are, and which of them still are what they were."""
+"""Where the pictures of a score table are: in a folder, or in another table. No torch."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from deftclean.checking import ImageChecks
+from deftclean.columns import ImageColumn
+from deftclean.decoding import ImageError
 from deftclean.errors import InputError
-from deftclean.images import FolderImages
-from deftclean.kept import TrainingRows
+from deftclean.images import FolderImages, RowImages
 from deftclean.manifest import ManifestOptions, read_manifest
-from deftclean.rows import RowImages, UsableRows, distinct_pictures
 from deftclean.scores import ScoreTable, image_root
-from deftclean.spool import spool_images
+from deftclean.spool import images_at, spool_images
 
-_EXAMPLES = 3
-
-
-@dataclass(frozen=True)
-class Verified:
-    """Rows that can be trained on, and what became of the others.
-
-    Attributes:
-        rows: `trainable` are those that are wanted and whose picture has not changed.
-        problems: how many rows, by kind: `changed`, or a status of `scores.Status`.
-        examples: (kind, file name) of the first few.
-    """
-
-    rows: UsableRows
-    problems: dict[str, int]
-    examples: tuple[tuple[str, str], ...]
+Encoded = bytes | ImageError
+"""The encoded bytes of a picture, or why there are none."""
 
 
 def images_of_table(
@@ -51,8 +34,55 @@ def images_of_table(
         InputError: there is no such folder, or the images lay in a table that is not given.
     """
     if data is not None and data.is_file():
-        return _in_table(scores, data, folder)
+        column = _column_of(scores, data)
+        of_row = scores.table["row"].to_numpy().astype(np.int64)
+        return RowImages(spool_images(column, folder / "images-of-table"), of_row)
+    root = _root_of(scores, table, data)
     names = scores.table["file_name"].combine_chunks()
+    coded = pc.fill_null(names, "").dictionary_encode()
+    files = coded.dictionary.to_numpy(zero_copy_only=False).astype(object)
+    of_row = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return RowImages(FolderImages(root, files, allow_outside), of_row)
+
+
+def encoded_images(
+    scores: ScoreTable, table: Path, data: Path | None, allow_outside: bool
+) -> Iterator[Encoded]:
+    """The encoded picture of every row, one after the other; for a few rows of a large table.
+
+    Args:
+        scores: rows in ascending order; their pictures alone are read.
+        table: the file they come from.
+        data, allow_outside: as `images_of_table`.
+
+    Raises:
+        InputError: as `images_of_table`, before any picture is read.
+    """
+    if data is not None and data.is_file():
+        column = _column_of(scores, data)
+        return map(_present, images_at(column, scores.table["row"].to_numpy().astype(np.int64)))
+    root = _root_of(scores, table, data)
+    names = np.array(scores.table["file_name"].to_pylist(), dtype=object)
+    source = FolderImages(root, names, allow_outside)
+    return (_read(source, index) for index in range(len(names)))
+
+
+def _present(data: bytes | None) -> Encoded:
+    if data is None:
+        return ImageError("missing", "the table holds no image bytes in this row")
+    return data
+
+
+def _read(source: FolderImages, index: int) -> Encoded:
+    try:
+        return source.read(index)
+    except ImageError as error:
+        return error
+
+
+def _root_of(scores: ScoreTable, table: Path, data: Path | None) -> Path:
+    """The folder that the file names are relative to."""
+    names = scores.table["file_name"]
     if data is None and bool(pc.all(pc.match_substring_regex(names, r"#\d+$")).as_py()):
         raise InputError(
             f"{table}: its images lay in the table that was scanned, not in files.",
@@ -64,76 +94,21 @@ def images_of_table(
             f"The image folder {root} of {table} does not exist.",
             "Give the folder that holds the images now: --data FOLDER",
         )
-    coded = pc.fill_null(names, "").dictionary_encode()
-    files = coded.dictionary.to_numpy(zero_copy_only=False).astype(object)
-    of_row = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return RowImages(FolderImages(root, files, allow_outside), of_row)
+    return root
 
 
-def _in_table(scores: ScoreTable, data: Path, folder: Path) -> RowImages:
+def _column_of(scores: ScoreTable, data: Path) -> ImageColumn:
+    """The column of `data` that holds the images of all rows."""
     manifest = read_manifest(data, None, ManifestOptions(known_labels={}))
     if manifest.images is None:
         raise InputError(
             f"--data {data} holds no images.",
             "Give an image folder, or the table that was scanned.",
         )
-    of_row = scores.table["row"].to_numpy().astype(np.int64)
-    if len(of_row) and int(of_row.max()) >= len(manifest):
+    last = pc.max(scores.table["row"]).as_py()
+    if last is not None and last >= len(manifest):
         raise InputError(
-            f"--data {data} has {len(manifest):,} rows; the scores name row {of_row.max():,}.",
+            f"--data {data} has {len(manifest):,} rows; the scores name row {last:,}.",
             "Give the table that was scanned.",
         )
-    own = folder / "images-of-table"
-    return RowImages(spool_images(manifest.images, own), of_row)
-
-
-def verified_rows(
-    scores: ScoreTable, images: RowImages, checks: ImageChecks, wanted: TrainingRows
-) -> Verified:
-    """Sort the wanted rows by whether their picture can be read and is the one that was scored.
-
-    Args:
-        scores: N rows.
-        images: of the rows.
-        checks: of the images.
-        wanted: which rows, and their labels.
-
-    Raises:
-        InputError: nothing is left.
-    """
-    found = checks.take(images.of_row[wanted.chosen])
-    recorded = scores.table["content_sha256"].take(pa.array(wanted.chosen))
-    same = pc.fill_null(pc.equal(found.sha256, recorded.combine_chunks()), False)
-    kinds = pc.if_else(
-        pc.and_(pc.equal(found.status, "ok"), pc.invert(same)), "changed", found.status
-    )
-    fine = pc.equal(kinds, "ok").to_numpy(zero_copy_only=False)
-    problems, examples = _problems(scores, wanted.chosen[~fine], kinds.filter(pa.array(~fine)))
-    chosen = wanted.chosen[fine]
-    if not len(chosen):
-        listed = ", ".join(f"{count:,} {kind}" for kind, count in sorted(problems.items()))
-        raise InputError(
-            f"None of the {len(wanted.chosen):,} pictures to learn from is what it was when it was "
-            f"scored: {listed}.",
-            "Give the folder that holds them (--data FOLDER), or scan again.",
-        )
-    labelled = np.zeros(len(scores), dtype=bool)
-    labelled[chosen] = True
-    distinct, of_file = distinct_pictures(images.source, checks)
-    return Verified(
-        UsableRows(wanted.labels, labelled, chosen, chosen, distinct, of_file[images.of_row]),
-        problems,
-        examples,
-    )
-
-
-def _problems(
-    scores: ScoreTable, rows: NDArray[np.int64], kinds: pa.Array
-) -> tuple[dict[str, int], tuple[tuple[str, str], ...]]:
-    counted = pc.value_counts(kinds).to_pylist()
-    names = scores.table["file_name"].take(pa.array(rows[:_EXAMPLES])).to_pylist()
-    first = kinds[:_EXAMPLES].to_pylist()
-    return (
-        {entry["values"]: entry["counts"] for entry in counted},
-        tuple(zip(first, names, strict=True)),
-    )
+    return manifest.images

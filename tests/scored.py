@@ -89,3 +89,40 @@ def make_scored(folder: Path, count: int = 48) -> Scored:
     table = folder / "clean.parquet"
     write_scores(score_table(rows), table, images, overwrite=False)
     return Scored(images, table, true)
+
+
+def make_suspects(folder: Path, labels: tuple[str, ...] = NAMES, name: str = "{}.png") -> Scored:
+    """Twelve pictures by rule `agree`: four kept, four flagged by the threshold, four by the rule.
+
+    Args:
+        folder: new.
+        labels: three classes or more; row i is given the one at place i.
+        name: of the picture of row i.
+    """
+    images = folder / "images"
+    images.mkdir(parents=True)
+    rows, true = [], []
+    for index in range(12):
+        given, other = labels[index % len(labels)], labels[(index + 1) % len(labels)]
+        flagged, certain = index >= 4, index >= 8
+        path = images / name.format(index)
+        draw(COLOURS[NAMES[index % 3]], index).save(path, "PNG")
+        true.append(other if flagged else given)
+        rows.append(
+            {
+                "file_name": path.name,
+                "given_label": given,
+                "clean_prob": 0.75 if not flagged or certain else 0.02 * index,
+                "clean_top_label": other if certain else given,
+                "keep": not flagged,
+                "predicted_label": true[-1],
+                "predicted_prob": 0.5,
+                "zero_shot_prob": 0.25,
+                "content_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            }
+        )
+    scores = score_table(rows, labels)
+    scores.metadata.update(rule="agree", noise_rate=8 / 12)
+    table = folder / "clean.parquet"
+    write_scores(scores, table, images, overwrite=False)
+    return Scored(images, table, true)

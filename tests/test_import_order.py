@@ -11,18 +11,20 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
-    *("errors", "config", "recipes", "files", "tables", "scores", "kept", "labels", "folders"),
-    *("columns", "file_names", "lines", "manifest", "metrics", "evaluation", "charts", "summary"),
-    *("escaping", "buffers", "expressions", "problems", "comparison", "places", "gate_results"),
-    *("gate", "gate_json", "gate_github", "gate_junit", "gate_sarif", "gate_text"),
+    *("errors", "config", "recipes", "files", "tables", "scores", "kept", "reviewed", "labels"),
+    *("folders", "columns", "file_names", "lines", "manifest", "metrics", "evaluation", "charts"),
+    *("summary", "escaping", "buffers", "expressions", "problems", "comparison", "places"),
+    *("gate_results", "gate", "gate_json", "gate_github", "gate_junit", "gate_sarif", "gate_text"),
     *("progress", "runtime", "decoding", "resizing", "images", "cache", "run_options", "loading"),
-    *("checking", "spool", "rows", "table_images", "encoder", "preprocessing", "weights"),
+    *("checking", "spool", "rows", "table_images", "verified", "overview", "thumbnails"),
+    *("gallery", "histogram", "review_file", "reviewing", "report_page", "reporting"),
+    *("encoder", "preprocessing", "weights"),
     *("tuners", "branches", "prompts", "detector", "losses", "fitting", "step", "collapse"),
     *("embeddings", "feeds", "picture_sets", "augmenting", "optimiser", "training", "scoring"),
     *("checkpoint", "unfinished", "session", "cost", "findings", "assembly", "backbones"),
     *("classifiers", "fine_tuning", "adapted", "adaptation", "model_card", "run_folder"),
     *("adapting", "predicting", "demo", "api", "terminal", "settings_file", "options"),
-    *("cli_adapt", "cli_check", "cli"),
+    *("cli_adapt", "cli_check", "cli_report", "cli"),
 ]
 
 
@@ -75,6 +77,8 @@ assert "deftclean" in shown.getvalue()
         ("import deftclean.summary, deftclean.manifest, deftclean.scores", NOT_FOR_TABLES),
         ("import deftclean; deftclean.select", NOT_FOR_TABLES),
         (SHOWN.format("['check', '--help']"), HEAVY),
+        ("import deftclean; deftclean.review", NOT_FOR_TABLES),
+        ("import deftclean; deftclean.report", ("torch", "open_clip", "pandas", "matplotlib")),
     ],
 )
 def test_heavy_packages_are_not_loaded(code, absent):

@@ -1,0 +1,390 @@
+"use strict";
+// The review: which card is current, what was decided, what the browser keeps, what is saved.
+// Text of the data set is only ever written as text; nothing here builds HTML.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const element = (id) => document.getElementById(id);
+document.documentElement.classList.add("js");
+
+// ---------------------------------------------------------------- what the browser keeps
+
+// Under the hash of the table, so that two reports never mix.
+const DECISIONS = `deftclean review ${data.table}`;
+const NAME = "deftclean reviewer";
+const LETTERS = "deftclean letters";
+
+function stored(key) {
+  try {
+    return window.localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+/** Whether it could be kept: browsers may forbid it, above all for files. */
+function store(key, text) {
+  try {
+    window.localStorage.setItem(key, text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Decisions by row: {decision, label, reviewer, at}; what is damaged is left out. */
+function storedDecisions() {
+  const found = new Map();
+  let parsed = null;
+  try {
+    parsed = JSON.parse(stored(DECISIONS));
+  } catch {
+    return found;
+  }
+  for (const [row, made] of Object.entries(parsed ?? {})) {
+    const relabel = made?.decision === "relabel";
+    if (!["keep", "relabel", "drop"].includes(made?.decision)) continue;
+    if (relabel && !data.labels.includes(made.label)) continue;
+    found.set(Number(row), {
+      decision: made.decision,
+      label: relabel ? made.label : "",
+      reviewer: String(made.reviewer ?? ""),
+      at: String(made.at ?? ""),
+    });
+  }
+  return found;
+}
+
+// ---------------------------------------------------------------- review.csv
+
+const COLUMNS = [
+  "row", "file_name", "content_sha256", "given_label", "decision", "final_label", "reviewer",
+  "reviewed_at",
+];
+
+/** One cell; an apostrophe before what a spreadsheet would take for a formula. */
+function cell(value) {
+  const text = /^'*[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",;\t\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function csv(decisions) {
+  const lines = [COLUMNS.join(",")];
+  for (const row of data.rows.toSorted((a, b) => a.row - b.row)) {
+    const made = decisions.get(row.row);
+    if (!made) continue;
+    const values = [
+      String(row.row), row.file_name, row.content_sha256, row.given_label, made.decision,
+      made.label, made.reviewer, made.at,
+    ];
+    lines.push(values.map(cell).join(","));
+  }
+  return `\ufeff${lines.join("\r\n")}\r\n`;
+}
+
+function download(name, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  link.download = name;
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+// ---------------------------------------------------------------- the review itself
+
+function startReview() {
+  const items = [...document.querySelectorAll("#cards > li")];
+  const cards = items.map((item) => item.querySelector(".card"));
+  const reviewer = element("reviewer");
+  const letters = element("letters");
+  const filters = ["given", "suggested", "why", "state"].map((name) => element(`filter-${name}`));
+  const labels = [...element("choose-list").options].map((option) => option.textContent);
+  let decisions = storedDecisions();
+  let history = []; // {index, before}, the last one at the end
+  let current = 0;
+  let unsaved = false;
+
+  const say = (text) => { element("status").textContent = text; };
+  const isShown = (index) => !items[index].hidden;
+  const decided = () => data.rows.filter((row) => decisions.has(row.row)).length;
+
+  // ------------------------------------------------ showing
+
+  function verdict(index) {
+    const made = decisions.get(data.rows[index].row);
+    if (!made) return "";
+    if (made.decision === "keep") return "keep";
+    return made.decision === "drop" ? "drop" : `→ ${labels[data.labels.indexOf(made.label)]}`;
+  }
+
+  function showCard(index) {
+    const made = decisions.get(data.rows[index].row);
+    const text = verdict(index);
+    const mark = cards[index].querySelector(".verdict");
+    mark.textContent = text;
+    mark.hidden = !text;
+    cards[index].dataset.decision = made?.decision ?? "";
+    const suggested = made?.label === data.rows[index].suggested;
+    const pressed = {
+      keep: made?.decision === "keep",
+      suggested: made?.decision === "relabel" && suggested,
+      other: made?.decision === "relabel" && !suggested,
+      drop: made?.decision === "drop",
+    };
+    for (const button of cards[index].querySelectorAll("[data-do]")) {
+      button.setAttribute("aria-pressed", String(pressed[button.dataset.do]));
+    }
+  }
+
+  function showProgress() {
+    const shown = items.filter((item) => !item.hidden).length;
+    const some = shown < items.length ? ` · ${shown} shown` : "";
+    element("progress").textContent = `${decided()} of ${items.length} decided${some}`;
+    element("nothing").hidden = shown > 0;
+    element("undo").disabled = !history.length && !decisions.has(data.rows[current].row);
+  }
+
+  /** One card takes part in the order of Tab; the others are reached with the arrows. */
+  function makeCurrent(index) {
+    for (const [place, card] of [[current, cards[current]], [index, cards[index]]]) {
+      const inOrder = place === index ? 0 : -1;
+      card.tabIndex = inOrder;
+      for (const button of card.querySelectorAll("button")) button.tabIndex = inOrder;
+    }
+    current = index;
+    showProgress();
+  }
+
+  function go(index) {
+    if (index === null) return;
+    makeCurrent(index);
+    cards[index].focus({ preventScroll: true });
+    cards[index].scrollIntoView({ block: "nearest" });
+  }
+
+  // ------------------------------------------------ filters
+
+  function fits(index) {
+    const [given, suggested, why, state] = filters.map((filter) => filter.value);
+    const row = data.rows[index];
+    const made = decisions.get(row.row)?.decision ?? "open";
+    return (
+      (given === "" || row.given_label === data.given[given]) &&
+      (suggested === "" || row.suggested === data.suggested[suggested]) &&
+      (why === "" || cards[index].dataset.why.split(" ").includes(why)) &&
+      (state === "" || state === made)
+    );
+  }
+
+  function applyFilters() {
+    items.forEach((item, index) => { item.hidden = !fits(index); });
+    if (!isShown(current)) makeCurrent(next(-1, 1) ?? current);
+    showProgress();
+  }
+
+  /** The nearest shown card in a direction, and with `open` one without a decision. */
+  function next(from, step, open = false) {
+    for (let index = from + step; index >= 0 && index < items.length; index += step) {
+      if (isShown(index) && !(open && decisions.has(data.rows[index].row))) return index;
+    }
+    return null;
+  }
+
+  // ------------------------------------------------ deciding
+
+  function keepDecisions() {
+    const kept = store(DECISIONS, JSON.stringify(Object.fromEntries(decisions)));
+    element("storage-note").hidden = kept;
+  }
+
+  function put(index, made) {
+    if (made) decisions.set(data.rows[index].row, made);
+    else decisions.delete(data.rows[index].row);
+    unsaved = true;
+    keepDecisions();
+    showCard(index);
+  }
+
+  function decide(index, decision, label, move) {
+    const before = decisions.get(data.rows[index].row) ?? null;
+    history.push({ index, before });
+    const at = `${new Date().toISOString().slice(0, 19)}Z`;
+    put(index, { decision, label, reviewer: reviewer.value.trim(), at });
+    const following = next(index, 1) ?? next(index, -1);
+    applyFilters();
+    if (move || !isShown(index)) {
+      if (following !== null) go(following);
+    } else {
+      makeCurrent(index);
+    }
+    say(`Row ${data.rows[index].row}: ${verdict(index)}. ${element("progress").textContent}.`);
+  }
+
+  function undo() {
+    const last = history.pop() ?? { index: current, before: null };
+    if (!last.before && !decisions.has(data.rows[last.index].row)) return;
+    put(last.index, last.before);
+    applyFilters();
+    if (isShown(last.index)) go(last.index);
+    say(`Undone: row ${data.rows[last.index].row} is ${verdict(last.index) || "not decided"}.`);
+  }
+
+  function act(index, what, move) {
+    const row = data.rows[index];
+    if (what === "keep") decide(index, "keep", "", move);
+    if (what === "drop") decide(index, "drop", "", move);
+    if (what === "other") choose(index, move);
+    if (what === "suggested") {
+      if (row.suggested === null || row.suggested === row.given_label) {
+        say(`Row ${row.row} has no other label suggested.`);
+      } else {
+        decide(index, "relabel", row.suggested, move);
+      }
+    }
+  }
+
+  function save() {
+    const open = data.rows.map((row) => decisions.get(row.row)).filter(Boolean);
+    if (!open.length) {
+      say("Nothing is decided yet.");
+      return;
+    }
+    const name = reviewer.value.trim();
+    if (!name && open.some((made) => !made.reviewer)) {
+      reviewer.focus();
+      reviewer.setCustomValidity("review.csv says who decided: enter your name, then save.");
+      reviewer.reportValidity();
+      say("Enter your name, then save.");
+      return;
+    }
+    for (const made of open) made.reviewer ||= name;
+    keepDecisions();
+    download("review.csv", csv(decisions));
+    unsaved = false;
+    say(`review.csv: ${open.length} decisions.`);
+  }
+
+  // ------------------------------------------------ choosing any label
+
+  const dialog = element("choose");
+  const search = element("choose-search");
+  const list = element("choose-list");
+  let choosing = null; // {index, move}
+
+  function choose(index, move) {
+    choosing = { index, move };
+    search.value = "";
+    listLabels();
+    dialog.showModal();
+    search.focus();
+  }
+
+  function listLabels() {
+    const part = search.value.trim().toLowerCase();
+    const own = data.rows[choosing.index].given_label;
+    list.replaceChildren();
+    labels.forEach((text, place) => {
+      if (data.labels[place] === own || !text.toLowerCase().includes(part)) return;
+      list.add(new Option(text, String(place)));
+    });
+    list.selectedIndex = list.length ? 0 : -1;
+    element("choose-ok").disabled = !list.length;
+  }
+
+  function chosen() {
+    if (list.selectedIndex < 0) return;
+    const label = data.labels[Number(list.value)];
+    dialog.close();
+    decide(choosing.index, "relabel", label, choosing.move);
+  }
+
+  search.addEventListener("input", listLabels);
+  dialog.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && event.target === search && list.length) {
+      list.selectedIndex = Math.min(list.length - 1, Math.max(0, list.selectedIndex + step));
+      event.preventDefault();
+    }
+    if (event.key === "Enter" && (event.target === search || event.target === list)) {
+      event.preventDefault();
+      chosen();
+    }
+  });
+  list.addEventListener("dblclick", chosen);
+  element("choose-ok").addEventListener("click", chosen);
+  element("choose-cancel").addEventListener("click", () => dialog.close());
+
+  // ------------------------------------------------ keys, clicks, other windows
+
+  const keys = {
+    k: () => act(current, "keep", true),
+    r: () => act(current, "suggested", true),
+    o: () => act(current, "other", true),
+    d: () => act(current, "drop", true),
+    u: undo,
+    n: () => go(next(current, 1, true) ?? next(-1, 1, true)),
+    s: save,
+  };
+
+  document.addEventListener("keydown", (event) => {
+    const busy = dialog.open || event.ctrlKey || event.metaKey || event.altKey;
+    if (busy || event.target.closest("input, select, textarea, .scroll, pre")) return;
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const key = letters.checked && !event.repeat ? keys[event.key.toLowerCase()] : undefined;
+    if (!step && !key) return;
+    event.preventDefault();
+    if (key) {
+      key();
+    } else {
+      const inside = cards[current].contains(document.activeElement);
+      go(inside ? next(current, step) : current);
+    }
+  });
+
+  items.forEach((item, index) => {
+    for (const button of item.querySelectorAll("[data-do]")) {
+      button.addEventListener("click", () => act(index, button.dataset.do, false));
+    }
+    item.addEventListener("focusin", () => { if (index !== current) makeCurrent(index); });
+  });
+  for (const filter of filters) {
+    filter.addEventListener("change", () => {
+      applyFilters();
+      say(element("progress").textContent);
+    });
+  }
+  element("next-open").addEventListener("click", keys.n);
+  element("undo").addEventListener("click", undo);
+  element("save").addEventListener("click", save);
+  reviewer.addEventListener("input", () => {
+    reviewer.setCustomValidity("");
+    store(NAME, reviewer.value);
+  });
+  letters.addEventListener("change", () => store(LETTERS, letters.checked ? "on" : "off"));
+  window.addEventListener("storage", (event) => {
+    if (event.key !== DECISIONS) return;
+    decisions = storedDecisions();
+    history = [];
+    cards.forEach((_card, index) => showCard(index));
+    applyFilters();
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (unsaved && !element("storage-note").hidden) event.preventDefault();
+  });
+
+  // ------------------------------------------------ the beginning
+
+  reviewer.value = stored(NAME) ?? "";
+  letters.checked = stored(LETTERS) !== "off";
+  for (const filter of filters) filter.value = ""; // browsers fill forms in again after a reload
+  element("storage-note").hidden = store(NAME, reviewer.value);
+  cards.forEach((card, index) => {
+    for (const button of card.querySelectorAll("button")) button.tabIndex = -1;
+    showCard(index);
+  });
+  makeCurrent(0);
+  applyFilters();
+}
+
+if (data.rows.length) startReview();
