@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from deftclean.adapting import AdaptOptions, adapt
     from deftclean.api import ScanResult, scan, score, select
     from deftclean.errors import DeftcleanError
+    from deftclean.exporting import ExportResult, export
     from deftclean.manifest import ManifestOptions
     from deftclean.predicting import PredictResult, load_classifier, predict
     from deftclean.run_folder import AdaptResult
@@ -20,12 +21,14 @@ __all__ = [
     "AdaptOptions",
     "AdaptResult",
     "DeftcleanError",
+    "ExportResult",
     "ManifestOptions",
     "PredictResult",
     "RunOptions",
     "ScanResult",
     "__version__",
     "adapt",
+    "export",
     "load_classifier",
     "predict",
     "scan",
@@ -41,6 +44,8 @@ _HOMES = {
     "load_classifier": "deftclean.predicting",
     "predict": "deftclean.predicting",
     "DeftcleanError": "deftclean.errors",
+    "ExportResult": "deftclean.exporting",
+    "export": "deftclean.exporting",
     "ManifestOptions": "deftclean.manifest",
     "RunOptions": "deftclean.run_options",
     "ScanResult": "deftclean.api",

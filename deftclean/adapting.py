@@ -230,7 +230,8 @@ class _Desk:
         """Rows whose pictures are still what they were; every picture is looked at once."""
         from deftclean.adaptation import Lessons
         from deftclean.checking import check_images
-        from deftclean.table_images import images_of_table, verified_rows
+        from deftclean.image_lookup import images_of_table
+        from deftclean.table_images import verified_rows
 
         options = self.options
         data = Path(options.data) if options.data is not None else None

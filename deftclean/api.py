@@ -20,6 +20,7 @@ from deftclean.config import (
 )
 from deftclean.errors import CollapseError, UsageError
 from deftclean.manifest import ManifestOptions, read_manifest
+from deftclean.notebook import Shown, percent
 from deftclean.progress import NowAndThen, Progress, Silent
 from deftclean.run_options import RunOptions, open_run_cache
 from deftclean.scores import (
@@ -44,8 +45,8 @@ DEFAULT_MODEL = "ViT-B-16"
 DEFAULT_OUTPUT = Path("clean.parquet")
 
 
-@dataclass(frozen=True)
-class ScanResult:
+@dataclass(frozen=True, repr=False)
+class ScanResult(Shown):
     """What a command made.
 
     Attributes:
@@ -63,6 +64,20 @@ class ScanResult:
     summary: Summary
     warnings: tuple[str, ...]
     seconds: float
+
+    def facts(self) -> Mapping[str, object]:
+        """What a notebook shows."""
+        return {
+            "rows": self.summary.rows,
+            "kept": self.summary.kept,
+            "flagged": self.summary.flagged,
+            "noise rate": percent(self.summary.noise_rate),
+            "not scored": self.summary.not_scored or None,
+            "table": self.output,
+            "detector": self.detector,
+            "warnings": len(self.warnings) or None,
+            "seconds": round(self.seconds, 1),
+        }
 
 
 def detector_folder(output: Path) -> Path:

@@ -16,6 +16,8 @@ from rich.markup import escape
 
 from deftclean import __version__
 from deftclean.cli_adapt import ADAPT_EXAMPLES, PREDICT_EXAMPLES, adapt, predict
+from deftclean.cli_doctor import DOCTOR_EXAMPLES, doctor
+from deftclean.cli_export import EXPORT_EXAMPLES, export
 from deftclean.config import (
     PRESETS,
     ClassPosition,
@@ -497,6 +499,8 @@ def demo(
 
 app.command(epilog=ADAPT_EXAMPLES)(adapt)
 app.command(epilog=PREDICT_EXAMPLES)(predict)
+app.command(epilog=EXPORT_EXAMPLES)(export)
+app.command(epilog=DOCTOR_EXAMPLES)(doctor)
 
 
 # ---------------------------------------------------------------- helpers

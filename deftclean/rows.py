@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deftclean.checking import ImageChecks
 from deftclean.errors import InputError
-from deftclean.images import DistinctPictures, FolderImages, ImageSource
+from deftclean.images import DistinctPictures, FolderImages, ImageSource, RowImages
 from deftclean.manifest import Manifest, ManifestOptions
 from deftclean.spool import spool_images
 
@@ -26,19 +26,6 @@ def work_folder() -> Iterator[Path]:
     """A private folder for what only this run needs; gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="deftclean-") as name:
         yield Path(name)
-
-
-@dataclass(frozen=True)
-class RowImages:
-    """The image of every row; several rows may name one.
-
-    Attributes:
-        source: F encoded images.
-        of_row: (N,) index in `source`.
-    """
-
-    source: ImageSource
-    of_row: NDArray[np.int64]
 
 
 def row_images(manifest: Manifest, reading: ManifestOptions, folder: Path) -> RowImages:

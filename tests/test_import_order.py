@@ -10,16 +10,18 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
-    *("errors", "config", "recipes", "files", "tables", "scores", "kept", "labels", "folders"),
-    *("columns", "file_names", "manifest", "metrics", "evaluation", "charts", "summary"),
-    *("progress", "runtime", "decoding", "resizing", "images", "cache", "run_options", "loading"),
-    *("checking", "spool", "rows", "table_images", "encoder", "preprocessing", "weights"),
-    *("tuners", "branches", "prompts", "detector", "losses", "fitting", "step", "collapse"),
-    *("embeddings", "feeds", "picture_sets", "augmenting", "optimiser", "training", "scoring"),
-    *("checkpoint", "unfinished", "session", "cost", "findings", "assembly", "backbones"),
-    *("classifiers", "fine_tuning", "adapted", "adaptation", "model_card", "run_folder"),
-    *("adapting", "predicting", "demo", "api", "terminal", "settings_file", "options"),
-    *("cli_adapt", "cli"),
+    *("errors", "config", "recipes", "targets", "files", "notebook", "tables", "scores", "kept"),
+    *("export_rows", "labels", "folders", "columns", "file_names", "safe_names", "csv_cells"),
+    *("export_tables", "manifest", "metrics", "evaluation", "charts", "summary", "progress"),
+    *("runtime", "decoding", "resizing", "images", "export_folder", "export_tasks", "cache"),
+    *("run_options", "loading", "checking", "spool", "image_lookup", "exporting", "rows"),
+    *("table_images", "encoder", "preprocessing", "weights", "diagnosis", "tuners", "branches"),
+    *("prompts", "detector", "losses", "fitting", "step", "collapse", "embeddings", "feeds"),
+    *("picture_sets", "augmenting", "optimiser", "training", "scoring", "checkpoint"),
+    *("unfinished", "session", "cost", "findings", "assembly", "backbones", "classifiers"),
+    *("fine_tuning", "adapted", "adaptation", "model_card", "run_folder", "adapting"),
+    *("predicting", "demo", "api", "terminal", "settings_file", "options", "cli_adapt"),
+    *("cli_export", "cli_doctor", "cli"),
 ]
 
 

@@ -10,10 +10,11 @@ from pictures import encode, noise, preprocess
 
 from deftclean.checking import ImageChecks, check_images
 from deftclean.errors import InputError
+from deftclean.images import RowImages
 from deftclean.manifest import Manifest, ManifestOptions
 from deftclean.progress import Silent
 from deftclean.resizing import Preparation
-from deftclean.rows import RowImages, UsableRows, refuse_hopeless, row_images
+from deftclean.rows import UsableRows, refuse_hopeless, row_images
 from deftclean.runtime import choose_runtime
 
 LABELS = {"cat": "cat", "dog": "dog"}
