@@ -18,7 +18,6 @@ from deftclean.errors import InputError, UsageError
 from deftclean.export_rows import ChosenRows, choose_rows
 from deftclean.export_tables import cleaned_table, cleanlab_table, write_plain_table
 from deftclean.files import check_output, whole_folder
-from deftclean.image_lookup import images_of_table
 from deftclean.notebook import Shown
 from deftclean.progress import Progress, Silent
 from deftclean.scores import ScoreTable, image_root, read_scores
@@ -186,6 +185,7 @@ def _of_pictures(
     progress: Progress,
 ) -> Fill:
     from deftclean.export_folder import Pictures, fill_class_folders, fill_image_folder
+    from deftclean.image_lookup import images_of_table
 
     images = images_of_table(scores, table, wish.data, wish.allow_outside, unpacked)
     _refuse_around(wish.output, (table, wish.data or image_root(scores.metadata, table)))

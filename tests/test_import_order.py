@@ -68,6 +68,8 @@ assert "deftclean" in shown.getvalue()
         (SHOWN.format("['scan', '--help']"), HEAVY),
         ("import deftclean.summary, deftclean.manifest, deftclean.scores", NOT_FOR_TABLES),
         ("import deftclean; deftclean.select", NOT_FOR_TABLES),
+        ("import deftclean; deftclean.export", NOT_FOR_TABLES),
+        (SHOWN.format("['doctor', '--help']"), HEAVY),
     ],
 )
 def test_heavy_packages_are_not_loaded(code, absent):
@@ -85,9 +87,15 @@ def test_changelog_and_version_agree():
     assert f"## [{__version__}]" in text
 
 
-def test_every_exported_name_is_there():
+def test_exactly_these_names_are_exported():
     import deftclean
 
+    assert sorted(deftclean.__all__) == [
+        "AdaptOptions", "AdaptResult", "DeftcleanError", "ExportResult", "ManifestOptions",
+        "PredictResult", "RunOptions", "ScanResult", "__version__", "adapt", "export",
+        "load_classifier", "predict", "scan", "score", "select",
+    ]  # fmt: skip
+    assert dir(deftclean) == sorted(deftclean.__all__)
     assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)
     with pytest.raises(AttributeError):
         deftclean.nonsense  # noqa: B018
