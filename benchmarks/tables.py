@@ -1,4 +1,4 @@
-"""What tables cost as they grow: reading manifests, walking a folder, `select`, start-up.
+"""What tables cost as they grow: reading manifests, walking a folder, `select`, `export`, start-up.
 
     python -m benchmarks.tables --work WORK --rows 10000 100000 1000000
 
@@ -45,7 +45,21 @@ def cases(work: Path, sizes: list[int], files: int) -> Iterator[tuple[str, list[
         table, output = work / f"scores-{rows}.parquet", work / "selected.parquet"
         select = ["-m", "deftclean", "select", str(table), "-o", str(output), "--overwrite"]
         yield f"select, {rows:,} rows", select
+        yield from exports(work, table, rows)
     yield f"walk a folder, {files:,} files", ["-c", READ, str(work / f"folder-{files}")]
+
+
+def exports(work: Path, table: Path, rows: int) -> Iterator[tuple[str, list[str]]]:
+    """Name and command of each export that holds no pictures."""
+    for to, name in (
+        ("csv", "cleaned.csv"),
+        ("parquet", "cleaned.parquet"),
+        ("cleanlab", "issues.parquet"),
+        ("fiftyone", "fiftyone"),
+        ("label-studio", "label-studio"),
+    ):
+        command = ["-m", "deftclean", "export", str(table), "--to", to, "-o", str(work / name)]
+        yield f"export {to}, {rows:,} rows", [*command, "--rows", "all", "--overwrite", "--quiet"]
 
 
 def measured(arguments: list[str]) -> tuple[float, float]:
