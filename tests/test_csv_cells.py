@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as pv
 import pytest
 from arrow_columns import LAYOUTS, Layout, column_of
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deftclean.csv_cells import harmless
@@ -16,6 +16,8 @@ from deftclean.errors import InputError
 
 UNDO = re.compile(r"^'+[=+\-@\t\r\n]")  # as the documentation tells readers
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def written(table: pa.Table) -> list[list[str]]:
@@ -34,6 +36,7 @@ def test_formulas_get_an_apostrophe_and_numbers_do_not(layout: Layout):
                      "'\nx", "plain", "+3.5e7", "", None, "''=x", "'quoted'", "a=b"]  # fmt: skip
 
 
+@PATIENT
 @given(st.lists(st.text(alphabet="='+-@\t\n\r5.ex\"a,é", max_size=6), min_size=1, max_size=8))
 def test_nothing_in_a_file_is_a_formula_and_all_of_it_can_be_had_back(cells):
     rows = written(harmless(pa.table({"n": list(range(len(cells))), "text": cells})))

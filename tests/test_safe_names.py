@@ -4,12 +4,13 @@ import string
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deftclean.safe_names import class_folders, file_names, safe_name
 
 HOSTILE = st.text(alphabet=string.printable + "éÉßﬀ\u0301 ∕\u202e\x00", max_size=12)
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ def test_names(text, name):
     assert safe_name(text) == name
 
 
+@PATIENT
 @given(HOSTILE)
 def test_a_name_is_one_part_of_a_path_on_every_system(text):
     name = safe_name(text)
@@ -63,6 +65,7 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFKD", name).casefold()
 
 
+@PATIENT
 @given(st.lists(HOSTILE, unique=True, max_size=12))
 def test_every_label_has_a_folder_of_its_own(labels):
     folders = class_folders(labels)
@@ -79,7 +82,7 @@ def test_files_with_one_base_name_get_their_row():
     assert file_names(["cat", "dog"], ["a/1.png", "b/1.png"], [0, 1]) == ["cat/1.png", "dog/1.png"]
 
 
-@settings(max_examples=200)
+@PATIENT
 @given(st.lists(st.text(alphabet="1-aA./", max_size=6), max_size=12))
 def test_files_never_meet(names):
     paths = file_names(["x"] * len(names), names, list(range(len(names))))
