@@ -1,4 +1,4 @@
-"""What tables cost as they grow: reading manifests, walking a folder, `select`, `check`, start-up.
+"""What tables cost as they grow: manifests, folders, `select`, `check`, `export`, start-up.
 
     python -m benchmarks.tables --work WORK --rows 10000 100000 1000000
 
@@ -49,7 +49,21 @@ def cases(work: Path, sizes: list[int], files: int) -> Iterator[tuple[str, list[
         gates = ["--fail-on", "noise_rate>0.05", "--fail-on", "noise_rate[class name 07]>20%"]
         yield f"check, {rows:,} rows", [*check, *gates, "--fail-on", "missing>0"]
         yield f"check against as many, {rows:,} rows", [*check, "--baseline", str(table)]
+        yield from exports(work, table, rows)
     yield f"walk a folder, {files:,} files", ["-c", READ, str(work / f"folder-{files}")]
+
+
+def exports(work: Path, table: Path, rows: int) -> Iterator[tuple[str, list[str]]]:
+    """Name and command of each export that holds no pictures."""
+    for to, name in (
+        ("csv", "cleaned.csv"),
+        ("parquet", "cleaned.parquet"),
+        ("cleanlab", "issues.parquet"),
+        ("fiftyone", "fiftyone"),
+        ("label-studio", "label-studio"),
+    ):
+        command = ["-m", "deftclean", "export", str(table), "--to", to, "-o", str(work / name)]
+        yield f"export {to}, {rows:,} rows", [*command, "--rows", "all", "--overwrite", "--quiet"]
 
 
 def measured(arguments: list[str]) -> tuple[float, float]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from deftclean.adapting import AdaptOptions, adapt
     from deftclean.api import ScanResult, scan, score, select
     from deftclean.errors import DeftcleanError
+    from deftclean.exporting import ExportResult, export
     from deftclean.gate import check
     from deftclean.gate_results import CheckResult
     from deftclean.manifest import ManifestOptions
@@ -25,6 +26,7 @@ __all__ = [
     "AdaptResult",
     "CheckResult",
     "DeftcleanError",
+    "ExportResult",
     "ManifestOptions",
     "PredictResult",
     "ReportResult",
@@ -34,6 +36,7 @@ __all__ = [
     "__version__",
     "adapt",
     "check",
+    "export",
     "load_classifier",
     "predict",
     "report",
@@ -57,6 +60,8 @@ _HOMES = {
     "report": "deftclean.reporting",
     "review": "deftclean.reviewing",
     "DeftcleanError": "deftclean.errors",
+    "ExportResult": "deftclean.exporting",
+    "export": "deftclean.exporting",
     "ManifestOptions": "deftclean.manifest",
     "RunOptions": "deftclean.run_options",
     "ScanResult": "deftclean.api",

@@ -22,6 +22,7 @@ from deftclean.errors import CollapseError, UsageError
 from deftclean.gate import Gates
 from deftclean.gate_results import CheckResult
 from deftclean.manifest import ManifestOptions, read_manifest
+from deftclean.notebook import Shown, percent
 from deftclean.progress import NowAndThen, Progress, Silent
 from deftclean.reviewed import decide_unreviewed
 from deftclean.run_options import RunOptions, open_run_cache
@@ -48,8 +49,8 @@ DEFAULT_MODEL = "ViT-B-16"
 DEFAULT_OUTPUT = Path("clean.parquet")
 
 
-@dataclass(frozen=True)
-class ScanResult:
+@dataclass(frozen=True, repr=False)
+class ScanResult(Shown):
     """What a command made.
 
     Attributes:
@@ -69,6 +70,20 @@ class ScanResult:
     warnings: tuple[str, ...]
     seconds: float
     check: CheckResult | None = None
+
+    def facts(self) -> Mapping[str, object]:
+        """What a notebook shows."""
+        return {
+            "rows": self.summary.rows,
+            "kept": self.summary.kept,
+            "flagged": self.summary.flagged,
+            "noise rate": percent(self.summary.noise_rate),
+            "not scored": self.summary.not_scored or None,
+            "table": self.output,
+            "detector": self.detector,
+            "warnings": len(self.warnings) or None,
+            "seconds": round(self.seconds, 1),
+        }
 
 
 def detector_folder(output: Path) -> Path:

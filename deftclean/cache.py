@@ -249,6 +249,11 @@ def default_folder() -> Path:
     return Path(named) if named else platformdirs.user_cache_path("deftclean", appauthor=False)
 
 
+def used_bytes(root: Path) -> int:
+    """Bytes that the cache in a folder takes now; 0 where there is none. Nothing is changed."""
+    return sum(size for size, _, _ in _files(root))
+
+
 def _entries(root: Path) -> Iterator[os.DirEntry[str]]:
     # Not all of it: the folder may be one that the user keeps other things in.
     for kind in ("pictures", "embeddings"):

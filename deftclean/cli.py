@@ -25,6 +25,8 @@ from deftclean.cli_check import (
     leave,
     print_gate,
 )
+from deftclean.cli_doctor import DOCTOR_EXAMPLES, doctor
+from deftclean.cli_export import EXPORT_EXAMPLES, export
 from deftclean.cli_report import REPORT_EXAMPLES, REVIEW_EXAMPLES, report, review
 from deftclean.config import (
     PRESETS,
@@ -522,6 +524,8 @@ app.command(epilog=PREDICT_EXAMPLES)(predict)
 app.command(epilog=CHECK_EXAMPLES)(check)
 app.command(epilog=REPORT_EXAMPLES)(report)
 app.command(epilog=REVIEW_EXAMPLES)(review)
+app.command(epilog=EXPORT_EXAMPLES)(export)
+app.command(epilog=DOCTOR_EXAMPLES)(doctor)
 
 
 # ---------------------------------------------------------------- helpers

@@ -83,6 +83,21 @@ def decode(data: bytes, enough: Enough | None = None) -> Image.Image:
         raise ImageError("unreadable", f"cannot be decoded: {reason}") from error
 
 
+_SUFFIXES = {
+    "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "DIB": ".bmp",
+    "WEBP": ".webp", "TIFF": ".tif", "PPM": ".ppm", "AVIF": ".avif",
+}  # fmt: skip
+
+
+def suffix_of(data: bytes) -> str:
+    """The usual ending of a file with this content, or "" where it is no image; not decoded."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_formats()) as picture:
+            return _SUFFIXES.get(picture.format or "", "")
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        return ""
+
+
 def _refuse_strips(picture: Image.Image) -> None:
     if max(picture.size) > MAX_ASPECT * min(picture.size):
         raise ImageError("too_large", f"{picture.width} x {picture.height} pixels is a strip")

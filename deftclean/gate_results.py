@@ -3,11 +3,14 @@
 Does not know how they were found, nor how they are shown.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from deftclean.expressions import Expression
+from deftclean.notebook import Shown, percent
 from deftclean.places import Place
 
 State = Literal["passed", "failed", "unknown"]
@@ -143,8 +146,8 @@ class TableCounts:
     not_scored: dict[str, int]
 
 
-@dataclass(frozen=True)
-class CheckResult:
+@dataclass(frozen=True, repr=False)
+class CheckResult(Shown):
     """What `check` found.
 
     Attributes:
@@ -170,6 +173,19 @@ class CheckResult:
     changes: tuple[Change, ...]
     source: Place
     warnings: tuple[str, ...]
+
+    def facts(self) -> Mapping[str, object]:
+        """What a notebook shows."""
+        states = Counter(gate.state for gate in self.gates)
+        return {
+            "table": self.table,
+            "passed": self.passed,
+            "gates": states or None,
+            "rows": self.counts.rows,
+            "noise rate": percent(self.counts.noise_rate),
+            "findings": self.found or None,
+            "warnings": len(self.warnings) or None,
+        }
 
     @property
     def total(self) -> int:

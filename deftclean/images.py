@@ -6,9 +6,10 @@ What cannot be read is reported, never replaced. Knows nothing of pixels or labe
 import errno
 import hashlib
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from deftclean.decoding import ImageError
 
 MAX_BYTES = 256 * 1024 * 1024
 """Larger files are `too_large` and are not opened."""
+
+Made = TypeVar("Made")
 
 
 class ImageSource(Protocol):
@@ -52,6 +55,17 @@ class FolderImages:
 
     def read(self, index: int) -> bytes:
         """The bytes of one file inside the folder."""
+        return self._found(index, _read_regular_file)
+
+    def path(self, index: int) -> Path:
+        """Where one file really lies, links resolved.
+
+        Raises:
+            ImageError: as `read`, but for its content.
+        """
+        return self._found(index, lambda path: path)
+
+    def _found(self, index: int, use: Callable[[Path], Made]) -> Made:
         name = self.file_names[index]
         if not name:
             raise ImageError("missing", "the row names no file")
@@ -59,7 +73,7 @@ class FolderImages:
             path = (self.root / name).resolve()
             if not self.allow_outside and not path.is_relative_to(self.root.resolve()):
                 raise ImageError("outside", "leads outside the data folder")
-            return _read_regular_file(path)
+            return use(path)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ImageError("missing", "no such file") from error
         except RuntimeError as error:  # a loop of symbolic links, before Python 3.13

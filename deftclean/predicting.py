@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from deftclean import __version__
 from deftclean.files import whole_file
 from deftclean.manifest import Manifest, ManifestOptions, read_manifest
+from deftclean.notebook import Shown, percent
 from deftclean.progress import Progress, Silent
 from deftclean.run_options import RunOptions, open_run_cache
 from deftclean.scores import METADATA_KEY, check_table_output
@@ -39,8 +41,8 @@ PREDICTION_SCHEMA = pa.schema(
 """`given_label` and `given_prob` are null where the input has no label, or one that is no class."""
 
 
-@dataclass(frozen=True)
-class PredictResult:
+@dataclass(frozen=True, repr=False)
+class PredictResult(Shown):
     """What `predict` made.
 
     Attributes:
@@ -58,6 +60,16 @@ class PredictResult:
     predicted: int
     accuracy: float | None
     seconds: float
+
+    def facts(self) -> Mapping[str, object]:
+        """What a notebook shows."""
+        return {
+            "rows": self.rows,
+            "predicted": self.predicted,
+            "accuracy": percent(self.accuracy),
+            "table": self.output,
+            "seconds": round(self.seconds, 1),
+        }
 
 
 def load_classifier(folder: str | Path, *, offline: bool = False) -> "nn.Module":

@@ -1,13 +1,14 @@
 """The command `report`, whole: a score table to one HTML file. No torch."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deftclean.errors import UsageError
 from deftclean.files import check_output, whole_file
 from deftclean.gallery import MOST_IMAGES, exhibits, suspicious_rows, waiting_rows
+from deftclean.notebook import Shown
 from deftclean.overview import Overview, overview
 from deftclean.progress import Progress, Silent
 from deftclean.report_page import Contents, page
@@ -18,8 +19,8 @@ DEFAULT_IMAGES = 200
 DEFAULT_REPORT = Path("report.html")
 
 
-@dataclass(frozen=True)
-class ReportResult:
+@dataclass(frozen=True, repr=False)
+class ReportResult(Shown):
     """What `report` made.
 
     Attributes:
@@ -37,6 +38,16 @@ class ReportResult:
     images: int
     waiting: int
     problems: dict[str, int]
+
+    def facts(self) -> Mapping[str, object]:
+        """What a notebook shows."""
+        return {
+            "page": self.output,
+            "MB": self.size / 1e6,
+            "pictures": self.images,
+            "waiting": self.waiting,
+            "not shown": self.problems or None,
+        }
 
 
 def report(

@@ -1,8 +1,10 @@
 """The command `review`, whole: what people decided goes into the score table. No torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from deftclean.notebook import Shown, percent
 from deftclean.review_file import read_review
 from deftclean.reviewed import (
     ReviewCounts,
@@ -21,8 +23,8 @@ from deftclean.scores import (
 from deftclean.summary import Summary, summarise
 
 
-@dataclass(frozen=True)
-class ReviewResult:
+@dataclass(frozen=True, repr=False)
+class ReviewResult(Shown):
     """What `review` made.
 
     Attributes:
@@ -40,6 +42,17 @@ class ReviewResult:
     merged: int
     repeated: int
     reviewed: ReviewCounts
+
+    def facts(self) -> Mapping[str, object]:
+        """What a notebook shows."""
+        return {
+            "rows": self.summary.rows,
+            "kept": self.summary.kept,
+            "noise rate": percent(self.summary.noise_rate),
+            "merged": self.merged,
+            "repeated": self.repeated or None,
+            "table": self.output,
+        }
 
 
 def review(

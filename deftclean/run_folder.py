@@ -13,12 +13,13 @@ from deftclean.charts import confusion_picture, learning_curve
 from deftclean.checkpoint import portable_name
 from deftclean.files import whole_folder
 from deftclean.model_card import model_card
+from deftclean.notebook import Shown, percent
 from deftclean.picture_sets import spec_of
 from deftclean.recipes import AdaptConfig
 
 
-@dataclass(frozen=True)
-class AdaptResult:
+@dataclass(frozen=True, repr=False)
+class AdaptResult(Shown):
     """What `adapt` made.
 
     Attributes:
@@ -44,6 +45,20 @@ class AdaptResult:
     held_out: bool
     warnings: tuple[str, ...]
     seconds: float
+
+    def facts(self) -> Mapping[str, object]:
+        """What a notebook shows."""
+        tested = self.cleaned.evaluation
+        uncleaned = self.uncleaned.evaluation if self.uncleaned is not None else None
+        return {
+            "trained on": self.cleaned.rows,
+            "tested on": self.test_rows or None,
+            "accuracy": percent(tested.accuracy) if tested is not None else None,
+            "accuracy uncleaned": percent(uncleaned.accuracy) if uncleaned is not None else None,
+            "run": self.output,
+            "warnings": len(self.warnings) or None,
+            "seconds": round(self.seconds, 1),
+        }
 
 
 def save_run(result: AdaptResult, bench: Bench, data: dict[str, Any], overwrite: bool) -> None:

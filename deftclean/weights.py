@@ -212,6 +212,22 @@ def _configuration(
     return _Configuration(name, architecture, merged_preprocess({}, architecture, overrides))
 
 
+def available_weights(model: str, weights: str | None) -> Path | None:
+    """The weights file that `load_model` would read, or None where it would have to be fetched.
+
+    Raises:
+        UsageError: there is no such model or tag.
+        WeightsError: a folder of the user's has no weights.
+    """
+    check_name(model, weights)
+    if (folder := _folder(model)) is not None:
+        return _in_folder(folder).file
+    try:
+        return _find(model, weights, offline=True, announce=lambda _text: None).file
+    except WeightsError:
+        return None
+
+
 def local_path(model: str) -> Path | None:
     """The folder a model name points to, or None where it is no folder of the user's."""
     if model.startswith("local-dir:"):

@@ -11,20 +11,21 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
-    *("errors", "config", "recipes", "files", "tables", "scores", "kept", "reviewed", "labels"),
-    *("folders", "columns", "file_names", "lines", "manifest", "metrics", "evaluation", "charts"),
+    *("errors", "config", "recipes", "targets", "files", "notebook", "tables", "scores", "kept"),
+    *("reviewed", "export_rows", "labels", "folders", "columns", "file_names", "lines"),
+    *("safe_names", "csv_cells", "export_tables", "manifest", "metrics", "evaluation", "charts"),
     *("summary", "escaping", "buffers", "expressions", "problems", "comparison", "places"),
     *("gate_results", "gate", "gate_json", "gate_github", "gate_junit", "gate_sarif", "gate_text"),
-    *("progress", "runtime", "decoding", "resizing", "images", "cache", "run_options", "loading"),
-    *("checking", "spool", "rows", "table_images", "verified", "overview", "thumbnails"),
-    *("gallery", "histogram", "review_file", "reviewing", "report_page", "reporting"),
-    *("encoder", "preprocessing", "weights"),
+    *("progress", "runtime", "decoding", "resizing", "images", "export_folder", "export_tasks"),
+    *("cache", "run_options", "loading", "checking", "spool", "rows", "table_images", "verified"),
+    *("exporting", "overview", "thumbnails", "gallery", "histogram", "review_file", "reviewing"),
+    *("report_page", "reporting", "encoder", "preprocessing", "weights", "diagnosis"),
     *("tuners", "branches", "prompts", "detector", "losses", "fitting", "step", "collapse"),
     *("embeddings", "feeds", "picture_sets", "augmenting", "optimiser", "training", "scoring"),
     *("checkpoint", "unfinished", "session", "cost", "findings", "assembly", "backbones"),
     *("classifiers", "fine_tuning", "adapted", "adaptation", "model_card", "run_folder"),
     *("adapting", "predicting", "demo", "api", "terminal", "settings_file", "options"),
-    *("cli_adapt", "cli_check", "cli_report", "cli"),
+    *("cli_adapt", "cli_check", "cli_report", "cli_export", "cli_doctor", "cli"),
 ]
 
 
@@ -79,6 +80,8 @@ assert "deftclean" in shown.getvalue()
         (SHOWN.format("['check', '--help']"), HEAVY),
         ("import deftclean; deftclean.review", NOT_FOR_TABLES),
         ("import deftclean; deftclean.report", ("torch", "open_clip", "pandas", "matplotlib")),
+        ("import deftclean; deftclean.export", NOT_FOR_TABLES),
+        (SHOWN.format("['doctor', '--help']"), HEAVY),
     ],
 )
 def test_heavy_packages_are_not_loaded(code, absent):
@@ -96,9 +99,15 @@ def test_changelog_and_version_agree():
     assert f"## [{__version__}]" in text
 
 
-def test_every_exported_name_is_there():
+def test_exactly_these_names_are_exported():
     import deftclean
 
+    assert sorted(deftclean.__all__) == [
+        "AdaptOptions", "AdaptResult", "DeftcleanError", "ExportResult", "ManifestOptions",
+        "PredictResult", "RunOptions", "ScanResult", "__version__", "adapt", "export",
+        "load_classifier", "predict", "scan", "score", "select",
+    ]  # fmt: skip
+    assert dir(deftclean) == sorted(deftclean.__all__)
     assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)
     with pytest.raises(AttributeError):
         deftclean.nonsense  # noqa: B018

@@ -1,0 +1,49 @@
+"""How results show themselves: one short line, and a small table in a notebook."""
+
+import html
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class Shown:
+    """Mixed into a result: `facts` are shown instead of every field with its whole table.
+
+    The dataclass below must leave its own representation out: ``@dataclass(repr=False)``.
+    """
+
+    __slots__: ClassVar[tuple[str, ...]] = ()
+
+    def facts(self) -> Mapping[str, object]:
+        """What to show, by name; None is left out."""
+        return {}
+
+    def __repr__(self) -> str:
+        """One line: ``ScanResult(rows=1000, kept=812)``."""
+        shown = ", ".join(f"{name.replace(' ', '_')}={text}" for name, text in _texts(self.facts()))
+        return f"{type(self).__name__}({shown})"
+
+    def _repr_html_(self) -> str:
+        """A table, everything escaped: file names and labels may hold markup."""
+        rows = "".join(
+            f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>'
+            f'<td style="text-align:left">{html.escape(text)}</td></tr>'
+            for name, text in _texts(self.facts())
+        )
+        return f"<table><caption>{html.escape(type(self).__name__)}</caption>{rows}</table>"
+
+
+def _texts(facts: Mapping[str, object]) -> list[tuple[str, str]]:
+    return [(name, _text(value)) for name, value in facts.items() if value is not None]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{count:,} {name}" for name, count in value.items()) or "none"
+    return str(value)
+
+
+def percent(share: float | None) -> str | None:
+    """A share as people write it; None stays None."""
+    return None if share is None else f"{share:.1%}"

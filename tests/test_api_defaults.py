@@ -1,0 +1,112 @@
+"""The Python interface and the command line do the same unless told otherwise."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+import deftclean
+from deftclean import api, cli, cli_adapt, cli_check, cli_export, cli_report
+from deftclean.adapting import AdaptOptions, adapt
+from deftclean.config import DetectorConfig
+from deftclean.exporting import export
+from deftclean.gate import check
+from deftclean.manifest import ManifestOptions
+from deftclean.predicting import predict
+from deftclean.recipes import AdaptConfig
+from deftclean.reporting import report
+from deftclean.reviewing import review
+from deftclean.run_options import RunOptions
+
+# command, function, and what its parameters `run`, `reading`, `options` and `settings` hold
+PAIRS: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, type]]] = {
+    "scan": (
+        cli.scan,
+        api.scan,
+        {"run": RunOptions, "reading": ManifestOptions, "settings": DetectorConfig},
+    ),
+    "score": (cli.score, api.score, {"run": RunOptions, "reading": ManifestOptions}),
+    "select": (cli.select, api.select, {}),
+    "adapt": (
+        cli_adapt.adapt,
+        adapt,
+        {"run": RunOptions, "options": AdaptOptions, "settings": AdaptConfig},
+    ),
+    "predict": (cli_adapt.predict, predict, {"run": RunOptions, "reading": ManifestOptions}),
+    "export": (cli_export.export, export, {}),
+    "check": (cli_check.check, check, {}),
+    "report": (cli_report.report, report, {}),
+    "review": (cli_report.review, review, {}),
+}
+OTHER_NAMES = {"compiled": "compile", "all": "everything", "optimizer": "optimiser"}
+ONLY_A_COMMAND_HAS = {"quiet", "exit_zero", "format", "output_file"}
+BY_FORMAT = {("check", "top"), ("check", "overwrite")}  # of the file that a command writes
+ONLY_IN_PYTHON = {"settings", "reading", "run", "options", "progress"}
+NOT_HERE = {  # fields of the shared groups that a command has no use for
+    "scan": {"known_labels", "cache"},
+    "score": {"known_labels", "cache"},
+    "adapt": {"model", "compile", "cache"},
+    "predict": {
+        "model", "weights", "compile", "cache", "known_labels", "class_names", "rename",
+    },
+}  # fmt: skip
+
+
+def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
+    return {name: each.default for name, each in inspect.signature(function).parameters.items()}
+
+
+def field_defaults(group: type) -> dict[str, Any]:
+    return {field.name: field.default for field in dataclasses.fields(group)}
+
+
+def plain(value: Any) -> Any:
+    value = list(value or []) or None if isinstance(value, tuple | list) else value
+    return str(value) if isinstance(value, Path) else value
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_every_option_has_the_default_of_its_parameter(name):
+    command, function, groups = PAIRS[name]
+    python = defaults_of(function)
+    for option, default in defaults_of(command).items():
+        if option in ONLY_A_COMMAND_HAS or (name, option) in BY_FORMAT:
+            continue
+        if option == "no_cache":
+            assert default is not RunOptions().cache
+            continue
+        parameter = OTHER_NAMES.get(option, option)
+        if parameter in python:
+            assert plain(default) == plain(python[parameter]), option
+            continue
+        holders = [key for key, group in groups.items() if parameter in field_defaults(group)]
+        assert holders, f"--{option} cannot be said in Python"
+        expected = field_defaults(groups[holders[0]])[parameter]
+        if (name, option) == ("scan", "model"):
+            assert (default, expected) == (api.DEFAULT_MODEL, None)
+        elif holders[0] == "settings":
+            # None leaves the choice to the preset or the recipe.
+            assert default is None or default == expected, option
+        else:
+            assert plain(default) == plain(expected), option
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_every_parameter_has_its_option(name):
+    command, function, groups = PAIRS[name]
+    options = {OTHER_NAMES.get(option, option) for option in defaults_of(command)}
+    wanted = set(defaults_of(function)) - ONLY_IN_PYTHON
+    wanted |= {field for group in groups.values() for field in field_defaults(group)}
+    assert wanted - options == NOT_HERE.get(name, set())
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_results_are_typed(name):
+    function = getattr(deftclean, name)
+    result = inspect.signature(function).return_annotation
+    if not isinstance(result, str):
+        result = get_type_hints(function)["return"].__name__
+    assert dataclasses.is_dataclass(getattr(deftclean, result))
