@@ -43,12 +43,12 @@ HELD_OUT = 0.25
 RUN = deftclean.RunOptions(model="nano", device="cpu")
 RECIPES: tuple[dict[str, Any], ...] = tuple(
     {"optimiser": optimiser, "lr": lr, "weight_decay": decay, "epochs": epochs}
-    for optimiser, decay, lrs in (
-        ("adamw", 1e-4, (3e-5, 1e-4, 3e-4)),
-        ("sgd", 5e-4, (1e-3, 3e-3, 1e-2)),
+    for optimiser, decay, lrs, epochs in (
+        ("adamw", 1e-4, (3e-5, 1e-4, 3e-4), 5),
+        ("sgd", 5e-4, (1e-3, 3e-3, 1e-2), 5),
+        ("sgd", 5e-4, (3e-3, 5e-3), 9),
     )
     for lr in lrs
-    for epochs in (5,)
 )
 
 

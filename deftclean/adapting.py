@@ -15,7 +15,7 @@ from deftclean.errors import InputError, UsageError
 from deftclean.kept import LabelChoice, TrainingRows, training_rows
 from deftclean.manifest import ManifestOptions, read_manifest
 from deftclean.progress import Progress, Silent
-from deftclean.recipes import AdaptConfig, Method, resolve_adaptation
+from deftclean.recipes import AdaptConfig, Method, resolve_adaptation, with_all_steps
 from deftclean.run_options import RunOptions, open_run_cache
 from deftclean.scores import ScoreTable, read_scores
 
@@ -114,7 +114,8 @@ def adapt(
         options.labels, options.relabel_above or 0.0, options.weighted, options.everything
     )
     wanted = training_rows(scores, table, choice)
-    every = [training_rows(scores, table, _uncleaned(choice))] if options.compare else []
+    every = training_rows(scores, table, _uncleaned(choice))
+    recipe, config = config, _config_of_rows(config, settings or {}, wanted, every, progress)
 
     from deftclean.adaptation import Bench, backbone_of_detector
     from deftclean.adapted import check_adapted_output
@@ -140,7 +141,7 @@ def adapt(
     cache = open_run_cache(run, progress)
     with work_folder() as folder, reproducible():
         desk = _Desk(scores, table, options, preparation, cache, runtime, folder, progress)
-        lessons, *uncleaned = desk.lessons(wanted, *every)
+        lessons, *uncleaned = desk.lessons(wanted, *([every] if options.compare else []))
         exam, held_out = desk.exam(wanted.class_names, lessons, config.seed)
         if exam is not None and held_out:
             lessons, *uncleaned = (each.without(exam.rows) for each in (lessons, *uncleaned))
@@ -150,7 +151,9 @@ def adapt(
         )  # fmt: skip
         cleaned = bench.train("Training", lessons, exam, unfinished_folder(output), resume)
         compared = [
-            bench.train("Training on all rows", each, exam, _uncleaned_folder(output), resume)
+            replace(bench, config=recipe).train(
+                "Training on all rows", each, exam, _uncleaned_folder(output), resume
+            )
             for each in uncleaned
         ]
         result = AdaptResult(
@@ -184,6 +187,25 @@ def _about(
         "noise_rate": scores.metadata.get("noise_rate"),
         **facts,
     }
+
+
+def _config_of_rows(
+    recipe: AdaptConfig,
+    given: Mapping[str, Any],
+    wanted: TrainingRows,
+    every: TrainingRows,
+    progress: Progress,
+) -> AdaptConfig:
+    """The recipe for the rows that are left; epochs that the user gives stand."""
+    if recipe.method == "prompts" or given.get("epochs") is not None:
+        return recipe
+    config = with_all_steps(recipe, len(wanted.chosen), len(every.chosen))
+    if config.epochs > recipe.epochs:
+        progress.say(
+            f"{config.epochs} epochs of {len(wanted.chosen):,} rows, about as many steps as "
+            f"{recipe.epochs} epochs of all {len(every.chosen):,} (--epochs)"
+        )
+    return config
 
 
 def _uncleaned(choice: LabelChoice) -> LabelChoice:

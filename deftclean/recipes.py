@@ -31,7 +31,7 @@ class AdaptConfig:
         lr: learning rate at the first epoch.
         momentum: of SGD.
         weight_decay: on every trained tensor.
-        epochs: passes over the rows.
+        epochs: passes over the rows that are learned from.
         batch_size: B; the last batch of an epoch may be smaller.
         micro_batch: pictures that pass through the model at once; gradients of a batch add up.
         schedule: of the learning rate, stepped per epoch.
@@ -139,6 +139,24 @@ def resolve_adaptation(backbone: str, method: Method, given: Mapping[str, Any]) 
         config = replace(config, flip=False)
     _check(config)
     return config
+
+
+_MOST_TIMES = 10  # an epoch ends with a test and a checkpoint
+
+
+def with_all_steps(config: AdaptConfig, used: int, everything: int) -> AdaptConfig:
+    """As many steps as the recipe takes on all rows: cleaning changes what is learned from alone.
+
+    That is ``ceil(epochs · everything / used)`` epochs, at most ten times the recipe's. So does the
+    authors' code, which goes through all rows and masks those that are not kept.
+
+    Args:
+        config: settings with the recipe's epochs.
+        used: n rows that are learned from.
+        everything: rows that would be without the cleaning.
+    """
+    times = min(max(everything / used, 1.0), _MOST_TIMES)
+    return replace(config, epochs=math.ceil(config.epochs * times))
 
 
 def _refuse_augmentation(method: Method, chosen: Mapping[str, Any]) -> None:
