@@ -203,11 +203,6 @@ class CheckResult(Shown):
         states = {gate.state for gate in self.gates}
         return 3 if "unknown" in states else int("failed" in states)
 
-    def __repr__(self) -> str:
-        said = {None: "no gate", True: "passed", False: "not passed"}[self.passed]
-        gates = ", ".join(f"{gate.expression.text} {gate.state}" for gate in self.gates)
-        return f"<CheckResult of {self.table}: {said}{f' ({gates})' if gates else ''}>"
-
     def at(self, file: Path, base: Path) -> str:
         """A file as it is reached from the folder `base`."""
         return Place(str(file), None).seen_from(base).path

@@ -63,7 +63,7 @@ def test_gates_of_a_table(tmp_path):
     assert (result.passed, result.exit_code) == (False, 1)
     assert result.gates[0].limit == 0.1
     assert result.counts.noise_rate == 8 / 48
-    assert "not passed (noise_rate>0.1 failed" in repr(result)
+    assert "passed=False, gates=2 failed, 5 passed" in repr(result)
 
 
 def test_a_single_expression_may_be_given_as_text(tmp_path):

@@ -103,9 +103,10 @@ def test_exactly_these_names_are_exported():
     import deftclean
 
     assert sorted(deftclean.__all__) == [
-        "AdaptOptions", "AdaptResult", "DeftcleanError", "ExportResult", "ManifestOptions",
-        "PredictResult", "RunOptions", "ScanResult", "__version__", "adapt", "export",
-        "load_classifier", "predict", "scan", "score", "select",
+        "AdaptOptions", "AdaptResult", "CheckResult", "DeftcleanError", "ExportResult",
+        "ManifestOptions", "PredictResult", "ReportResult", "ReviewResult", "RunOptions",
+        "ScanResult", "__version__", "adapt", "check", "export", "load_classifier", "predict",
+        "report", "review", "scan", "score", "select",
     ]  # fmt: skip
     assert dir(deftclean) == sorted(deftclean.__all__)
     assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)
