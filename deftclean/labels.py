@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from deftclean.errors import InputError
 
-_WHOLE = re.compile(r"[+-]?\d+\.0+")  # an integer that pandas made a float for a gap
+_WHOLE = re.compile(r"[+-]?\d+\.0*")  # an integer that pandas made a float for a gap
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -94,12 +94,12 @@ def name_labels(
         # Hugging Face's ClassLabel writes -1 where a row has no label.
         notes = (f"{missing:,} rows have label -1, read as no label",)
         coded = coded.renamed({"-1": None})
+    listed = read_class_names(class_names) if class_names else built_in
     used = set(coded.counts())
-    if used and all(map(_WHOLE.fullmatch, used)):
+    as_written = isinstance(listed, dict) and used <= listed.keys()
+    if used and not as_written and all(map(_WHOLE.fullmatch, used)):
         coded = coded.renamed({text: text.partition(".")[0] for text in used})
         used = set(coded.counts())
-
-    listed = read_class_names(class_names) if class_names else built_in
     if listed is None and known is not None:
         return Labels(coded.renamed(known).decoded(), dict(known), notes)
     if listed is None:

@@ -8,6 +8,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A process for each core already; more threads would only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import open_clip
 import pytest

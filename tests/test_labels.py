@@ -30,7 +30,8 @@ def plain(
         notes = (f"{texts.count('-1'):,} rows have label -1, read as no label",)
         texts = [None if text == "-1" else text for text in texts]
     used = {text for text in texts if text is not None}
-    if used and all(re.fullmatch(r"[+-]?\d+\.0*", text) for text in used):
+    as_written = mapping is not None and used <= mapping.keys()
+    if not as_written and used and all(re.fullmatch(r"[+-]?\d+\.0*", text) for text in used):
         texts = [None if text is None else text.partition(".")[0] for text in texts]
         used = {text for text in texts if text is not None}
     integers = bool(used) and all(re.fullmatch(r"[+-]?\d+", text) for text in used)
@@ -106,3 +107,10 @@ def test_as_many_foreign_labels_as_rows() -> None:
     labels = pa.array([f"label {row}" for row in range(200_000)])
     with pytest.raises(InputError, match=r"^200000 label\(s\) have no class name: 'label 0'"):
         name_labels(labels, None, ["cat"], None)
+
+
+@pytest.mark.parametrize("label", ["0.", "1.0", "-1.", "01.00"])
+def test_a_label_that_has_a_name_as_it_is_written_is_no_integer(label, tmp_path):
+    (tmp_path / "names.json").write_text(json.dumps({label: "cat"}))
+    labels = name_labels(pa.array([label, label]), tmp_path / "names.json", None, None)
+    assert labels.given.to_pylist() == ["cat", "cat"]
