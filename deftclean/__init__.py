@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from deftclean.adapting import AdaptOptions, adapt
     from deftclean.api import ScanResult, scan, score, select
+    from deftclean.corrupting import CorruptResult, NoiseOptions, corrupt
     from deftclean.errors import DeftcleanError
     from deftclean.manifest import ManifestOptions
     from deftclean.predicting import PredictResult, load_classifier, predict
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 __all__ = [
     "AdaptOptions",
     "AdaptResult",
+    "CorruptResult",
     "DeftcleanError",
     "ManifestOptions",
+    "NoiseOptions",
     "PredictResult",
     "RunOptions",
     "ScanResult",
     "__version__",
     "adapt",
+    "corrupt",
     "load_classifier",
     "predict",
     "scan",
@@ -36,6 +40,9 @@ __all__ = [
 _HOMES = {
     "AdaptOptions": "deftclean.adapting",
     "AdaptResult": "deftclean.run_folder",
+    "CorruptResult": "deftclean.corrupting",
+    "NoiseOptions": "deftclean.corrupting",
+    "corrupt": "deftclean.corrupting",
     "PredictResult": "deftclean.predicting",
     "adapt": "deftclean.adapting",
     "load_classifier": "deftclean.predicting",

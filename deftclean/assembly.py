@@ -10,7 +10,8 @@ from deftclean import __version__
 from deftclean.checking import ImageChecks
 from deftclean.checkpoint import DetectorCard
 from deftclean.manifest import Manifest
-from deftclean.rows import RowImages, UsableRows
+from deftclean.row_images import RowImages
+from deftclean.rows import UsableRows
 from deftclean.runtime import Runtime
 from deftclean.scores import SCHEMA_VERSION, SCORE_SCHEMA
 from deftclean.scoring import DetectorScores, ZeroShotScores

@@ -47,6 +47,7 @@ class Manifest:
         label_names: class name by label as the input writes it, in the order of the K classes.
         images: where the bytes are, if they lie in the table.
         notes: what a user should know about how the input was read.
+        label_column: where the labels stand in the input; None in a folder, or without labels.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Manifest:
     label_names: dict[str, str]
     images: ImageColumn | None
     notes: tuple[str, ...]
+    label_column: str | None = None
 
     def __len__(self) -> int:
         return len(self.file_names)
@@ -224,6 +226,7 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
         label_names=labelled.names,
         images=images,
         notes=labelled.notes,
+        label_column=label_name,
     )
 
 

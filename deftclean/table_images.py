@@ -13,7 +13,8 @@ from deftclean.errors import InputError
 from deftclean.images import FolderImages
 from deftclean.kept import TrainingRows
 from deftclean.manifest import ManifestOptions, read_manifest
-from deftclean.rows import RowImages, UsableRows, distinct_pictures
+from deftclean.row_images import RowImages
+from deftclean.rows import UsableRows, distinct_pictures
 from deftclean.scores import ScoreTable, image_root
 from deftclean.spool import spool_images
 

@@ -13,7 +13,8 @@ from deftclean.errors import InputError
 from deftclean.manifest import Manifest, ManifestOptions
 from deftclean.progress import Silent
 from deftclean.resizing import Preparation
-from deftclean.rows import RowImages, UsableRows, refuse_hopeless, row_images
+from deftclean.row_images import RowImages, row_images
+from deftclean.rows import UsableRows, refuse_hopeless
 from deftclean.runtime import choose_runtime
 
 LABELS = {"cat": "cat", "dog": "dog"}

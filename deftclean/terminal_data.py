@@ -1,0 +1,35 @@
+"""How the results of `corrupt` and `dataset` look on a terminal."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from deftclean.corrupting import CorruptResult
+
+
+def print_corrupted(result: "CorruptResult", console: Console) -> None:
+    """The end of corrupt, on stdout."""
+    lines = [
+        f"rows           {result.rows:,}",
+        f"wrong labels   {result.wrong:,}  [dim]({result.wrong / result.labelled:.1%} of "
+        f"{result.labelled:,} labelled rows)[/dim]",
+    ]
+    if result.side is not None:
+        lines.append(f"looked at      pictures of {result.side} x {result.side} pixels")
+    if result.unreadable:
+        lines.append(f"unreadable     {result.unreadable:,} pictures, whose rows kept their labels")
+    lines += [
+        f"labels         {escape(str(result.output))}",
+        f"truth          {escape(str(result.truth))}",
+        f"time           {result.seconds:.1f} s",
+    ]
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def scan_command(root: Path, labels: Path) -> str:
+    """The scan that comes next, to be copied."""
+    return shlex.join(["deftclean", "scan", str(root), str(labels)])
