@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from deftclean.adapting import AdaptOptions, adapt
     from deftclean.api import ScanResult, scan, score, select
     from deftclean.corrupting import CorruptResult, NoiseOptions, corrupt
+    from deftclean.datasets import DatasetOptions, DatasetResult, dataset
     from deftclean.errors import DeftcleanError
     from deftclean.manifest import ManifestOptions
     from deftclean.predicting import PredictResult, load_classifier, predict
@@ -21,6 +22,8 @@ __all__ = [
     "AdaptOptions",
     "AdaptResult",
     "CorruptResult",
+    "DatasetOptions",
+    "DatasetResult",
     "DeftcleanError",
     "ManifestOptions",
     "NoiseOptions",
@@ -30,6 +33,7 @@ __all__ = [
     "__version__",
     "adapt",
     "corrupt",
+    "dataset",
     "load_classifier",
     "predict",
     "scan",
@@ -43,6 +47,9 @@ _HOMES = {
     "CorruptResult": "deftclean.corrupting",
     "NoiseOptions": "deftclean.corrupting",
     "corrupt": "deftclean.corrupting",
+    "DatasetOptions": "deftclean.datasets",
+    "DatasetResult": "deftclean.datasets",
+    "dataset": "deftclean.datasets",
     "PredictResult": "deftclean.predicting",
     "adapt": "deftclean.adapting",
     "load_classifier": "deftclean.predicting",

@@ -17,6 +17,7 @@ from rich.markup import escape
 from deftclean import __version__
 from deftclean.cli_adapt import ADAPT_EXAMPLES, PREDICT_EXAMPLES, adapt, predict
 from deftclean.cli_corrupt import CORRUPT_EXAMPLES, corrupt
+from deftclean.cli_dataset import DATASET_EXAMPLES, dataset
 from deftclean.config import (
     PRESETS,
     ClassPosition,
@@ -499,6 +500,7 @@ def demo(
 app.command(epilog=ADAPT_EXAMPLES)(adapt)
 app.command(epilog=PREDICT_EXAMPLES)(predict)
 app.command(epilog=CORRUPT_EXAMPLES)(corrupt)
+app.command(epilog=DATASET_EXAMPLES)(dataset)
 
 
 # ---------------------------------------------------------------- helpers

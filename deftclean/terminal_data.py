@@ -9,6 +9,7 @@ from rich.markup import escape
 
 if TYPE_CHECKING:
     from deftclean.corrupting import CorruptResult
+    from deftclean.datasets import DatasetResult
 
 
 def print_corrupted(result: "CorruptResult", console: Console) -> None:
@@ -26,6 +27,27 @@ def print_corrupted(result: "CorruptResult", console: Console) -> None:
         f"labels         {escape(str(result.output))}",
         f"truth          {escape(str(result.truth))}",
         f"time           {result.seconds:.1f} s",
+        f"next           {escape(scan_command(result.root, result.output))}",
+    ]
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def print_dataset(result: "DatasetResult", console: Console) -> None:
+    """The end of dataset, on stdout."""
+    known = "not public"
+    if result.judged:
+        known = (
+            f"{result.wrong:,}  [dim]({result.wrong / result.judged:.1%} of {result.judged:,} rows "
+            "of which it is known)[/dim]"
+        )
+    lines = [
+        f"rows           {result.rows:,}",
+        f"classes        {result.classes:,}",
+        f"wrong labels   {known}",
+        f"labels         {escape(str(result.labels))}",
+        f"truth          {escape(str(result.truth))}",
+        f"time           {result.seconds:.1f} s",
+        f"next           {escape(scan_command(result.root, result.labels))}",
     ]
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
