@@ -14,13 +14,15 @@ ORDER = [
     *("errors", "config", "recipes", "files", "tables", "scores", "kept", "labels", "folders"),
     *("columns", "file_names", "manifest", "metrics", "evaluation", "charts", "summary"),
     *("progress", "runtime", "decoding", "resizing", "images", "cache", "run_options", "loading"),
-    *("checking", "spool", "rows", "table_images", "encoder", "preprocessing", "weights"),
-    *("tuners", "branches", "prompts", "detector", "losses", "fitting", "step", "collapse"),
-    *("embeddings", "feeds", "picture_sets", "augmenting", "optimiser", "training", "scoring"),
-    *("checkpoint", "unfinished", "session", "cost", "findings", "assembly", "backbones"),
-    *("classifiers", "fine_tuning", "adapted", "adaptation", "model_card", "run_folder"),
-    *("adapting", "predicting", "demo", "api", "terminal", "settings_file", "options"),
-    *("cli_adapt", "cli"),
+    *("checking", "spool", "row_images", "rows", "table_images", "encoder", "preprocessing"),
+    *("weights", "tuners", "branches", "prompts", "detector", "losses", "fitting", "step"),
+    *("collapse", "embeddings", "feeds", "picture_sets", "augmenting", "optimiser", "training"),
+    *("scoring", "checkpoint", "unfinished", "session", "cost", "findings", "assembly"),
+    *("backbones", "classifiers", "fine_tuning", "adapted", "adaptation", "model_card"),
+    *("run_folder", "adapting", "predicting", "demo", "noise", "transitions", "instance_pixels"),
+    *("table_files", "truth", "noisy_table", "corrupting", "public_sets", "cifar", "image_sets"),
+    *("web_sets", "datasets", "api", "terminal", "terminal_data", "settings_file", "options"),
+    *("cli_adapt", "cli_corrupt", "cli_dataset", "cli"),
 ]
 
 
@@ -72,6 +74,9 @@ assert "deftclean" in shown.getvalue()
         (SHOWN.format("['scan', '--help']"), HEAVY),
         ("import deftclean.summary, deftclean.manifest, deftclean.scores", NOT_FOR_TABLES),
         ("import deftclean; deftclean.select", NOT_FOR_TABLES),
+        ("import deftclean; deftclean.corrupt; deftclean.dataset", NOT_FOR_TABLES),
+        (SHOWN.format("['corrupt', '--help']"), HEAVY),
+        (SHOWN.format("['dataset', '--help']"), HEAVY),
     ],
 )
 def test_heavy_packages_are_not_loaded(code, absent):
