@@ -70,6 +70,7 @@ class CorruptResult:
         output: the noisy labels' file.
         truth: the truth table's file, beside it.
         root: the data folder that file names are relative to.
+        scan_options: what `scan` has to be told to read the labels as this command did.
         table: the noisy labels: `file_name`, and the input's columns; N rows in input order.
         truth_table: columns `file_name`, `true_label` and `wrong`.
         rows: N.
@@ -85,6 +86,7 @@ class CorruptResult:
     output: Path
     truth: Path
     root: Path
+    scan_options: tuple[str, ...]
     table: pa.Table
     truth_table: pa.Table
     rows: int
@@ -154,6 +156,7 @@ def corrupt(
         output=target,
         truth=truth_path(target),
         root=manifest.root,
+        scan_options=_scan_options(reading),
         table=table,
         truth_table=truth,
         rows=len(manifest),
@@ -164,6 +167,11 @@ def corrupt(
         notes=manifest.notes,
         seconds=time.monotonic() - began,
     )
+
+
+def _scan_options(reading: ManifestOptions) -> tuple[str, ...]:
+    given = {"--label-column": reading.label_column, "--class-names": reading.class_names}
+    return tuple(word for name, value in given.items() if value for word in (name, str(value)))
 
 
 def _check_options(options: NoiseOptions) -> None:

@@ -27,7 +27,7 @@ def print_corrupted(result: "CorruptResult", console: Console) -> None:
         f"labels         {escape(str(result.output))}",
         f"truth          {escape(str(result.truth))}",
         f"time           {result.seconds:.1f} s",
-        f"next           {escape(scan_command(result.root, result.output))}",
+        f"next           {escape(scan_command(result.root, result.output, result.scan_options))}",
     ]
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
@@ -47,11 +47,11 @@ def print_dataset(result: "DatasetResult", console: Console) -> None:
         f"labels         {escape(str(result.labels))}",
         f"truth          {escape(str(result.truth))}",
         f"time           {result.seconds:.1f} s",
-        f"next           {escape(scan_command(result.root, result.labels))}",
+        f"next           {escape(scan_command(result.root, result.labels, ()))}",
     ]
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
-def scan_command(root: Path, labels: Path) -> str:
+def scan_command(root: Path, labels: Path, options: tuple[str, ...]) -> str:
     """The scan that comes next, to be copied."""
-    return shlex.join(["deftclean", "scan", str(root), str(labels)])
+    return shlex.join(["deftclean", "scan", str(root), str(labels), *options])

@@ -43,6 +43,7 @@ def test_the_command_writes_labels_and_truth(folder, labels, tmp_path):
     assert 8 <= sum(changed) <= 24
     assert all(row["split"] == "007" for row in after)
     assert f"wrong labels   {sum(changed)}" in done.stdout
+    assert "next           deftclean scan data noisy.csv" in done.stdout
 
     first = (tmp_path / "noisy.csv").read_bytes()
     again = run_cli(
@@ -176,7 +177,7 @@ def test_images_in_the_table_stay_there(tmp_path):
     assert noisy.drop_columns(["label"]).equals(table.drop_columns(["label"]))
     changed = np.array(noisy["label"]) != np.array(table["label"])
     assert made.wrong == changed.sum() > 5
-    read = read_manifest(tmp_path / "n.parquet", None, ManifestOptions())
+    read = read_manifest(made.root, made.output, ManifestOptions())  # as the printed command
     assert read.images is not None
     assert read.class_names == ("cat", "dog")
     with pytest.raises(UsageError, match="only Parquet can hold them"):
