@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from deftclean.adapting import AdaptOptions, adapt
     from deftclean.api import ScanResult, scan, score, select
+    from deftclean.corrupting import CorruptResult, NoiseOptions, corrupt
+    from deftclean.datasets import DatasetOptions, DatasetResult, dataset
     from deftclean.errors import DeftcleanError
     from deftclean.exporting import ExportResult, export
     from deftclean.gate import check
@@ -25,9 +27,13 @@ __all__ = [
     "AdaptOptions",
     "AdaptResult",
     "CheckResult",
+    "CorruptResult",
+    "DatasetOptions",
+    "DatasetResult",
     "DeftcleanError",
     "ExportResult",
     "ManifestOptions",
+    "NoiseOptions",
     "PredictResult",
     "ReportResult",
     "ReviewResult",
@@ -36,6 +42,8 @@ __all__ = [
     "__version__",
     "adapt",
     "check",
+    "corrupt",
+    "dataset",
     "export",
     "load_classifier",
     "predict",
@@ -49,6 +57,12 @@ __all__ = [
 _HOMES = {
     "AdaptOptions": "deftclean.adapting",
     "AdaptResult": "deftclean.run_folder",
+    "CorruptResult": "deftclean.corrupting",
+    "NoiseOptions": "deftclean.corrupting",
+    "corrupt": "deftclean.corrupting",
+    "DatasetOptions": "deftclean.datasets",
+    "DatasetResult": "deftclean.datasets",
+    "dataset": "deftclean.datasets",
     "PredictResult": "deftclean.predicting",
     "adapt": "deftclean.adapting",
     "load_classifier": "deftclean.predicting",

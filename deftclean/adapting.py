@@ -121,7 +121,7 @@ def adapt(
     from deftclean.adapted import check_adapted_output
     from deftclean.backbones import find_backbone
     from deftclean.resizing import Preparation
-    from deftclean.rows import work_folder
+    from deftclean.row_images import work_folder
     from deftclean.run_folder import AdaptResult, save_run
     from deftclean.runtime import choose_runtime, reproducible
     from deftclean.unfinished import check_unfinished_output, unfinished_folder
@@ -288,7 +288,8 @@ class _Desk:
     def _test(self, class_names: tuple[str, ...], test: Path) -> "Exam":
         from deftclean.adaptation import Exam
         from deftclean.checking import check_images
-        from deftclean.rows import UsableRows, nothing_readable, row_images
+        from deftclean.row_images import row_images
+        from deftclean.rows import UsableRows, nothing_readable
 
         reading = ManifestOptions(known_labels={name: name for name in class_names})
         folder = self.options.test_data

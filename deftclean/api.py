@@ -154,7 +154,8 @@ def scan(
         zero_shot_warnings,
     )
     from deftclean.resizing import Preparation
-    from deftclean.rows import UsableRows, refuse_hopeless, row_images, work_folder
+    from deftclean.row_images import row_images, work_folder
+    from deftclean.rows import UsableRows, refuse_hopeless
     from deftclean.runtime import choose_runtime, reproducible
     from deftclean.session import RunPictures, Session
     from deftclean.unfinished import Unfinished, unfinished_folder
@@ -260,7 +261,8 @@ def score(
         zero_shot_warnings,
     )
     from deftclean.resizing import Preparation
-    from deftclean.rows import UsableRows, nothing_readable, row_images, work_folder
+    from deftclean.row_images import row_images, work_folder
+    from deftclean.rows import UsableRows, nothing_readable
     from deftclean.runtime import choose_runtime, reproducible
     from deftclean.session import RunPictures, Session
     from deftclean.weights import preprocess_of

@@ -25,6 +25,8 @@ from deftclean.cli_check import (
     leave,
     print_gate,
 )
+from deftclean.cli_corrupt import CORRUPT_EXAMPLES, corrupt
+from deftclean.cli_dataset import DATASET_EXAMPLES, dataset
 from deftclean.cli_doctor import DOCTOR_EXAMPLES, doctor
 from deftclean.cli_export import EXPORT_EXAMPLES, export
 from deftclean.cli_report import REPORT_EXAMPLES, REVIEW_EXAMPLES, report, review
@@ -526,6 +528,8 @@ app.command(epilog=REPORT_EXAMPLES)(report)
 app.command(epilog=REVIEW_EXAMPLES)(review)
 app.command(epilog=EXPORT_EXAMPLES)(export)
 app.command(epilog=DOCTOR_EXAMPLES)(doctor)
+app.command(epilog=CORRUPT_EXAMPLES)(corrupt)
+app.command(epilog=DATASET_EXAMPLES)(dataset)
 
 
 # ---------------------------------------------------------------- helpers

@@ -52,6 +52,7 @@ class Manifest:
         source_lines: (N,) int64, the line of the labels file that each row begins on, from 1; null
             where it has no lines.
         notes: what a user should know about how the input was read.
+        label_column: where the labels stand in the input; None in a folder, or without labels.
     """
 
     source: str
@@ -65,6 +66,7 @@ class Manifest:
     labels_file: Path | None
     source_lines: pa.Array
     notes: tuple[str, ...]
+    label_column: str | None = None
 
     def __len__(self) -> int:
         return len(self.file_names)
@@ -236,6 +238,7 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
         labels_file=path,
         source_lines=_lines(path, options.delimiter, len(table)),
         notes=(*labelled.notes, *review_notes),
+        label_column=label_name,
     )
 
 

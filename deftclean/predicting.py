@@ -126,7 +126,8 @@ def predict(
     from deftclean.checking import check_images
     from deftclean.picture_sets import PictureSet
     from deftclean.resizing import Preparation
-    from deftclean.rows import UsableRows, nothing_readable, row_images, work_folder
+    from deftclean.row_images import row_images, work_folder
+    from deftclean.rows import UsableRows, nothing_readable
     from deftclean.runtime import choose_runtime, reproducible
 
     card = read_card(folder)

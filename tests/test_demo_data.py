@@ -31,9 +31,10 @@ def column(path: Path, name: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def no_sync() -> Iterator[None]:
-    """A thousand syncs take seconds on a busy disk; test_files.py covers them."""
+    """Waiting for a busy disk takes seconds; test_files.py covers it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _descriptor: None)
+        patch.setattr(os, "sync", lambda: None)
         yield
 
 

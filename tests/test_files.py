@@ -263,3 +263,12 @@ def test_check_output_refuses_a_folder_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "clean.parquet").mkdir()
     with pytest.raises(UsageError, match=r"(?i)folder|directory"):
         check_output(tmp_path / "clean.parquet", overwrite=True)
+
+
+def test_a_folder_of_many_files(tmp_path: Path) -> None:
+    names = {f"{number}.txt": "x" for number in range(150)}
+    write_folder(tmp_path / "many", names)
+    assert {path.name for path in (tmp_path / "many").iterdir()} == set(names)
+    with pytest.raises(RuntimeError):
+        write_folder(tmp_path / "broken", names, fail=RuntimeError())
+    assert not (tmp_path / "broken").exists()

@@ -17,15 +17,18 @@ ORDER = [
     *("summary", "escaping", "buffers", "expressions", "problems", "comparison", "places"),
     *("gate_results", "gate", "gate_json", "gate_github", "gate_junit", "gate_sarif", "gate_text"),
     *("progress", "runtime", "decoding", "resizing", "images", "export_folder", "export_tasks"),
-    *("cache", "run_options", "loading", "checking", "spool", "rows", "table_images", "verified"),
-    *("exporting", "overview", "thumbnails", "gallery", "histogram", "review_file", "reviewing"),
-    *("report_page", "reporting", "encoder", "preprocessing", "weights", "diagnosis"),
-    *("tuners", "branches", "prompts", "detector", "losses", "fitting", "step", "collapse"),
-    *("embeddings", "feeds", "picture_sets", "augmenting", "optimiser", "training", "scoring"),
-    *("checkpoint", "unfinished", "session", "cost", "findings", "assembly", "backbones"),
-    *("classifiers", "fine_tuning", "adapted", "adaptation", "model_card", "run_folder"),
-    *("adapting", "predicting", "demo", "api", "terminal", "settings_file", "options"),
-    *("cli_adapt", "cli_check", "cli_report", "cli_export", "cli_doctor", "cli"),
+    *("cache", "run_options", "loading", "checking", "spool", "row_images", "rows"),
+    *("table_images", "verified", "exporting", "overview", "thumbnails", "gallery", "histogram"),
+    *("review_file", "reviewing", "report_page", "reporting", "encoder", "preprocessing"),
+    *("weights", "diagnosis", "tuners", "branches", "prompts", "detector", "losses", "fitting"),
+    *("step", "collapse", "embeddings", "feeds", "picture_sets", "augmenting", "optimiser"),
+    *("training", "scoring", "checkpoint", "unfinished", "session", "cost", "findings"),
+    *("assembly", "backbones", "classifiers", "fine_tuning", "adapted", "adaptation"),
+    *("model_card", "run_folder", "adapting", "predicting", "demo", "noise", "transitions"),
+    *("instance_pixels", "table_files", "truth", "noisy_table", "corrupting", "public_sets"),
+    *("cifar", "image_sets", "web_sets", "datasets", "api", "terminal", "terminal_data"),
+    *("settings_file", "options", "cli_adapt", "cli_check", "cli_report", "cli_export"),
+    *("cli_doctor", "cli_corrupt", "cli_dataset", "cli"),
 ]
 
 
@@ -82,6 +85,9 @@ assert "deftclean" in shown.getvalue()
         ("import deftclean; deftclean.report", ("torch", "open_clip", "pandas", "matplotlib")),
         ("import deftclean; deftclean.export", NOT_FOR_TABLES),
         (SHOWN.format("['doctor', '--help']"), HEAVY),
+        ("import deftclean; deftclean.corrupt; deftclean.dataset", NOT_FOR_TABLES),
+        (SHOWN.format("['corrupt', '--help']"), HEAVY),
+        (SHOWN.format("['dataset', '--help']"), HEAVY),
     ],
 )
 def test_heavy_packages_are_not_loaded(code, absent):
@@ -103,10 +109,11 @@ def test_exactly_these_names_are_exported():
     import deftclean
 
     assert sorted(deftclean.__all__) == [
-        "AdaptOptions", "AdaptResult", "CheckResult", "DeftcleanError", "ExportResult",
-        "ManifestOptions", "PredictResult", "ReportResult", "ReviewResult", "RunOptions",
-        "ScanResult", "__version__", "adapt", "check", "export", "load_classifier", "predict",
-        "report", "review", "scan", "score", "select",
+        "AdaptOptions", "AdaptResult", "CheckResult", "CorruptResult", "DatasetOptions",
+        "DatasetResult", "DeftcleanError", "ExportResult", "ManifestOptions", "NoiseOptions",
+        "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
+        "__version__", "adapt", "check", "corrupt", "dataset", "export", "load_classifier",
+        "predict", "report", "review", "scan", "score", "select",
     ]  # fmt: skip
     assert dir(deftclean) == sorted(deftclean.__all__)
     assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)

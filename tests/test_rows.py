@@ -14,7 +14,8 @@ from deftclean.images import RowImages
 from deftclean.manifest import Manifest, ManifestOptions
 from deftclean.progress import Silent
 from deftclean.resizing import Preparation
-from deftclean.rows import UsableRows, refuse_hopeless, row_images
+from deftclean.row_images import row_images
+from deftclean.rows import UsableRows, refuse_hopeless
 from deftclean.runtime import choose_runtime
 
 LABELS = {"cat": "cat", "dog": "dog"}
