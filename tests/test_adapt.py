@@ -323,8 +323,8 @@ def test_the_users_own_command_from_scratch(scored, tmp_path):
     [
         (("--backbone", "resnet5"), "There is no backbone 'resnet5'"),
         (("--backbone", "resnet50.nonsense"), "nonsense"),
-        (("--backbone", "resnet50", "--method", "peft"), "injects prompts into a CLIP"),
-        (("--backbone", "resnet18", "--method", "vlpt"), "injects prompts into a CLIP"),
+        (("--backbone", "resnet50", "--method", "peft"), "puts a tuner into a CLIP"),
+        (("--backbone", "resnet18", "--method", "vlpt"), "puts a tuner into a CLIP"),
         (("--backbone", "nano", "--from-scratch"), "a CLIP brings its weights"),
         (("--backbone", "nano", "--epochs", "0", "--lr", "-1"), "--epochs is 0"),
         (("--backbone", "nano", "--relabel-above", "0.5"), "goes with --labels suggested"),

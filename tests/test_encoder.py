@@ -5,7 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from deftclean.encoder import Encoder, attend
+from deftclean.blocks import attend
+from deftclean.encoder import Encoder
 from deftclean.errors import UsageError
 from deftclean.runtime import initial_weights
 from deftclean.tuners import VPTDeep, VPTShallow, make_tuner

@@ -14,7 +14,7 @@ ORDER = [
     *("errors", "config", "recipes", "files", "tables", "scores", "kept", "labels", "folders"),
     *("columns", "file_names", "manifest", "metrics", "evaluation", "charts", "summary"),
     *("progress", "runtime", "decoding", "resizing", "images", "cache", "run_options", "loading"),
-    *("checking", "spool", "rows", "table_images", "encoder", "preprocessing", "weights"),
+    *("checking", "spool", "rows", "table_images", "blocks", "encoder", "preprocessing", "weights"),
     *("tuners", "branches", "prompts", "detector", "losses", "fitting", "step", "collapse"),
     *("embeddings", "feeds", "picture_sets", "augmenting", "optimiser", "training", "scoring"),
     *("checkpoint", "unfinished", "session", "cost", "findings", "assembly", "backbones"),
