@@ -208,7 +208,7 @@ def _check_method(chosen: "BackboneName", config: AdaptConfig) -> None:
         )
     if config.image_size is not None:
         raise UsageError(
-            f"--image-size cannot go with --method {config.method}: the CLIP is frozen."
+            f"--image-size cannot go with --method {config.method}: a CLIP keeps its input size."
         )
 
 

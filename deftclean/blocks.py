@@ -112,4 +112,5 @@ def _changed(
     """(..., h, T, W / h) queries or values, and what is added to them."""
     if change is None:
         return part
-    return part + change(normed).unflatten(-1, (block.attn.num_heads, -1)).transpose(-3, -2)
+    heads: Tensor = change(normed).unflatten(-1, (block.attn.num_heads, -1)).transpose(-3, -2)
+    return part + heads

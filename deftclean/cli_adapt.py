@@ -59,7 +59,7 @@ def _recipe_help() -> str:
     return (
         "A short name, any timm name, or a CLIP as scan names it. Recipes of fft: "
         + " ".join(lines)
-        + " All: 10 epochs, batch 64, cosine. Heads and prompts: sgd, lr 0.03, momentum 0.9, "
+        + " All: 10 epochs, batch 64, cosine. Heads and tuners: sgd, lr 0.03, momentum 0.9, "
         "weight-decay 0.0005."
     )
 

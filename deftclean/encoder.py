@@ -23,7 +23,8 @@ _TEXTS_AT_ONCE = 512  # whole texts, so that memory does not grow with K
 
 
 class FrozenTower(nn.Module):
-    """A module whose weights never change and that is always in evaluation mode."""
+    """A module without gradients, unless a tuner has a copy of its own, and always in evaluation
+    mode."""
 
     def freeze(self) -> None:
         """Stop gradients to the weights and leave training mode for good."""
