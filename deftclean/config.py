@@ -166,13 +166,19 @@ def _notes(
 
 
 def _warnings(config: DetectorConfig) -> tuple[str, ...]:
-    if config.warmup < config.epochs:
-        return ()
-    return (
-        f"warm-up ({config.warmup}) covers all {config.epochs} epochs: every given label is "
-        "trusted to the end; give fewer --warmup or more --epochs epochs to learn from the clean "
-        "rows only",
-    )
+    found = []
+    if config.warmup >= config.epochs:
+        found.append(
+            f"warm-up ({config.warmup}) covers all {config.epochs} epochs: every given label is "
+            "trusted to the end; give fewer --warmup or more --epochs epochs to learn from the "
+            "clean rows only"
+        )
+    if config.tuner == "fft":
+        found.append(
+            f"--tuner fft trains the whole image tower at the contexts' learning rate "
+            f"({config.lr:g}): it may forget what it knew; compare with --tuner vpt-deep or none"
+        )
+    return tuple(found)
 
 
 def _refuse_augmentation(chosen: Mapping[str, Any]) -> None:

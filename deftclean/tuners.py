@@ -170,8 +170,9 @@ class OwnWeights(VisualTuner):
 
     def __init__(self, tower: ImageTower, ending: str) -> None:
         super().__init__()
+        frozen = [p for name, p in tower.named_parameters() if not name.endswith(ending)]
         # What is in the memo counts as copied already.
-        shared = {id(p): p for name, p in tower.named_parameters() if not name.endswith(ending)}
+        shared = {id(tensor): tensor for tensor in (*frozen, *tower.buffers())}
         self.tower = copy.deepcopy(tower, shared)
         for name, parameter in self.tower.named_parameters():
             parameter.requires_grad_(name.endswith(ending))

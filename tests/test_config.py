@@ -168,6 +168,12 @@ def test_all_bad_settings_are_reported_together() -> None:
     )
 
 
+def test_training_the_whole_tower_at_one_learning_rate_is_warned_of() -> None:
+    (warning,) = resolve("synthetic", {"tuner": "fft"}, 10_000).warnings
+    assert "(0.03): it may forget" in warning
+    assert len(resolve("synthetic", {"tuner": "fft", "warmup": 3, "epochs": 3}, 99).warnings) == 2
+
+
 def test_without_a_tuner_there_is_no_augmentation() -> None:
     config = resolve("synthetic", {"tuner": "none"}, 1_000).config
     assert (config.crop, config.flip) == (False, False)
