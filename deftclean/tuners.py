@@ -170,12 +170,12 @@ class OwnWeights(VisualTuner):
 
     def __init__(self, tower: ImageTower, ending: str) -> None:
         super().__init__()
-        frozen = [p for name, p in tower.named_parameters() if not name.endswith(ending)]
-        # What is in the memo counts as copied already.
-        shared = {id(tensor): tensor for tensor in (*frozen, *tower.buffers())}
-        self.tower = copy.deepcopy(tower, shared)
-        for name, parameter in self.tower.named_parameters():
-            parameter.requires_grad_(name.endswith(ending))
+        own = {
+            id(p): nn.Parameter(p.detach().clone()) if name.endswith(ending) else p
+            for name, p in tower.named_parameters()
+        }
+        # What is in the memo counts as copied already: no tensor is copied but those above.
+        self.tower = copy.deepcopy(tower, {**own, **{id(b): b for b in tower.buffers()}})
 
     # It has a tower of its own, but is called as all others are.
     def pooled(self, tower: ImageTower, pixels: Tensor) -> Tensor:  # noqa: ARG002
