@@ -109,9 +109,13 @@ class PlainImage:
         self.mean = torch.tensor(mean, dtype=like.dtype, device=like.device).view(3, 1, 1)
         self.std = torch.tensor(std, dtype=like.dtype, device=like.device).view(3, 1, 1)
 
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels to the tower's input."""
+        return (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
+
     def features(self, pixels: Tensor) -> Tensor:
         """I: (B, 3, S, S) uint8 -> (B, D) unit vectors."""
-        pixels = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.std
+        pixels = self.normalised(pixels)
         if self.prompts is None:
             return F.normalize(self.visual(pixels), dim=-1)
         x = self.visual._embeds(pixels)

@@ -111,6 +111,8 @@ def make_student(
     settings = DetectorConfig(
         tuner=config.tuner,
         prompt_length=config.prompt_length,
+        rank=config.rank,
+        bottleneck=config.bottleneck,
         context_length=config.context_length,
         seed=config.seed,
     )

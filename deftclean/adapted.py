@@ -79,22 +79,22 @@ def fine_tuned(model: nn.Module, preprocess: Mapping[str, Any]) -> FineTuned:
 
 
 def prompt_tuned(encoder: Encoder, classes: int, config: AdaptConfig) -> PromptTuned:
-    """A CLIP image tower with fresh visual prompts and a new head.
+    """A CLIP image tower with a fresh tuner and a new head.
 
     Raises:
-        UsageError: the tower cannot take visual prompts.
+        UsageError: the tower is no ViT of CLIP's kind.
     """
     tower = encoder.image
-    if reason := tower.why_no_prompts():
+    if reason := tower.why_no_additions():
         raise UsageError(
             f"--method peft: this model cannot be taken: {reason}.", "Choose a CLIP with a ViT."
         )
-    tuner = make_tuner(config.tuner, tower, config.prompt_length, initial_weights(config.seed))
+    tuner = make_tuner(config, tower, initial_weights(config.seed))
     return PromptTuned(tower, tuner, classes)
 
 
 def aligned(encoder: Encoder, class_names: tuple[str, ...], detector: DetectorConfig) -> Aligned:
-    """Visual prompts and one textual context, as a detector begins.
+    """A visual tuner and one textual context, as a detector begins.
 
     Raises:
         UsageError: the model cannot take the prompts, or class names cannot be prompts.

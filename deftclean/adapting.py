@@ -224,13 +224,13 @@ def _check_method(chosen: "BackboneName", config: AdaptConfig) -> None:
         return
     if not chosen.clip:
         raise UsageError(
-            f"--method {config.method} cannot go with --backbone {chosen.name}: it injects prompts "
+            f"--method {config.method} cannot go with --backbone {chosen.name}: it puts a tuner "
             "into a CLIP, and this backbone is none.",
             "Use --method fft or linear, or a CLIP backbone: clip-vit-b16, nano.",
         )
     if config.image_size is not None:
         raise UsageError(
-            f"--image-size cannot go with --method {config.method}: the CLIP is frozen."
+            f"--image-size cannot go with --method {config.method}: a CLIP keeps its input size."
         )
 
 

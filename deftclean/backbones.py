@@ -201,7 +201,7 @@ def clip_arguments(tower: ImageTower, size: tuple[int, int]) -> dict[str, Any]:
     Raises:
         UsageError: it cannot; the message says why.
     """
-    reason = tower.why_no_prompts()
+    reason = tower.why_no_additions()
     if not reason and not tower.pools_class_token:
         reason = "its image tower does not pool the class token"
     if not reason and any(

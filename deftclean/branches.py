@@ -20,7 +20,8 @@ from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from deftclean.encoder import TextTower, add_block_output, project_heads
+from deftclean.blocks import add_block_output, project_heads
+from deftclean.encoder import TextTower
 
 MOST_TOKENS = 8192
 """Branch tokens whose activations are kept for the gradient. With CLIP ViT-B/16 they hold about

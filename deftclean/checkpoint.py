@@ -84,7 +84,7 @@ def build_detector(
         config.class_specific,
         generator,
     )
-    tuner = make_tuner(config.tuner, encoder.image, config.prompt_length, generator)
+    tuner = make_tuner(config, encoder.image, generator)
     return DualPromptDetector(encoder, tuner, prompts)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from deftclean.backbones import features_of, head_of
 from deftclean.detector import DualPromptDetector
 from deftclean.encoder import ImageTower
-from deftclean.tuners import VisualTuner
+from deftclean.tuners import OwnWeights, VisualTuner
 
 Logits = Callable[[Tensor], Tensor]
 """(B, 3, S, S) uint8 pixels, or (B, W) features, to (B, K) logits."""
@@ -113,11 +113,11 @@ class LinearHead(Classifier):
 
 
 class PromptTuned(Classifier):
-    """A frozen CLIP image tower with visual prompts, and a linear head on its `ln_post` output.
+    """A frozen CLIP image tower with a visual tuner, and a linear head on its `ln_post` output.
 
     Args:
         tower: frozen.
-        tuner: fresh visual prompts, or None to train the head alone.
+        tuner: fresh, or None to train the head alone.
         classes: K.
     """
 
@@ -125,17 +125,20 @@ class PromptTuned(Classifier):
         super().__init__()
         self.tower = tower
         self.tuner = tuner
-        self.head = nn.Linear(tower.width, classes, device=tower.mean.device)
+        self.head = nn.Linear(tower.pooled_width, classes, device=tower.mean.device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        if isinstance(tuner, OwnWeights):  # the head stands where the projection was
+            tuner.tower.vit.proj.requires_grad_(False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) uint8 -> (B, K)."""
-        if self.tuner is None:
-            tokens = self.tower.vit.transformer(self.tower.embed(pixels))
-        else:
-            tokens = self.tuner.tokens(self.tower, pixels)
-        logits: Tensor = self.head(self.tower.pooled(tokens))
+        pooled = (
+            self.tower.pooled(self.tower.tokens(pixels))
+            if self.tuner is None
+            else self.tuner.pooled(self.tower, pixels)
+        )
+        logits: Tensor = self.head(pooled)
         return logits
 
 

@@ -196,8 +196,10 @@ def scan(
     tuner: Annotated[
         Tuner | None,
         typer.Option(
-            help="Visual prompts. none: text contexts only, on features computed once, without "
-            "augmentation; much faster.",
+            help="What is trained in the image tower. vpt-deep, vpt-shallow: visual prompts. lora: "
+            "low-rank changes of queries and values. adaptformer: a bottleneck beside every MLP. "
+            "bitfit: its biases. fft: all of it. none: text contexts only, on features computed "
+            "once, without augmentation; much faster.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
@@ -209,6 +211,13 @@ def scan(
             help="Visual prompts before each layer (the paper's P).",
             rich_help_panel=_TRAINING,
         ),
+    ] = None,
+    rank: Annotated[
+        int | None, typer.Option(help="Of --tuner lora: 8.", rich_help_panel=_TRAINING)
+    ] = None,
+    bottleneck: Annotated[
+        int | None,
+        typer.Option(help="Width of --tuner adaptformer: 8.", rich_help_panel=_TRAINING),
     ] = None,
     context_length: Annotated[
         int | None,
@@ -342,9 +351,9 @@ def scan(
 
     settings = {
         "seed": seed, "rule": rule, "tuner": tuner, "prompt_length": prompt_length,
-        "context_length": context_length, "class_position": class_position,
-        "class_specific": class_specific, "epochs": epochs, "warmup": warmup,
-        "warmup_loss": warmup_loss, "pseudo_start": pseudo_start,
+        "rank": rank, "bottleneck": bottleneck, "context_length": context_length,
+        "class_position": class_position, "class_specific": class_specific, "epochs": epochs,
+        "warmup": warmup, "warmup_loss": warmup_loss, "pseudo_start": pseudo_start,
         "positive_weight": positive_weight, "batch_size": batch_size, "lr": lr,
         "momentum": momentum, "weight_decay": weight_decay, "schedule": schedule,
         "crop": crop, "flip": flip, "clip_grad": clip_grad, "decode": decode,

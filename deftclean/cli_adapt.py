@@ -59,7 +59,7 @@ def _recipe_help() -> str:
     return (
         "A short name, any timm name, or a CLIP as scan names it. Recipes of fft: "
         + " ".join(lines)
-        + " Where nothing else is said: 10 epochs, batch 64, cosine. Heads and prompts: sgd, "
+        + " Where nothing else is said: 10 epochs, batch 64, cosine. Heads and tuners: sgd, "
         "lr 0.03, momentum 0.9, weight-decay 0.0005."
     )
 
@@ -70,8 +70,8 @@ def adapt(
     method: Annotated[
         Method,
         typer.Option(
-            help="fft: all weights and a new head. linear: the head, on frozen features. peft: "
-            "visual prompts and a head, in a CLIP. vlpt: visual prompts and a textual context. "
+            help="fft: all weights and a new head. linear: the head, on frozen features. peft: a "
+            "visual tuner and a head, in a CLIP. vlpt: a visual tuner and a textual context. "
             "prompts: train nothing; classify with the detector's own positive prompts."
         ),
     ] = "fft",
@@ -250,7 +250,9 @@ def adapt(
     tuner: Annotated[
         Tuner | None,
         typer.Option(
-            help="Visual prompts of peft and vlpt. Default: vpt-deep.", rich_help_panel=_TRAINING
+            help="Of peft and vlpt: what is trained in the image tower, as in scan. Default: "
+            "vpt-deep.",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     prompt_length: Annotated[
@@ -261,6 +263,13 @@ def adapt(
             help="Visual prompts before each layer.",
             rich_help_panel=_TRAINING,
         ),
+    ] = None,
+    rank: Annotated[
+        int | None, typer.Option(help="Of --tuner lora: 8.", rich_help_panel=_TRAINING)
+    ] = None,
+    bottleneck: Annotated[
+        int | None,
+        typer.Option(help="Width of --tuner adaptformer: 8.", rich_help_panel=_TRAINING),
     ] = None,
     context_length: Annotated[
         int | None,
@@ -294,7 +303,8 @@ def adapt(
         "optimiser": optimizer, "lr": lr, "momentum": momentum, "weight_decay": weight_decay,
         "schedule": schedule, "clip_grad": clip_grad, "augmentation": augmentation, "flip": flip,
         "image_size": image_size, "decode": decode, "tuner": tuner,
-        "prompt_length": prompt_length, "context_length": context_length, "seed": seed,
+        "prompt_length": prompt_length, "rank": rank, "bottleneck": bottleneck,
+        "context_length": context_length, "seed": seed,
     }  # fmt: skip
     result = run_adapt(
         table,

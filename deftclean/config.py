@@ -15,7 +15,7 @@ Noise = Literal["real", "synthetic", "severe"]
 Rule = Literal["threshold", "agree"]
 WarmupLoss = Literal["ce", "sce"]
 Schedule = Literal["cosine", "constant"]
-Tuner = Literal["vpt-deep", "vpt-shallow", "none"]
+Tuner = Literal["vpt-deep", "vpt-shallow", "lora", "adaptformer", "bitfit", "fft", "none"]
 ClassPosition = Literal["end", "middle", "front"]
 Decode = Literal["exact", "fast"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -30,8 +30,11 @@ class DetectorConfig:
     """Everything that decides a detector, with the paper's values for synthetic noise.
 
     Attributes:
-        tuner: `vpt-deep`, `vpt-shallow` or `none`.
+        tuner: what is trained in the image tower: `vpt-deep` or `vpt-shallow` (visual prompts),
+            `lora`, `adaptformer`, `bitfit` (its biases), `fft` (all of it) or `none`.
         prompt_length: P, visual prompts per layer.
+        rank: of `lora`.
+        bottleneck: width of `adaptformer`'s adapters.
         context_length: M, vectors of each textual context.
         class_position: `end`, `middle` or `front`: where the class name stands.
         class_specific: every class has contexts of its own.
@@ -56,6 +59,8 @@ class DetectorConfig:
 
     tuner: Tuner = "vpt-deep"
     prompt_length: int = 20
+    rank: int = 8
+    bottleneck: int = 8
     context_length: int = 16
     class_position: ClassPosition = "end"
     class_specific: bool = False
@@ -161,13 +166,19 @@ def _notes(
 
 
 def _warnings(config: DetectorConfig) -> tuple[str, ...]:
-    if config.warmup < config.epochs:
-        return ()
-    return (
-        f"warm-up ({config.warmup}) covers all {config.epochs} epochs: every given label is "
-        "trusted to the end; give fewer --warmup or more --epochs epochs to learn from the clean "
-        "rows only",
-    )
+    found = []
+    if config.warmup >= config.epochs:
+        found.append(
+            f"warm-up ({config.warmup}) covers all {config.epochs} epochs: every given label is "
+            "trusted to the end; give fewer --warmup or more --epochs epochs to learn from the "
+            "clean rows only"
+        )
+    if config.tuner == "fft":
+        found.append(
+            f"--tuner fft trains the whole image tower at the contexts' learning rate "
+            f"({config.lr:g}): it may forget what it knew; compare with --tuner vpt-deep or none"
+        )
+    return tuple(found)
 
 
 def _refuse_augmentation(chosen: Mapping[str, Any]) -> None:
@@ -181,7 +192,10 @@ def _refuse_augmentation(chosen: Mapping[str, Any]) -> None:
 
 
 def _check(config: DetectorConfig) -> None:
-    at_least_one = ("prompt_length", "context_length", "batch_size", "epochs", "pseudo_start")
+    at_least_one = (
+        *("prompt_length", "rank", "bottleneck", "context_length"),
+        *("batch_size", "epochs", "pseudo_start"),
+    )
     problems = [
         f"--{name.replace('_', '-')} is {getattr(config, name)}; it must be at least 1"
         for name in at_least_one

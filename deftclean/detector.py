@@ -26,7 +26,7 @@ class DualPromptDetector(nn.Module):
 
     Args:
         encoder: frozen CLIP.
-        tuner: visual prompts, or None for the plain image tower.
+        tuner: of the image tower, or None for the plain tower.
         prompts: positive and negative contexts around the K class names.
     """
 

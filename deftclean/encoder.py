@@ -6,7 +6,7 @@ It does not know what the prompts mean, nor where the weights come from (`weight
 Shapes: B images, T tokens, W visual width, K classes, D joint embedding size.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,72 +16,15 @@ from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer
 from torch import Tensor, nn
 
+from deftclean.blocks import NOTHING, Added, attend
 from deftclean.errors import UsageError
-
-
-def project_heads(
-    block: ResidualAttentionBlock, normed: Tensor, first: int = 0, last: int = 3
-) -> tuple[Tensor, ...]:
-    """Queries, keys and values (parts 0, 1, 2) of a block's attention, `first` to before `last`.
-
-    Args:
-        block: its attention is `torch.nn.MultiheadAttention` with packed projections.
-        normed: (..., T, W), what `ln_1` gave.
-
-    Returns:
-        last - first tensors, each (..., h, T, W / h) for h heads.
-    """
-    width, heads = block.attn.embed_dim, block.attn.num_heads
-    rows = slice(first * width, last * width)
-    projected = F.linear(normed, block.attn.in_proj_weight[rows], block.attn.in_proj_bias[rows])
-    split = projected.unflatten(-1, (last - first, heads, -1))
-    parts: tuple[Tensor, ...] = split.movedim(-3, 0).transpose(-3, -2).unbind(0)
-    return parts
-
-
-def add_block_output(block: ResidualAttentionBlock, x: Tensor, mixed: Tensor) -> Tensor:
-    """What a block does after attention: (..., T, W) tokens and (..., h, T, W / h) mixed values."""
-    x = x + block.ls_1(block.attn.out_proj(mixed.transpose(-3, -2).flatten(-2)))
-    out: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
-    return out
-
-
-def attend(
-    block: ResidualAttentionBlock, x: Tensor, memory: Tensor | None = None, outputs: int = 0
-) -> Tensor:
-    """One pre-norm transformer block, with what is never read left out.
-
-    With neither option this is open_clip's own block without a mask.
-
-    Args:
-        block: weights.
-        x: (B, T, W) tokens.
-        memory: (P, W) tokens that every query may attend to but that are not carried on; they
-            are the same for all images, so their keys and values are computed once.
-        outputs: how many leading tokens the caller reads; 0 for all T.
-
-    Returns:
-        (B, outputs or T, W)
-    """
-    normed = block.ln_1(x)
-    kept = slice(outputs) if outputs else slice(None)
-    # Apart from keys and values, which are copied below: else the graph would keep both.
-    (query,) = project_heads(block, normed[:, kept], last=1)
-    key, value = project_heads(block, normed, first=1)
-    if memory is not None:
-        shared = project_heads(block, block.ln_1(memory), first=1)
-        key, value = (
-            torch.cat([own, more.expand(len(x), -1, -1, -1)], dim=2)
-            for own, more in zip((key, value), shared, strict=True)
-        )
-    return add_block_output(block, x[:, kept], F.scaled_dot_product_attention(query, key, value))
-
 
 _TEXTS_AT_ONCE = 512  # whole texts, so that memory does not grow with K
 
 
 class FrozenTower(nn.Module):
-    """A module whose weights never change and that is always in evaluation mode."""
+    """A module without gradients, unless a tuner has a copy of its own, and always in evaluation
+    mode."""
 
     def freeze(self) -> None:
         """Stop gradients to the weights and leave training mode for good."""
@@ -120,15 +63,15 @@ class ImageTower(FrozenTower):
         """Untuned features, (B, D); any architecture open_clip can build."""
         return F.normalize(self.visual(self.normalise(pixels)), dim=-1)
 
-    def why_no_prompts(self) -> str:
-        """Why visual prompts cannot be injected; empty where they can."""
+    def why_no_additions(self) -> str:
+        """Why nothing can be added within its blocks; empty where something can."""
         if not isinstance(self.visual, VisionTransformer):
             return f"its image tower is {type(self.visual).__name__}, not open_clip's ViT"
         return _unusual_block(self.visual.transformer.resblocks)
 
     @property
     def vit(self) -> VisionTransformer:
-        """The vision transformer; ask `why_no_prompts` first."""
+        """The vision transformer; ask `why_no_additions` first."""
         return self.visual
 
     @property
@@ -140,6 +83,11 @@ class ImageTower(FrozenTower):
     def width(self) -> int:
         """W."""
         return int(self.vit.conv1.out_channels)
+
+    @property
+    def pooled_width(self) -> int:
+        """Width of what `pooled` gives: W, unless attention pools."""
+        return int(self.vit.ln_post.normalized_shape[0])
 
     @property
     def patch_area(self) -> int:
@@ -157,6 +105,23 @@ class ImageTower(FrozenTower):
         tokens: Tensor = self.vit._embeds(self.normalise(pixels))
         return tokens
 
+    def tokens(self, pixels: Tensor, added: Sequence[Added] | None = None) -> Tensor:
+        """Through the blocks, the last of which computes no more tokens than are pooled.
+
+        Args:
+            pixels: (B, 3, S, S) uint8.
+            added: to each of the L blocks; None for the plain tower.
+
+        Returns:
+            (B, 1 or T, W)
+        """
+        blocks = self.blocks
+        x = self.embed(pixels)
+        *early, (final, last) = zip(blocks, added or [NOTHING] * len(blocks), strict=True)
+        for block, each in early:
+            x = attend(block, x, each)
+        return attend(final, x, last, outputs=int(self.pools_class_token))
+
     def pooled(self, tokens: Tensor) -> Tensor:
         """Tokens of the last block to what `ln_post` gives for the image: (B, T, W) -> (B, W)."""
         pooled: Tensor = self.vit._pool(tokens)[0]
@@ -164,7 +129,11 @@ class ImageTower(FrozenTower):
 
     def pool(self, tokens: Tensor) -> Tensor:
         """Tokens of the last block to unit features: (B, T, W) -> (B, D)."""
-        return F.normalize(self.pooled(tokens) @ self.vit.proj, dim=-1)
+        return self.projected(self.pooled(tokens))
+
+    def projected(self, pooled: Tensor) -> Tensor:
+        """What `pooled` gave to unit features: (B, W) -> (B, D)."""
+        return F.normalize(pooled @ self.vit.proj, dim=-1)
 
 
 class TextTower(FrozenTower):

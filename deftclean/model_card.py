@@ -7,6 +7,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deftclean.config import Tuner
 from deftclean.recipes import AdaptConfig, Method
 
 _MOST_CLASSES = 50  # in the table of classes
@@ -14,9 +15,19 @@ _MOST_CLASSES = 50  # in the table of classes
 _METHODS: dict[Method, str] = {
     "fft": "all weights fine-tuned, with a new linear head",
     "linear": "a linear head on frozen features",
-    "peft": "visual prompts in a frozen CLIP, with a linear head",
-    "vlpt": "visual prompts and a textual context in a frozen CLIP",
+    "peft": "in a CLIP {tuner}, and a linear head",
+    "vlpt": "in a CLIP {tuner}, and a textual context",
     "prompts": "the positive prompts of the noisy-label detector; nothing was trained",
+}
+
+_TUNERS: dict[Tuner, str] = {
+    "vpt-deep": "visual prompts before every layer",
+    "vpt-shallow": "visual prompts before the first layer",
+    "lora": "low-rank changes of queries and values (LoRA)",
+    "adaptformer": "a bottleneck beside every MLP (AdaptFormer)",
+    "bitfit": "the biases of the image tower (BitFit)",
+    "fft": "all weights of the image tower",
+    "none": "nothing of the image tower",
 }
 
 _LOSSES = {
@@ -51,7 +62,7 @@ def model_card(
     """
     parts = [
         f"# {len(class_names):,} classes, {_plain(backbone)}",
-        f"Trained by deftclean {tool_version}: {_METHODS[config.method]}.",
+        f"Trained by deftclean {tool_version}: {_trained(config)}.",
         _use(architecture),
         "## Data\n\n" + _data(data),
         "## Training\n\n" + _training(config),
@@ -60,6 +71,10 @@ def model_card(
     if warnings:
         parts.append("## Mind\n\n" + "\n".join(f"- {_plain(text)}" for text in warnings))
     return "\n\n".join(parts) + "\n"
+
+
+def _trained(config: AdaptConfig) -> str:
+    return _METHODS[config.method].format(tuner=_TUNERS[config.tuner])
 
 
 def _use(architecture: str | None) -> str:

@@ -23,7 +23,7 @@ class AdaptConfig:
 
     Attributes:
         method: what is trained. `fft`: all weights and a new linear head. `linear`: the head, on
-            features computed once. `peft`: visual prompts and a head. `vlpt`: visual prompts and
+            features computed once. `peft`: a visual tuner and a head. `vlpt`: a visual tuner and
             one textual context. `prompts`: nothing; the detector's own positive prompts classify.
         loss: cross-entropy, symmetric cross-entropy, early-learning regularisation or generalised
             cross-entropy.
@@ -40,8 +40,10 @@ class AdaptConfig:
         flip: mirror at random.
         image_size: side of the model's input in pixels; None for the backbone's own.
         clip_grad: largest gradient norm, or None.
-        tuner: visual prompts of `peft` and `vlpt`.
+        tuner: of `peft` and `vlpt`; see `deftclean.config.DetectorConfig`.
         prompt_length: P.
+        rank: of `lora`.
+        bottleneck: of `adaptformer`.
         context_length: M of `vlpt`.
         seed: of every random draw.
         decode: `exact`, or `fast`: large JPEGs are decoded at a part of their size.
@@ -63,6 +65,8 @@ class AdaptConfig:
     clip_grad: float | None = None
     tuner: Tuner = "vpt-deep"
     prompt_length: int = 20
+    rank: int = 8
+    bottleneck: int = 8
     context_length: int = 16
     seed: int = 0
     decode: Decode = "exact"
@@ -132,6 +136,11 @@ def resolve_adaptation(backbone: str, method: Method, given: Mapping[str, Any]) 
     whole = recipe.fft if recipe is not None else _OTHER
     settings = whole if method == "fft" else _HEAD
     config = replace(AdaptConfig(method=method), **{**settings, **chosen})
+    if method == "peft" and config.tuner == "fft":
+        raise UsageError(
+            "--tuner fft cannot go with --method peft, which leaves the tower's weights alone.",
+            "Use --method fft: all weights and a head, with the backbone's own recipe.",
+        )
     if method in ("linear", "prompts"):
         _refuse_augmentation(method, chosen)
         config = replace(config, augmentation="none", flip=False)
@@ -174,11 +183,11 @@ def _refuse_augmentation(method: Method, chosen: Mapping[str, Any]) -> None:
 
 
 def _check(config: AdaptConfig) -> None:
-    at_least_one = ("epochs", "batch_size", "micro_batch", "image_size", "prompt_length")
+    at_least_one = ("epochs", "batch_size", "micro_batch", "image_size")
     limits: list[tuple[str, bool, str]] = [
         *(
             (name, getattr(config, name) is None or getattr(config, name) >= 1, "at least 1")
-            for name in (*at_least_one, "context_length")
+            for name in (*at_least_one, "prompt_length", "rank", "bottleneck", "context_length")
         ),
         ("lr", config.lr > 0, "above 0"),
         ("momentum", 0 <= config.momentum < 1, "in [0, 1)"),

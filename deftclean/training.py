@@ -1,4 +1,4 @@
-"""Phase 1 of DEFT: learn the contexts and the visual prompts from noisy labels.
+"""Phase 1 of DEFT: learn the contexts and the visual tuner from noisy labels.
 
 Yields what happened after each epoch; prints nothing and knows no file.
 """

@@ -143,6 +143,28 @@ def test_what_each_method_trains(scored, tmp_path):
     assert bool(after["head.weight"].any())
 
 
+@pytest.mark.parametrize(
+    ("method", "tuner", "said"),
+    [
+        ("peft", "lora", "LoRA"),
+        ("peft", "adaptformer", "AdaptFormer"),
+        ("peft", "bitfit", "BitFit"),
+        ("peft", "none", "nothing of the image tower"),
+        ("vlpt", "lora", "LoRA"),
+        ("vlpt", "fft", "all weights of the image tower"),
+    ],
+)
+def test_every_tuner_adapts_and_comes_back(method, tuner, said, scored, test_folder, tmp_path):
+    settings = {**QUICK, "epochs": 1, "tuner": tuner, "context_length": 4, "lr": 0.001}
+    options = AdaptOptions(test=test_folder)
+    result = quick(scored, tmp_path / "run", method=method, settings=settings, options=options)
+    own = {"peft": ("tuner.", "head."), "vlpt": ("detector.tuner.", "detector.prompts.positive")}
+    assert all(name.startswith(own[method]) for name in weights(tmp_path / "run"))
+    assert said in (tmp_path / "run" / "README.md").read_text()
+    found = predict(tmp_path / "run", test_folder, output=tmp_path / "p.parquet", run=RUN)
+    assert found.accuracy == result.cleaned.evaluation.accuracy
+
+
 def test_the_detectors_own_prompts_classify(tmp_path):
     """`prompts` is what `scan` wrote as predictions."""
     scored = make_scored(tmp_path / "s")
@@ -197,6 +219,9 @@ class StopAfter(Silent):
         ("linear", {"loss": "elr"}),
         ("fft", {"optimiser": "adamw", "lr": 1e-4}),
         ("peft", {"optimiser": "sgd"}),
+        ("peft", {"tuner": "lora"}),
+        ("peft", {"tuner": "adaptformer", "optimiser": "adamw", "lr": 1e-4}),
+        ("vlpt", {"tuner": "bitfit", "context_length": 4}),
     ],
 )
 def test_a_resumed_run_ends_with_the_same_bytes(method, settings, scored, tmp_path):
@@ -323,8 +348,8 @@ def test_the_users_own_command_from_scratch(scored, tmp_path):
     [
         (("--backbone", "resnet5"), "There is no backbone 'resnet5'"),
         (("--backbone", "resnet50.nonsense"), "nonsense"),
-        (("--backbone", "resnet50", "--method", "peft"), "injects prompts into a CLIP"),
-        (("--backbone", "resnet18", "--method", "vlpt"), "injects prompts into a CLIP"),
+        (("--backbone", "resnet50", "--method", "peft"), "puts a tuner into a CLIP"),
+        (("--backbone", "resnet18", "--method", "vlpt"), "puts a tuner into a CLIP"),
         (("--backbone", "nano", "--from-scratch"), "a CLIP brings its weights"),
         (("--backbone", "nano", "--epochs", "0", "--lr", "-1"), "--epochs is 0"),
         (("--backbone", "nano", "--relabel-above", "0.5"), "goes with --labels suggested"),
@@ -335,6 +360,8 @@ def test_the_users_own_command_from_scratch(scored, tmp_path):
         (("--backbone", "nano", "--test", "nowhere"), "nowhere does not exist"),
         (("--backbone", "nano", "--method", "linear", "--flip"), "cannot go with --method linear"),
         (("--method", "prompts"), "is not a detector folder"),
+        (("--backbone", "nano", "--method", "peft", "--tuner", "fft"), "--tuner fft cannot go"),
+        (("--backbone", "nano", "--method", "peft", "--rank", "0"), "--rank is 0"),
         (("--backbone", "resnet50", "--weights", "nowhere.pth"), "nowhere.pth does not exist"),
     ],
 )

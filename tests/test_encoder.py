@@ -5,7 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from deftclean.encoder import Encoder, attend
+from deftclean.blocks import attend
+from deftclean.config import DetectorConfig
+from deftclean.encoder import Encoder
 from deftclean.errors import UsageError
 from deftclean.runtime import initial_weights
 from deftclean.tuners import VPTDeep, VPTShallow, make_tuner
@@ -123,7 +125,7 @@ def test_other_vits_match_open_clip_and_take_prompts(more):
     model, encoder = build({**_VIT, **more}, _TEXT)
     pixels = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
     tower = encoder.image
-    tuner = make_tuner("vpt-deep", tower, 4, initial_weights(0))
+    tuner = VPTDeep(tower, 4, initial_weights(0))
     with torch.no_grad():
         wanted = F.normalize(model.encode_image(tower.normalise(pixels)), dim=-1)
         torch.testing.assert_close(tower(pixels), wanted)
@@ -144,8 +146,9 @@ def test_a_resnet_takes_no_visual_prompts_but_works_without():
     vision = {"layers": [1, 1, 1, 1], "width": 16, "image_size": 32, "head_width": 16}
     _, encoder = build(vision, _TEXT)
     with pytest.raises(UsageError, match="ModifiedResNet"):
-        make_tuner("vpt-deep", encoder.image, 4, initial_weights(0))
-    assert make_tuner("none", encoder.image, 4, initial_weights(0)) is None
+        make_tuner(DetectorConfig(tuner="vpt-deep"), encoder.image, initial_weights(0))
+    none = DetectorConfig(tuner="none")
+    assert make_tuner(none, encoder.image, initial_weights(0)) is None
     pixels = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
     assert encoder.image(pixels).shape == (2, 16)
 
@@ -153,7 +156,7 @@ def test_a_resnet_takes_no_visual_prompts_but_works_without():
 def test_unusual_blocks_take_no_visual_prompts():
     _, encoder = build({**_VIT, "qk_norm": True}, _TEXT)
     with pytest.raises(UsageError, match="CustomResidualAttentionBlock"):
-        make_tuner("vpt-shallow", encoder.image, 4, initial_weights(0))
+        make_tuner(DetectorConfig(tuner="vpt-shallow"), encoder.image, initial_weights(0))
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 """The detector against the plain implementation: the same numbers, up to rounding.
 
 Features, loss and the gradient of every trained tensor, for drawn class names, contexts, visual
-prompts, rules, phases and batches, on small CLIPs of every kind that a saving depends on.
+tuners, rules, phases and batches, on small CLIPs of every kind that a saving depends on.
 """
 
 import contextlib
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 from unittest import mock
 
 import open_clip
@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 import deftclean.branches
 import deftclean.prompts
-from benchmarks.plain import PlainImage, PlainText, similarities, step_loss
+from benchmarks.plain import PlainText, similarities, step_loss
+from benchmarks.plain_tuners import plain_image
 from deftclean.checkpoint import build_detector
-from deftclean.config import DetectorConfig
+from deftclean.config import DetectorConfig, Tuner
 from deftclean.encoder import Encoder
 from deftclean.step import judge
 from deftclean.training import _losses
@@ -37,7 +38,8 @@ MEAN, STD = (0.5, 0.375, 0.25), (0.25, 0.5, 0.25)  # exact in binary, so alike i
 VIT = {"image_size": 24, "layers": 3, "width": 32, "head_width": 8, "patch_size": 8}
 TEXT = {"context_length": 24, "vocab_size": 49408, "width": 32, "heads": 4, "layers": 3}
 EOS = {"pool_type": "eos", "eos_id": 49407}
-NO_VISUAL_PROMPTS = "unusual image blocks"
+NO_ADDITIONS = "unusual image blocks"
+ANY_TOWER = ["bitfit", "fft", "none"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def at_most(tokens):
 @st.composite
 def drawn(draw):
     architecture = draw(st.sampled_from(list(ARCHITECTURES)))
-    visual = architecture != NO_VISUAL_PROMPTS
+    tuners = ANY_TOWER if architecture == NO_ADDITIONS else list(get_args(Tuner))
     # Few classes or many, so that a batch's labels cover all of them or leave most out.
     lengths = draw(
         st.one_of(
@@ -126,8 +128,10 @@ def drawn(draw):
         )
     )
     config = DetectorConfig(
-        tuner=draw(st.sampled_from(["vpt-deep", "vpt-shallow", "none"])) if visual else "none",
+        tuner=draw(st.sampled_from(tuners)),
         prompt_length=draw(st.integers(1, 5)),
+        rank=draw(st.integers(1, 5)),
+        bottleneck=draw(st.integers(1, 5)),
         context_length=draw(st.integers(1, 12)),
         class_position=draw(st.sampled_from(["end", "middle", "front"])),
         class_specific=draw(st.booleans()),
@@ -173,6 +177,10 @@ class Pair:
             for context in (detector.prompts.positive, detector.prompts.negative):
                 values = torch.randn(context.shape, generator=self.generator)
                 context.copy_(values * case.spread)
+            # Away from the start values, which hide what is multiplied by zero.
+            for tensor in detector.tuner.parameters() if detector.tuner is not None else ():
+                if tensor.requires_grad:
+                    tensor.add_(torch.randn(tensor.shape, generator=self.generator) * 0.1)
         self.detector = detector
         self.copies = {
             name: tensor.clone().requires_grad_()
@@ -186,7 +194,12 @@ class Pair:
             self.copies["prompts.negative"],
             case.config.class_position,
         )
-        self.image = PlainImage(model, MEAN, STD, self.copies.get("tuner.prompts"))
+        visual = {
+            name.removeprefix("tuner."): tensor
+            for name, tensor in self.copies.items()
+            if name.startswith("tuner.")
+        }
+        self.image = plain_image(model, MEAN, STD, case.config.tuner, visual)
         self.pixels = torch.randint(
             0, 256, (case.batch, 3, 24, 24), dtype=torch.uint8, generator=self.generator
         )
@@ -284,7 +297,7 @@ def test_unusual_architectures_fall_back():
     for name in ARCHITECTURES:
         _, encoder = build(name, torch.float32)
         assert bool(encoder.text.why_whole_prompts()) == name.startswith("unusual")
-        assert bool(encoder.image.why_no_prompts()) == (name == NO_VISUAL_PROMPTS)
+        assert bool(encoder.image.why_no_additions()) == (name == NO_ADDITIONS)
 
 
 @given(drawn())

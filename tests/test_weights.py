@@ -4,6 +4,7 @@ import json
 import logging
 import pickle
 import shutil
+from typing import get_args
 
 import open_clip
 import pytest
@@ -22,7 +23,7 @@ from deftclean.checkpoint import (
     read_card,
     save_detector,
 )
-from deftclean.config import DetectorConfig
+from deftclean.config import DetectorConfig, Tuner
 from deftclean.errors import InputError, UsageError, WeightsError
 from deftclean.preprocessing import plain_preprocess
 from deftclean.weights import NANO, check_name, load_model
@@ -160,16 +161,36 @@ def card_for(model, sha256="0" * 64, config=None):
     )  # fmt: skip
 
 
-def test_a_detector_comes_back_as_it_was_saved(tmp_path):
+@pytest.mark.parametrize("tuner", get_args(Tuner))
+def test_a_detector_comes_back_as_it_was_saved(tuner, tmp_path):
     loaded, _ = load("nano")
-    config = DetectorConfig(prompt_length=3, seed=4)
+    config = DetectorConfig(tuner=tuner, prompt_length=3, rank=2, bottleneck=5, seed=4)
     card = card_for("nano", loaded.sha256, config)
     detector = build_detector(loaded.encoder, card.class_names, config)
+    with torch.no_grad():  # away from the start values, which would come back by themselves
+        for parameter in detector.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.25)
     save_detector(detector, card, tmp_path / "x.detector", overwrite=False)
     assert read_card(tmp_path / "x.detector") == card
+    stored = safetensors.torch.load_file(tmp_path / "x.detector" / "detector.safetensors")
     again = load_detector(tmp_path / "x.detector", card, loaded)
+    assert stored.keys() == detector.trained_tensors().keys()
     for name, tensor in detector.trained_tensors().items():
         assert torch.equal(tensor, again.trained_tensors()[name])
+
+
+def test_a_detector_from_before_there_were_other_tuners_is_read(tmp_path):
+    loaded, _ = load("nano")
+    card = card_for("nano", loaded.sha256, DetectorConfig())
+    detector = build_detector(loaded.encoder, card.class_names, card.config)
+    save_detector(detector, card, tmp_path / "x.detector", overwrite=False)
+    path = tmp_path / "x.detector" / "detector.json"
+    values = json.loads(path.read_text())
+    for name in ("rank", "bottleneck"):
+        del values["config"][name]
+    path.write_text(json.dumps(values))
+    assert read_card(tmp_path / "x.detector") == card
 
 
 def test_other_weights_than_it_was_trained_with_are_refused(tmp_path):
