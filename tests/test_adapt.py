@@ -282,6 +282,16 @@ def test_another_image_folder_can_be_given(tmp_path):
     assert quick(scored, tmp_path / "run", options=AdaptOptions(data=moved)).cleaned.rows == 35
 
 
+def test_fewer_rows_are_seen_more_often_unless_epochs_are_given(scored, tmp_path):
+    """40 of 48 rows are kept: as many steps as 10 epochs of all of them."""
+    options = AdaptOptions(holdout=0, compare=True)
+    result = quick(scored, tmp_path / "a", settings={"batch_size": 16}, options=options)
+    assert result.config.epochs == len(result.cleaned.epochs) == 12
+    assert len(result.uncleaned.epochs) == 10
+    given = quick(scored, tmp_path / "b", settings=QUICK, options=options)
+    assert len(given.cleaned.epochs) == len(given.uncleaned.epochs) == 2
+
+
 def test_a_holdout_is_not_trained_on(scored, tmp_path):
     result = quick(scored, tmp_path / "run", options=AdaptOptions(holdout=0.25, compare=True))
     assert result.held_out

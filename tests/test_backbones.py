@@ -10,7 +10,7 @@ import torch
 
 from deftclean.backbones import build, features_of, find_backbone, head_of, load_backbone
 from deftclean.errors import UsageError
-from deftclean.recipes import RECIPES, resolve_adaptation
+from deftclean.recipes import RECIPES, AdaptConfig, resolve_adaptation, with_all_steps
 
 SMALL = {
     "embed_dim": 16,
@@ -163,3 +163,11 @@ def test_heads_and_prompts_have_a_recipe_of_their_own(method):
     config = resolve_adaptation("resnet50", method, {"epochs": 3})
     assert (config.optimiser, config.lr, config.momentum) == ("sgd", 3e-2, 0.9)
     assert (config.weight_decay, config.epochs) == (5e-4, 3)
+
+
+@pytest.mark.parametrize(
+    ("used", "everything", "epochs"),
+    [(100, 100, 5), (50, 100, 10), (66, 100, 8), (1, 1000, 50), (100, 90, 5)],
+)
+def test_as_many_steps_as_on_all_rows(used, everything, epochs):
+    assert with_all_steps(AdaptConfig(epochs=5), used, everything).epochs == epochs
