@@ -35,13 +35,21 @@ def test_zero_shot_ranks_as_well_as_measured_elsewhere(shared_data, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_the_published_method_reaches_the_independent_measurement(shared_data, tmp_path):
-    """Preset synthetic, mean of seeds 0 and 1 elsewhere: AUROC 0.805, F1 of wrong 66.3 and 72.8."""
-    table, right = scan(shared_data, tmp_path, "--noise", "synthetic")
-    prob = table["clean_prob"].to_numpy()
-    threshold = detection_metrics(right, keep_flags(table, "threshold", 0.5), prob)
-    agree = detection_metrics(right, keep_flags(table, "agree", 0.5), prob)
-    assert threshold.auroc == pytest.approx(0.805, abs=0.015)
-    assert threshold.f1_wrong == pytest.approx(0.663, abs=0.02)
-    assert agree.f1_wrong == pytest.approx(0.728, abs=0.02)
+    """Preset synthetic, mean of seeds 0 and 1 elsewhere: AUROC 0.805, F1 of wrong 66.3 and 72.8.
+
+    The mean of three seeds: by itself one may lie further away.
+    """
+    figures = []
+    for seed in range(3):
+        options = ("--noise", "synthetic", "--seed", str(seed), "--overwrite")
+        table, right = scan(shared_data, tmp_path, *options)
+        prob = table["clean_prob"].to_numpy()
+        threshold = detection_metrics(right, keep_flags(table, "threshold", 0.5), prob)
+        agree = detection_metrics(right, keep_flags(table, "agree", 0.5), prob)
+        figures.append((threshold.auroc, threshold.f1_wrong, agree.f1_wrong))
+    auroc_mean, f1_threshold, f1_agree = np.mean(figures, axis=0)
+    assert auroc_mean == pytest.approx(0.805, abs=0.015)
+    assert f1_threshold == pytest.approx(0.663, abs=0.02)
+    assert f1_agree == pytest.approx(0.728, abs=0.02)
