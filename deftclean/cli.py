@@ -213,11 +213,19 @@ def scan(
         ),
     ] = None,
     rank: Annotated[
-        int | None, typer.Option(help="Of --tuner lora: 8.", rich_help_panel=_TRAINING)
+        int | None, typer.Option(help="Of --tuner lora. Default: 8.", rich_help_panel=_TRAINING)
     ] = None,
     bottleneck: Annotated[
         int | None,
-        typer.Option(help="Width of --tuner adaptformer: 8.", rich_help_panel=_TRAINING),
+        typer.Option(help="Width of --tuner adaptformer. Default: 8.", rich_help_panel=_TRAINING),
+    ] = None,
+    tower_lr_share: Annotated[
+        float | None,
+        typer.Option(
+            help="With bitfit and fft: learning rate of the tower's own weights, as a share of "
+            "--lr. Default: 0.02 and 0.002.",
+            rich_help_panel=_TRAINING,
+        ),
     ] = None,
     context_length: Annotated[
         int | None,
@@ -351,7 +359,8 @@ def scan(
 
     settings = {
         "seed": seed, "rule": rule, "tuner": tuner, "prompt_length": prompt_length,
-        "rank": rank, "bottleneck": bottleneck, "context_length": context_length,
+        "rank": rank, "bottleneck": bottleneck,
+        "tower_lr_share": tower_lr_share, "context_length": context_length,
         "class_position": class_position, "class_specific": class_specific, "epochs": epochs,
         "warmup": warmup, "warmup_loss": warmup_loss, "pseudo_start": pseudo_start,
         "positive_weight": positive_weight, "batch_size": batch_size, "lr": lr,

@@ -265,11 +265,19 @@ def adapt(
         ),
     ] = None,
     rank: Annotated[
-        int | None, typer.Option(help="Of --tuner lora: 8.", rich_help_panel=_TRAINING)
+        int | None, typer.Option(help="Of --tuner lora. Default: 8.", rich_help_panel=_TRAINING)
     ] = None,
     bottleneck: Annotated[
         int | None,
-        typer.Option(help="Width of --tuner adaptformer: 8.", rich_help_panel=_TRAINING),
+        typer.Option(help="Width of --tuner adaptformer. Default: 8.", rich_help_panel=_TRAINING),
+    ] = None,
+    tower_lr_share: Annotated[
+        float | None,
+        typer.Option(
+            help="With bitfit and fft: learning rate of the tower's own weights, as a share of "
+            "--lr. Default: 0.02 and 0.002.",
+            rich_help_panel=_TRAINING,
+        ),
     ] = None,
     context_length: Annotated[
         int | None,
@@ -304,6 +312,7 @@ def adapt(
         "schedule": schedule, "clip_grad": clip_grad, "augmentation": augmentation, "flip": flip,
         "image_size": image_size, "decode": decode, "tuner": tuner,
         "prompt_length": prompt_length, "rank": rank, "bottleneck": bottleneck,
+        "tower_lr_share": tower_lr_share,
         "context_length": context_length, "seed": seed,
     }  # fmt: skip
     result = run_adapt(

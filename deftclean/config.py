@@ -21,6 +21,10 @@ Decode = Literal["exact", "fast"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Labels = Literal["given", "final", "suggested"]
 
+TOWER_LR_SHARE: dict[Tuner, float] = {"bitfit": 0.02, "fft": 0.002}
+"""Learning rate of the tower's own weights, where they are trained, as a share of the contexts'. At
+the contexts' rate the tower forgets what it knew; tried on few rows, see docs/method.md."""
+
 MIN_WARMUP_STEPS = 80
 """Steps that teach the negative context to tell labels apart; measured in docs/results.md."""
 
@@ -35,6 +39,8 @@ class DetectorConfig:
         prompt_length: P, visual prompts per layer.
         rank: of `lora`.
         bottleneck: width of `adaptformer`'s adapters.
+        tower_lr_share: learning rate of the tower's own weights (`bitfit`, `fft`) as a share of
+            `lr`; None for the tuner's own, and where there are none such.
         context_length: M, vectors of each textual context.
         class_position: `end`, `middle` or `front`: where the class name stands.
         class_specific: every class has contexts of its own.
@@ -61,6 +67,7 @@ class DetectorConfig:
     prompt_length: int = 20
     rank: int = 8
     bottleneck: int = 8
+    tower_lr_share: float | None = None
     context_length: int = 16
     class_position: ClassPosition = "end"
     class_specific: bool = False
@@ -126,6 +133,7 @@ def resolve(noise: Noise, given: Mapping[str, Any], rows: int) -> ResolvedConfig
     """
     chosen = {name: value for name, value in given.items() if value is not None}
     config = replace(PRESETS[noise], **chosen)
+    config = replace(config, tower_lr_share=tower_share(config.tuner, config.tower_lr_share))
     if config.tuner == "none":
         _refuse_augmentation(chosen)
         config = replace(config, crop=False, flip=False)
@@ -154,6 +162,16 @@ def resolve(noise: Noise, given: Mapping[str, Any], rows: int) -> ResolvedConfig
     )
 
 
+def tower_share(tuner: Tuner, chosen: float | None) -> float | None:
+    """What was chosen, or else the tuner's own share; None where there is neither."""
+    return TOWER_LR_SHARE.get(tuner) if chosen is None else chosen
+
+
+def is_share(value: float | None) -> bool:
+    """Whether a share that may be left out is in (0, 1]."""
+    return value is None or 0 < value <= 1
+
+
 def _notes(
     config: DetectorConfig, resolved: DetectorConfig, rows: int, steps: int
 ) -> tuple[str, ...]:
@@ -166,19 +184,13 @@ def _notes(
 
 
 def _warnings(config: DetectorConfig) -> tuple[str, ...]:
-    found = []
-    if config.warmup >= config.epochs:
-        found.append(
-            f"warm-up ({config.warmup}) covers all {config.epochs} epochs: every given label is "
-            "trusted to the end; give fewer --warmup or more --epochs epochs to learn from the "
-            "clean rows only"
-        )
-    if config.tuner == "fft":
-        found.append(
-            f"--tuner fft trains the whole image tower at the contexts' learning rate "
-            f"({config.lr:g}): it may forget what it knew; compare with --tuner vpt-deep or none"
-        )
-    return tuple(found)
+    if config.warmup < config.epochs:
+        return ()
+    return (
+        f"warm-up ({config.warmup}) covers all {config.epochs} epochs: every given label is "
+        "trusted to the end; give fewer --warmup or more --epochs epochs to learn from the clean "
+        "rows only",
+    )
 
 
 def _refuse_augmentation(chosen: Mapping[str, Any]) -> None:
@@ -203,6 +215,7 @@ def _check(config: DetectorConfig) -> None:
     ]
     limits: list[tuple[str, bool, str]] = [
         ("lr", config.lr > 0, "above 0"),
+        ("tower_lr_share", is_share(config.tower_lr_share), "above 0 and at most 1"),
         ("momentum", 0 <= config.momentum < 1, "in [0, 1)"),
         ("weight_decay", config.weight_decay >= 0, "0 or more"),
         ("warmup", config.warmup >= 0, "0 or more"),

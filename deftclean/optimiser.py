@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from deftclean.config import Schedule
 from deftclean.runtime import Runtime
+from deftclean.tuners import OwnWeights
 
 
 class Settings(Protocol):
@@ -17,6 +18,10 @@ class Settings(Protocol):
     @property
     def lr(self) -> float:
         """Learning rate of the first epoch."""
+
+    @property
+    def tower_lr_share(self) -> float | None:
+        """Of an image tower's own weights, as a share of `lr`; None for all of it."""
 
     @property
     def momentum(self) -> float:
@@ -42,6 +47,8 @@ class Settings(Protocol):
 class Optimiser:
     """SGD with momentum or AdamW; under float16 autocast with scaled gradients.
 
+    What a tuner trains of the tower's own weights has a learning rate of its own.
+
     Args:
         module: its tensors that require gradients are changed in place.
         kind: `sgd` or `adamw`.
@@ -56,7 +63,10 @@ class Optimiser:
         settings: Settings,
         runtime: Runtime,
     ) -> None:
-        self._named = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        trained = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+        own = {id(p) for m in module.modules() if isinstance(m, OwnWeights) for p in m.parameters()}
+        # In the order of the groups below, in which PyTorch counts what it keeps of each.
+        self._named = dict(sorted(trained, key=lambda named: id(named[1]) in own))
         self._clip = settings.clip_grad
         common: dict[str, Any] = {
             "lr": settings.lr,
@@ -64,7 +74,11 @@ class Optimiser:
             # One kernel for all tensors, and no waiting for the device under float16.
             "fused": runtime.device.type == "cuda",
         }
-        parameters = list(self._named.values())
+        groups = [
+            {"params": [p for p in self._named.values() if (id(p) in own) is slow], "share": share}
+            for slow, share in ((False, 1.0), (True, settings.tower_lr_share or 1.0))
+        ]
+        parameters = [group for group in groups if group["params"]]
         self._inner: torch.optim.Optimizer = (
             torch.optim.SGD(parameters, momentum=settings.momentum, **common)
             if kind == "sgd"
@@ -77,7 +91,7 @@ class Optimiser:
     def set_lr(self, lr: float) -> None:
         """The learning rate from now on."""
         for group in self._inner.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["share"]
 
     def zero_grad(self) -> None:
         """Forget gradients."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from deftclean.config import Decode, Schedule, Tuner
+from deftclean.config import Decode, Schedule, Tuner, is_share, tower_share
 from deftclean.errors import UsageError
 
 Method = Literal["fft", "linear", "peft", "vlpt", "prompts"]
@@ -44,6 +44,7 @@ class AdaptConfig:
         prompt_length: P.
         rank: of `lora`.
         bottleneck: of `adaptformer`.
+        tower_lr_share: of `bitfit` and `fft`; see `deftclean.config.DetectorConfig`.
         context_length: M of `vlpt`.
         seed: of every random draw.
         decode: `exact`, or `fast`: large JPEGs are decoded at a part of their size.
@@ -67,6 +68,7 @@ class AdaptConfig:
     prompt_length: int = 20
     rank: int = 8
     bottleneck: int = 8
+    tower_lr_share: float | None = None
     context_length: int = 16
     seed: int = 0
     decode: Decode = "exact"
@@ -136,6 +138,8 @@ def resolve_adaptation(backbone: str, method: Method, given: Mapping[str, Any]) 
     whole = recipe.fft if recipe is not None else _OTHER
     settings = whole if method == "fft" else _HEAD
     config = replace(AdaptConfig(method=method), **{**settings, **chosen})
+    if method in ("peft", "vlpt"):
+        config = replace(config, tower_lr_share=tower_share(config.tuner, config.tower_lr_share))
     if method == "peft" and config.tuner == "fft":
         raise UsageError(
             "--tuner fft cannot go with --method peft, which leaves the tower's weights alone.",
@@ -190,6 +194,7 @@ def _check(config: AdaptConfig) -> None:
             for name in (*at_least_one, "prompt_length", "rank", "bottleneck", "context_length")
         ),
         ("lr", config.lr > 0, "above 0"),
+        ("tower_lr_share", is_share(config.tower_lr_share), "above 0 and at most 1"),
         ("momentum", 0 <= config.momentum < 1, "in [0, 1)"),
         ("weight_decay", config.weight_decay >= 0, "0 or more"),
         ("clip_grad", config.clip_grad is None or config.clip_grad > 0, "above 0"),

@@ -9,8 +9,8 @@ from deftclean.errors import UsageError
 
 def test_presets_are_the_papers() -> None:
     synthetic = DetectorConfig(
-        tuner="vpt-deep", prompt_length=20, rank=8, bottleneck=8, context_length=16,
-        class_position="end",
+        tuner="vpt-deep", prompt_length=20, rank=8, bottleneck=8,
+        tower_lr_share=None, context_length=16, class_position="end",
         class_specific=False, lr=3e-2, momentum=0.9, weight_decay=5e-4, batch_size=64, epochs=10,
         warmup=1, pseudo_start=2, positive_weight=1.0, rule="threshold", warmup_loss="ce",
         schedule="cosine", crop=True, flip=True, clip_grad=None, seed=0,
@@ -93,8 +93,8 @@ def test_what_the_user_gives_wins(
 
 def test_every_other_setting_can_be_given() -> None:
     given = {
-        "tuner": "vpt-shallow", "prompt_length": 3, "rank": 2, "bottleneck": 5, "context_length": 4,
-        "class_position": "front",
+        "tuner": "vpt-shallow", "prompt_length": 3, "rank": 2, "bottleneck": 5,
+        "tower_lr_share": 0.5, "context_length": 4, "class_position": "front",
         "class_specific": True, "lr": 0.5, "momentum": 0.0, "weight_decay": 0.0, "batch_size": 32,
         "epochs": 7, "warmup": 2, "pseudo_start": 4, "positive_weight": 0.0, "rule": "agree",
         "warmup_loss": "sce", "schedule": "constant", "crop": False, "flip": False,
@@ -168,10 +168,15 @@ def test_all_bad_settings_are_reported_together() -> None:
     )
 
 
-def test_training_the_whole_tower_at_one_learning_rate_is_warned_of() -> None:
-    (warning,) = resolve("synthetic", {"tuner": "fft"}, 10_000).warnings
-    assert "(0.03): it may forget" in warning
-    assert len(resolve("synthetic", {"tuner": "fft", "warmup": 3, "epochs": 3}, 99).warnings) == 2
+def test_the_towers_own_weights_learn_at_a_rate_of_their_own() -> None:
+    def share(**given: Any) -> float | None:
+        return resolve("synthetic", given, 10_000).config.tower_lr_share
+
+    assert (share(tuner="bitfit"), share(tuner="fft"), share(tuner="lora")) == (0.02, 0.002, None)
+    assert share(tuner="fft", tower_lr_share=0.5) == 0.5
+    for wrong in (0.0, 1.5):
+        with pytest.raises(UsageError, match="--tower-lr-share is"):
+            share(tuner="fft", tower_lr_share=wrong)
 
 
 def test_without_a_tuner_there_is_no_augmentation() -> None:

@@ -15,6 +15,7 @@ from deftclean.collapse import CollapseWatch
 from deftclean.config import DetectorConfig, Tuner
 from deftclean.encoder import Encoder
 from deftclean.errors import UsageError
+from deftclean.optimiser import Optimiser
 from deftclean.recipes import AdaptConfig
 from deftclean.runtime import choose_runtime, initial_weights
 from deftclean.training import train_detector
@@ -235,10 +236,41 @@ def test_a_head_fits_a_tower_that_pools_by_attention(pixels):
     assert PromptTuned(encoder.image, tuner_of("lora", encoder), 3)(pixels).shape == (4, 3)
 
 
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+@pytest.mark.parametrize("name", TUNERS)
+def test_the_towers_own_weights_take_smaller_steps(name, kind, pixels):
+    encoder, runtime = small(), choose_runtime("cpu", "fp32", 0)
+
+    def step(share):
+        config = DetectorConfig(tuner=name, context_length=4, weight_decay=0, tower_lr_share=share)
+        detector = build_detector(encoder, NAMES, config)
+        before = detector.trained_tensors()
+        before = {name: tensor.clone() for name, tensor in before.items()}
+        optimiser = Optimiser(detector, kind, config, runtime)
+        optimiser.set_lr(0.01)
+        optimiser.backward(detector(pixels).positive[:, 0].sum())
+        optimiser.step()
+        return {name: tensor - before[name] for name, tensor in detector.trained_tensors().items()}
+
+    whole, half = step(1.0), step(0.5)
+    for tensor in whole:
+        own = tensor.startswith("tuner.tower.")
+        torch.testing.assert_close(
+            half[tensor], whole[tensor] * (0.5 if own else 1.0), atol=1e-6, rtol=1e-3
+        )
+
+
 @pytest.mark.parametrize("name", TUNERS)
 def test_training_that_goes_on_ends_as_if_it_had_never_stopped(name, pixels):
     config = DetectorConfig(
-        tuner=name, context_length=4, epochs=3, warmup=1, pseudo_start=2, batch_size=2, lr=0.01
+        tuner=name,
+        context_length=4,
+        epochs=3,
+        warmup=1,
+        pseudo_start=2,
+        batch_size=2,
+        lr=0.01,
+        tower_lr_share=0.1,
     )
     encoder, runtime = small(), choose_runtime("cpu", "fp32", 0)
     labels = torch.tensor([0, 1, 2, 0])
