@@ -11,7 +11,18 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
-    *("errors", "config", "recipes", "targets", "files", "notebook", "tables", "scores", "kept"),
+    *(
+        "errors",
+        "config",
+        "recipes",
+        "cells",
+        "targets",
+        "files",
+        "notebook",
+        "tables",
+        "scores",
+        "kept",
+    ),
     *("reviewed", "export_rows", "labels", "folders", "columns", "file_names", "lines"),
     *("safe_names", "csv_cells", "export_tables", "manifest", "metrics", "evaluation", "charts"),
     *("summary", "escaping", "buffers", "expressions", "problems", "comparison", "places"),
