@@ -3,8 +3,6 @@
 The one file that knows all the others and the order of the work.
 """
 
-import functools
-import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -18,12 +16,12 @@ from deftclean.config import (
     Rule,
     resolve,
 )
-from deftclean.errors import CollapseError, UsageError
+from deftclean.errors import UsageError
 from deftclean.gate import Gates
 from deftclean.gate_results import CheckResult
 from deftclean.manifest import ManifestOptions, read_manifest
 from deftclean.notebook import Shown, percent
-from deftclean.progress import NowAndThen, Progress, Silent
+from deftclean.progress import Progress, Silent
 from deftclean.reviewed import decide_unreviewed
 from deftclean.run_options import RunOptions, open_run_cache
 from deftclean.scores import (
@@ -36,17 +34,16 @@ from deftclean.scores import (
     whole_table,
     write_scores,
 )
+from deftclean.strategy_options import Strategy, StrategyOptions
 from deftclean.summary import Summary, summarise
 
 if TYPE_CHECKING:
-    from deftclean.detector import DualPromptDetector
+    from deftclean.encoder import Encoder
     from deftclean.runtime import Runtime
-    from deftclean.session import RunPictures
-    from deftclean.training import EpochMetrics, StepReport
-    from deftclean.unfinished import Unfinished
 
 DEFAULT_MODEL = "ViT-B-16"
 DEFAULT_OUTPUT = Path("clean.parquet")
+DEFAULT_THRESHOLD = 0.5  # Eq. 5
 
 
 @dataclass(frozen=True, repr=False)
@@ -99,7 +96,9 @@ def scan(
     overwrite: bool = False,
     resume: bool = False,
     noise: Noise = "real",
-    threshold: float = 0.5,
+    strategy: Strategy = "deft",
+    noise_ratio: float | None = None,
+    threshold: float | None = None,
     settings: Mapping[str, Any] | None = None,
     reading: ManifestOptions | None = None,
     run: RunOptions | None = None,
@@ -116,7 +115,11 @@ def scan(
         overwrite: replace existing outputs.
         resume: go on where a stopped scan of the same data and settings left off, if one did.
         noise: preset, `real`, `synthetic` or `severe`.
-        threshold: `clean_prob` above which a row may be kept, in [0, 1].
+        strategy: how rows are selected: `deft`, or one that it is compared with, which leaves no
+            detector.
+        noise_ratio: of `small-loss`, the share of labels that is wrong, in [0, 1).
+        threshold: of `deft`, the `clean_prob` above which a row may be kept, in [0, 1]; None for
+            0.5.
         settings: fields of `DetectorConfig` that differ from the preset.
         reading: columns and class names.
         run: model and device.
@@ -131,7 +134,10 @@ def scan(
     began = time.monotonic()
     progress, run = progress or Silent(), run or RunOptions()
     output, target = Path(output), detector_folder(Path(output))
-    given = dict(settings or {})
+    options = StrategyOptions(strategy, noise_ratio)
+    options.check(threshold, resume)
+    threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+    given = options.settings(settings or {})
     _check_threshold(threshold)
     asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
     _check_compile(run, asked)
@@ -145,25 +151,23 @@ def scan(
 
     from deftclean.assembly import score_table, table_metadata
     from deftclean.checking import check_images
-    from deftclean.checkpoint import build_detector, save_detector
+    from deftclean.checkpoint import remove_detector, save_detector
     from deftclean.cost import CostOfRun
-    from deftclean.findings import (
-        agreement_with_zero_shot,
-        training_warnings,
-        warned,
-        zero_shot_warnings,
-    )
+    from deftclean.detecting import detect_rows
+    from deftclean.findings import agreement_with_zero_shot, warned, zero_shot_warnings
+    from deftclean.judging import Task
     from deftclean.resizing import Preparation
     from deftclean.row_images import row_images, work_folder
     from deftclean.rows import UsableRows, refuse_hopeless
     from deftclean.runtime import choose_runtime, reproducible
     from deftclean.session import RunPictures, Session
+    from deftclean.strategies import select_rows
     from deftclean.unfinished import Unfinished, unfinished_folder
     from deftclean.weights import outline_of
 
     model = run.model or DEFAULT_MODEL
     outline = outline_of(model, run.weights, run.offline, progress.say)
-    build_detector(outline, manifest.class_names, asked)  # refused now or not at all
+    _check_model(outline, manifest.class_names, asked, options)
     preprocess = outline.preprocess
     preparation = Preparation.of(preprocess, asked.decode, asked.crop)
     runtime = choose_runtime(run.device, run.precision, run.workers)
@@ -174,19 +178,11 @@ def scan(
         rows = UsableRows.of(manifest, images, checks, manifest.class_names)
         refuse_hopeless(manifest, images, checks, rows)
         resolved = resolve(noise, given, len(rows.trainable))
-        _say_settings(progress, resolved, runtime)
-        warnings = warned(progress, list(resolved.warnings))
+        _say_settings(progress, options, resolved, runtime)
+        warnings = warned(progress, list(resolved.warnings) if options.trains else [])
 
         session = Session.load(model, run.weights, run.offline, preprocess, runtime, progress)
-        detector = session.detector_for(manifest.class_names, resolved.config)
-        if run.compile:
-            detector.compile_images()
         pictures = RunPictures(rows, preparation, session, folder, cache)
-        cost = CostOfRun(rows, resolved.config, runtime, progress)
-        if detector.tuner is None:
-            pictures.embed(progress, cost)
-        zero_shot = pictures.zero_shot(manifest.class_names, progress, cost)
-        warnings += zero_shot_warnings(zero_shot, rows, progress)
         unfinished = Unfinished(
             unfinished_folder(output),
             {
@@ -194,23 +190,40 @@ def scan(
                 "--compile": run.compile,
             },
         )
-        epochs = _train(detector, pictures, resolved, unfinished, resume, progress)
-        warnings += training_warnings(epochs, zero_shot, rows, manifest, progress)
-        scores = pictures.score(detector, progress)
-
-        card = session.card(manifest, resolved.config, threshold, epochs, warnings, target)
-        table = score_table(manifest, images, checks, rows, scores, zero_shot, manifest.class_names)
-        facts = table_metadata(card, runtime, "scan", agreement_with_zero_shot(zero_shot, rows))
-        made = decide(ScoreTable(table, facts), resolved.config.rule, threshold)
+        cost = CostOfRun(rows, resolved.config, runtime, progress)
+        if resolved.config.tuner == "none":
+            pictures.embed(progress, cost)
+        zero_shot = pictures.zero_shot(manifest.class_names, progress, cost)
+        warnings += zero_shot_warnings(zero_shot, rows, progress)
+        task = Task(pictures, manifest, resolved.config, zero_shot, progress)
+        judged = (
+            detect_rows(task, resolved.warmup_is_fixed, threshold, unfinished, resume, run.compile)
+            if options.is_deft
+            else select_rows(options, task)
+        )
+        warnings += judged.warnings
+        config = replace(resolved.config, rule=judged.rule)
+        card = session.card(manifest, config, judged.threshold, judged.epochs, warnings, target)
+        table = score_table(
+            manifest, images, checks, rows, judged.scores, zero_shot, manifest.class_names
+        )
+        facts = table_metadata(
+            card, runtime, "scan", agreement_with_zero_shot(zero_shot, rows), options
+        )
+        made = decide(ScoreTable(table, facts), judged.rule, judged.threshold)
         # The table appears last: where it is, the detector beside it is its own.
         with whole_table(made, output, manifest.root, overwrite, manifest.labels_file):
-            save_detector(detector, card, target, overwrite)
-        unfinished.remove()
+            if judged.detector is None:
+                remove_detector(target)
+            else:
+                save_detector(judged.detector, card, target, overwrite)
+        if options.is_deft:
+            unfinished.remove()
     if cache is not None:
         cache.say(progress)
     return ScanResult(
         output,
-        target,
+        target if options.is_deft else None,
         made,
         summarise(made),
         tuple(warnings),
@@ -308,6 +321,7 @@ def score(
             runtime,
             "score",
             agreement_with_zero_shot(zero_shot, rows),
+            StrategyOptions(),
         )
         made = decide(ScoreTable(table, facts), rule or card.rule, threshold)
         write_scores(made, output, manifest.root, overwrite, manifest.labels_file)
@@ -384,88 +398,33 @@ def _check_scan_outputs(output: Path, target: Path, overwrite: bool) -> None:
     check_unfinished_output(unfinished_folder(output))
 
 
-def _say_settings(progress: Progress, resolved: ResolvedConfig, runtime: "Runtime") -> None:
-    c = resolved.config
+def _check_model(
+    outline: "Encoder",
+    class_names: tuple[str, ...],
+    config: DetectorConfig,
+    options: StrategyOptions,
+) -> None:
+    """A model that cannot take what is to be trained is refused now or not at all."""
+    from deftclean.checkpoint import build_detector
+    from deftclean.headed import fresh_tower
+
+    if options.is_deft:
+        build_detector(outline, class_names, config)
+    else:
+        fresh_tower(outline, len(class_names), config)
+
+
+def _say_settings(
+    progress: Progress, options: StrategyOptions, resolved: ResolvedConfig, runtime: "Runtime"
+) -> None:
+    c, name = resolved.config, "" if options.is_deft else f"{options.strategy}, "
+    if not options.trains:
+        progress.say(f"{name}without training, on {runtime.device} in {runtime.precision}")
+        return
+    rule = f"rule {c.rule}, " if options.is_deft else ""
     progress.say(
-        f"{c.epochs} epochs ({c.warmup} warm-up), batch {c.batch_size}, lr {c.lr:g}, "
-        f"{c.tuner}, rule {c.rule}, on {runtime.device} in {runtime.precision}"
+        f"{name}{c.epochs} epochs ({c.warmup} warm-up), batch {c.batch_size}, lr {c.lr:g}, "
+        f"{c.tuner}, {rule}on {runtime.device} in {runtime.precision}"
     )
     for note in resolved.notes:
         progress.say(note)
-
-
-def _train(
-    detector: "DualPromptDetector",
-    pictures: "RunPictures",
-    resolved: ResolvedConfig,
-    unfinished: "Unfinished",
-    resume: bool,
-    progress: Progress,
-) -> "list[EpochMetrics]":
-    from deftclean.collapse import CollapseWatch
-    from deftclean.training import Progressed, train_detector
-
-    config, runtime = resolved.config, pictures.runtime
-    watch = CollapseWatch(detector, pictures.probe(config.seed), runtime)
-    earlier = unfinished.load(Progressed.of) if resume else None
-    epochs = list(earlier.epochs) if earlier is not None else []
-    if note := _beginning(unfinished, resume, len(epochs), config.epochs):
-        progress.say(note)
-    steps = math.ceil(len(pictures.rows.trainable) / config.batch_size)
-    try:
-        with progress.stage("Training", steps * config.epochs) as advance:
-            advance(steps * len(epochs), "")
-            steps_done = NowAndThen(advance)
-            for trained in train_detector(
-                detector,
-                pictures.epochs(detector, config),
-                pictures.labels,
-                watch,
-                config,
-                resolved.warmup_is_fixed,
-                runtime,
-                lambda report: steps_done(functools.partial(_step_text, report)),
-                earlier.state if earlier is not None else None,
-            ):
-                epochs.append(trained.metrics)
-                done = Progressed(tuple(epochs), trained.state)
-                unfinished.save(done.values(), done.tensors())
-                progress.say(_epoch_line(trained.metrics, config.epochs))
-    except CollapseError:
-        unfinished.remove()  # going on would end the same way
-        raise
-    except (KeyboardInterrupt, SystemExit):
-        if epochs:
-            progress.say(
-                f"stopped after {len(epochs)} of {config.epochs} epochs, which are kept in "
-                f"{unfinished.folder}: the same command with --resume goes on from there"
-            )
-        raise
-    return epochs
-
-
-def _beginning(unfinished: "Unfinished", resume: bool, done: int, epochs: int) -> str:
-    if done:
-        return f"going on after {done} of {epochs} epochs"
-    if resume:
-        return f"nothing to resume in {unfinished.folder}: beginning with the first epoch"
-    if unfinished.folder.exists():
-        return (
-            f"{unfinished.folder} holds an unfinished scan, which this one replaces; --resume "
-            "goes on with it"
-        )
-    return ""
-
-
-def _step_text(report: "StepReport") -> str:
-    flagged = 1 - float(report.clean.float().mean())
-    return f"loss {float(report.loss):.3f}, flagged {flagged:.0%}"
-
-
-def _epoch_line(metrics: "EpochMetrics", epochs: int) -> str:
-    more = " · separation is low, warm-up goes on" if metrics.prolonged else ""
-    kind = "warm-up" if metrics.warmup else "clean rows"
-    return (
-        f"epoch {metrics.epoch}/{epochs} ({kind}): loss {metrics.loss:.3f}, flagged "
-        f"{metrics.noise_rate:.1%}, separation {metrics.separation:.3f}{more}"
-    )

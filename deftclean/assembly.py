@@ -15,6 +15,7 @@ from deftclean.rows import UsableRows
 from deftclean.runtime import Runtime
 from deftclean.scores import SCHEMA_VERSION, SCORE_SCHEMA
 from deftclean.scoring import DetectorScores, ZeroShotScores
+from deftclean.strategy_options import StrategyOptions
 
 
 def score_table(
@@ -76,13 +77,15 @@ def table_metadata(
     runtime: Runtime,
     command: Literal["scan", "score"],
     agreement: float | None,
+    options: StrategyOptions,
 ) -> dict[str, Any]:
     """Everything but rule, threshold and noise rate, which `decide` adds."""
     return {
         "schema_version": SCHEMA_VERSION,
         "tool_version": __version__,
         "command": command,
-        "strategy": "deft",
+        "strategy": options.strategy,
+        "noise_ratio": options.noise_ratio,
         "model": card.model,
         "weights": card.weights,
         "weights_sha256": card.weights_sha256,

@@ -5,6 +5,7 @@ Only what training changed is kept; CLIP's own weights are named and hashed.
 
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import safetensors.torch
 from deftclean.config import DetectorConfig, Rule
 from deftclean.detector import DualPromptDetector
 from deftclean.encoder import Encoder
-from deftclean.errors import InputError, UsageError, WeightsError
+from deftclean.errors import InputError, RunError, UsageError, WeightsError
 from deftclean.files import whole_folder
 from deftclean.prompts import DualPrompts
 from deftclean.runtime import initial_weights
@@ -178,3 +179,17 @@ def check_detector_output(folder: Path, overwrite: bool) -> None:
             f"{folder} is not a detector folder, so --overwrite leaves it alone.",
             "Move it away, or choose another -o.",
         )
+
+
+def remove_detector(folder: Path) -> None:
+    """Take away a detector that a table without one replaces; `check_detector_output` comes first.
+
+    Raises:
+        RunError: it cannot be removed.
+    """
+    if not folder.exists():
+        return
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be removed: {error}.") from error

@@ -65,6 +65,7 @@ from deftclean.options import (
     run_of,
 )
 from deftclean.settings_file import file_settings
+from deftclean.strategy_options import Strategy
 
 _TRAINING = "Training (defaults: the preset's)"  # a panel of `scan --help`
 _INTERRUPTED = 130  # what Typer returns for Ctrl-C
@@ -140,6 +141,7 @@ def _root(
     "deftclean scan data/\n\n"
     "deftclean scan data/ labels.csv -o clean.parquet\n\n"
     "deftclean scan train.parquet --noise synthetic\n\n"
+    "deftclean scan data/ labels.csv --strategy gmm --tuner none -o gmm.parquet\n\n"
     "deftclean scan data/ labels.csv --model nano --class-names names.txt"
 )
 def scan(
@@ -158,9 +160,23 @@ def scan(
         ),
     ] = False,
     noise: Annotated[Noise, typer.Option(help=_preset_help())] = "real",
+    strategy: Annotated[
+        Strategy,
+        typer.Option(
+            help="How rows are selected. deft: the trained detector. Others, to compare it with, "
+            "write the same table and no detector. Without training: label-match, "
+            "zero-shot-margin, knn, confident-learning. With a linear head and --tuner: "
+            "small-loss, gmm, rolt, unicon, longremix, promix."
+        ),
+    ] = "deft",
+    noise_ratio: Annotated[
+        float | None,
+        typer.Option(help="Of --strategy small-loss: the share of labels that is wrong."),
+    ] = None,
     threshold: Annotated[
-        float, typer.Option(help="Keep rows whose clean_prob is above this, 0 to 1.")
-    ] = 0.5,
+        float | None,
+        typer.Option(help="Keep rows whose clean_prob is above this, 0 to 1. Default: 0.5."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of every random draw; same seed, same bytes.")] = 0,
     model: Annotated[
         str,
@@ -379,6 +395,8 @@ def scan(
         overwrite=overwrite,
         resume=resume,
         noise=noise,
+        strategy=strategy,
+        noise_ratio=noise_ratio,
         threshold=threshold,
         settings=settings,
         reading=reading,

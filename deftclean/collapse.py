@@ -4,12 +4,12 @@ Judged on the features themselves, not on the loss: a loss that stays at ln K ma
 the labels have nothing to do with the pictures, which is a finding and no failure.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from deftclean.detector import DualPromptDetector
 from deftclean.errors import CollapseError
 from deftclean.runtime import Runtime
 
@@ -17,16 +17,18 @@ COLLAPSED_SHARE = 0.01
 """Spread, as a share of its value before the first step, below which features have collapsed."""
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Root mean square distance of unit features from their mean, in [0, 1]; 0 = all the same."""
+class Watched(Protocol):
+    """A model that can collapse."""
 
-    image: float
-    text: float
+    @property
+    def watched(self) -> Callable[[Tensor], dict[str, Tensor]]:
+        """(n, 3, S, S) uint8 pictures to unit features, (m, D), by name."""
 
 
 def spread_of(features: Tensor) -> Tensor:
-    """``sqrt(mean_i ||f_i - mean f||²)`` of (n, D) features.
+    """Root mean square distance of unit features from their mean, in [0, 1]; 0 = all the same.
+
+    ``sqrt(mean_i ||f_i - mean f||²)`` of (n, D) features.
 
     >>> spread_of(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
     tensor(0.7071)
@@ -39,33 +41,29 @@ class CollapseWatch:
     """Compares the spread of features with what it was before training.
 
     Args:
-        detector: untrained when the watch is made.
+        model: untrained when the watch is made.
         probe: (n, 3, S, S) uint8 pictures looked at each time.
         runtime: device and precision.
     """
 
-    def __init__(self, detector: DualPromptDetector, probe: Tensor, runtime: Runtime) -> None:
-        self._detector = detector
+    def __init__(self, model: Watched, probe: Tensor, runtime: Runtime) -> None:
+        self._model = model
         self._probe = probe.to(runtime.device)
         self._runtime = runtime
         self._start = self._measure()
 
     def check(self, when: str) -> None:
-        """Raise if image features or positive text features have collapsed.
+        """Raise if features have collapsed.
 
         Raises:
             CollapseError: the spread is below 1 % of its first value, or not finite.
         """
         now = self._measure()
-        names = {
-            "image features": (now.image, self._start.image),
-            "positive text features": (now.text, self._start.text),
-        }
         # Written so that a spread that is not a number counts as collapsed.
         lost = [
-            f"{name} (spread {value:.2g}, {start:.2g} before training)"
-            for name, (value, start) in names.items()
-            if not value >= COLLAPSED_SHARE * start
+            f"{name} (spread {now[name]:.2g}, {start:.2g} before training)"
+            for name, start in self._start.items()
+            if not now[name] >= COLLAPSED_SHARE * start
         ]
         if lost:
             raise CollapseError(
@@ -75,8 +73,7 @@ class CollapseWatch:
             )
 
     @torch.no_grad()
-    def _measure(self) -> Spread:
+    def _measure(self) -> dict[str, float]:
         with self._runtime.autocast():
-            image = self._detector.image_features(self._probe)
-            positive = self._detector.positive_features()
-        return Spread(float(spread_of(image)), float(spread_of(positive)))
+            watched = self._model.watched(self._probe)
+        return {name: float(spread_of(features)) for name, features in watched.items()}

@@ -46,6 +46,13 @@ class DualPromptDetector(nn.Module):
         """T⁺: (K, D) unit vectors."""
         return self.prompts.features(self.encoder.text, self.prompts.positive)
 
+    def watched(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Features that must not become the same for all, by name."""
+        return {
+            "image features": self.image_features(pixels),
+            "positive text features": self.positive_features(),
+        }
+
     def negative_features(self) -> Tensor:
         """T⁻: (K, D) unit vectors."""
         return self.prompts.features(self.encoder.text, self.prompts.negative)

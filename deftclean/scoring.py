@@ -50,12 +50,17 @@ class ZeroShotScores:
         prob: (n,) softmax of the label asked about, in [0, 1].
         log_prob: (n,) its logarithm, in nats.
         predicted: (n,) most probable class.
+        predicted_prob: (n,) its softmax, in [0, 1].
+        ahead: (n,) by how much the cosine similarity of the label asked about is above that of the
+            best other class, in [-2, 2].
     """
 
     rows: NDArray[np.int64]
     prob: NDArray[np.float32]
     log_prob: NDArray[np.float32]
     predicted: NDArray[np.int64]
+    predicted_prob: NDArray[np.float32]
+    ahead: NDArray[np.float32]
 
 
 class RowsByPicture:
@@ -118,7 +123,7 @@ class DetectorScorer:
 
     def scores(self) -> DetectorScores:
         """Of every row added."""
-        return DetectorScores(*_joined(self._columns))
+        return DetectorScores(*joined(self._columns))
 
 
 class ZeroShotScorer:
@@ -145,20 +150,40 @@ class ZeroShotScorer:
     @torch.inference_mode()
     def add(self, pictures: Tensor, image: Tensor) -> None:
         """Score (B,) pictures by their (B, D) untuned features."""
-        logits = self._scale * image.float() @ self._text.T
+        similar = image.float() @ self._text.T
+        logits = self._scale * similar
         rows, places = self._rows.of(pictures)
         at = places.to(image.device)
         given = self._rows.labels[rows].to(image.device)
-        log_prob = F.log_softmax(logits, dim=1)[at, given]
-        predicted = logits.argmax(dim=1).cpu()[places]
-        self._columns.append((rows, log_prob.exp().cpu(), log_prob.cpu(), predicted))
+        log_softmax = F.log_softmax(logits, dim=1)
+        log_prob = log_softmax[at, given]
+        highest = log_softmax.max(dim=1)
+        ahead = _ahead(similar, at, given)
+        self._columns.append(
+            (
+                rows,
+                log_prob.exp().cpu(),
+                log_prob.cpu(),
+                highest.indices.cpu()[places],
+                highest.values.exp().cpu()[places],
+                ahead.cpu(),
+            )
+        )
 
     def scores(self) -> ZeroShotScores:
         """Of every row added."""
-        return ZeroShotScores(*_joined(self._columns))
+        return ZeroShotScores(*joined(self._columns))
 
 
-def _joined(columns: list[tuple[Tensor, ...]]) -> list[Any]:
+def _ahead(similar: Tensor, at: Tensor, given: Tensor) -> Tensor:
+    """Similarity with a class less the highest with another: (B, K), (n,), (n,) -> (n,)."""
+    two = similar.topk(2, dim=1)
+    own = similar[at, given]
+    best = two.indices[at, 0] == given
+    return own - torch.where(best, two.values[at, 1], two.values[at, 0])
+
+
+def joined(columns: list[tuple[Tensor, ...]]) -> list[Any]:
     """Batches of columns to whole columns, by ascending row."""
     joined = [torch.cat(parts).numpy() for parts in zip(*columns, strict=True)]
     order = np.argsort(joined[0])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from deftclean import __version__
 from deftclean.cache import Cache
@@ -151,10 +152,11 @@ class RunPictures:
         self.session = session
         self.runtime = session.runtime
         self.labels = torch.from_numpy(rows.labels)
-        self._by_picture = RowsByPicture(rows)
+        self.by_picture = RowsByPicture(rows)
         self._pictures = PictureSet(rows, preparation, cache, session.runtime)
         self._folder = folder
         self._embeddings: Embeddings | None = None
+        self._spooled: Embeddings | None = None
 
     def embed(self, progress: Progress, on_batch: Callable[[], None]) -> None:
         """Compute the untuned features of every picture, or take them from the cache."""
@@ -182,9 +184,9 @@ class RunPictures:
     ) -> ZeroShotScores:
         """What the untrained model says of every readable row."""
         encoder = self.session.loaded.encoder
-        scorer = ZeroShotScorer(encoder, class_names, self._by_picture, self.runtime)
+        scorer = ZeroShotScorer(encoder, class_names, self.by_picture, self.runtime)
         if self._embeddings is not None:
-            for pictures, image in self._embedded():
+            for pictures, image in self.of(self._embeddings):
                 scorer.add(pictures, image)
             return scorer.scores()
         with progress.stage("Embedding (zero-shot)", len(self.rows.distinct)) as advance:
@@ -194,17 +196,54 @@ class RunPictures:
                 on_batch()
         return scorer.scores()
 
+    @property
+    def embeddings(self) -> Embeddings:
+        """The untuned features; `embed` comes first."""
+        assert self._embeddings is not None  # noqa: S101 - callers have embedded
+        return self._embeddings
+
+    def spool(self, encode: Encode, on_batch: Callable[[int], None]) -> Embeddings:
+        """Features of every picture, un-augmented, in a file; the untuned ones if any.
+
+        The next call writes over what the last one gave.
+
+        Args:
+            encode: of pixels.
+            on_batch: told how many pictures are done.
+        """
+        if self._embeddings is not None:
+            return self._embeddings
+        for pictures, image in self.in_order(encode):
+            size = len(self.rows.distinct), image.shape[1]
+            self._spooled = self._spooled or Embeddings(self._folder / "tuned", *size)
+            self._spooled.put(pictures.numpy(), image.float().cpu().numpy())
+            on_batch(len(pictures))
+        assert self._spooled is not None  # noqa: S101 - a data set without pictures is refused
+        return self._spooled
+
+    def of(self, embeddings: Embeddings) -> Features:
+        """Every picture and its features out of a file, on the run's device."""
+        for pictures, image in embeddings.in_order(SCORING_BATCH):
+            yield pictures, image.to(self.runtime.device)
+
+    def in_order(self, encode: Encode) -> Features:
+        """Every picture and its features, un-augmented; from the embeddings where there are some.
+
+        Args:
+            encode: of pixels, where there are none.
+        """
+        if self._embeddings is not None:
+            yield from self.of(self._embeddings)
+            return
+        for pictures, pixels in self._pictures.in_order():
+            yield pictures, self._features(encode, pixels)
+
     def score(self, detector: DualPromptDetector, progress: Progress) -> DetectorScores:
         """Every readable row scored once, in order."""
-        scorer = DetectorScorer(detector, self._by_picture, self.runtime)
+        scorer = DetectorScorer(detector, self.by_picture, self.runtime)
         with progress.stage("Scoring", len(self.rows.distinct)) as advance:
-            if self._embeddings is not None:
-                for pictures, image in self._embedded():
-                    scorer.add(pictures, image)
-                    advance(len(pictures), "")
-                return scorer.scores()
-            for pictures, pixels in self._pictures.in_order():
-                scorer.add(pictures, self._features(detector.image_features, pixels))
+            for pictures, image in self.in_order(detector.image_features):
+                scorer.add(pictures, image)
                 advance(len(pictures), "")
         return scorer.scores()
 
@@ -217,8 +256,8 @@ class RunPictures:
             zero_shot = self.zero_shot(class_names, progress, lambda: None)
             return zero_shot, self.score(detector, progress)
         encoder = self.session.loaded.encoder
-        untuned = ZeroShotScorer(encoder, class_names, self._by_picture, self.runtime)
-        tuned = DetectorScorer(detector, self._by_picture, self.runtime)
+        untuned = ZeroShotScorer(encoder, class_names, self.by_picture, self.runtime)
+        tuned = DetectorScorer(detector, self.by_picture, self.runtime)
         with progress.stage("Scoring", len(self.rows.distinct)) as advance:
             for pictures, pixels in self._pictures.in_order():
                 untuned.add(pictures, self._features(encoder.image, pixels))
@@ -227,16 +266,23 @@ class RunPictures:
         return untuned.scores(), tuned.scores()
 
     def epochs(
-        self, detector: DualPromptDetector, config: DetectorConfig
+        self, encode: Encode, config: DetectorConfig, chosen: NDArray[np.int64] | None = None
     ) -> Callable[[int], Features]:
-        """Training batches."""
+        """Training batches.
+
+        Args:
+            encode: of pixels, where there are no embeddings.
+            config: batch size, mirroring, seed.
+            chosen: rows, at least one; None for all that can be trained on.
+        """
         rows = self.rows
-        batches = EpochBatches(rows.trainable, rows.pictures, config.batch_size, config.seed)
+        chosen = rows.trainable if chosen is None else chosen
+        batches = EpochBatches(chosen, rows.pictures, config.batch_size, config.seed)
         if self._embeddings is not None:
             return EmbeddingEpochs(self._embeddings, batches, self.runtime)
         view = self._pictures.resized(self._pictures.preparation.training, config.flip)
         pixels = self._pictures.epochs(view, batches)
-        return PictureEpochs(pixels, detector.image_features, self.runtime)
+        return PictureEpochs(pixels, encode, self.runtime)
 
     def probe(self, seed: int) -> torch.Tensor:
         """Pictures of a few trainable rows, always the same ones, as uint8 pixels."""
@@ -249,11 +295,6 @@ class RunPictures:
     def _features(self, encode: Encode, pixels: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), self.runtime.autocast():
             return encode(pixels)
-
-    def _embedded(self) -> Features:
-        assert self._embeddings is not None  # noqa: S101 - callers have asked
-        for pictures, image in self._embeddings.in_order(SCORING_BATCH):
-            yield pictures, image.to(self.runtime.device)
 
     def _stored_embeddings(self, encoder: Encoder, size: int) -> StoredEmbeddings | None:
         cache, preparation = self._pictures.cache, self._pictures.preparation

@@ -1,0 +1,60 @@
+"""How far rows are from the mean of their class.
+
+Shapes: D joint size, K classes, n labelled readable rows.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deftclean.embeddings import Embeddings
+from deftclean.feeds import Features
+from deftclean.scoring import joined
+from deftclean.session import RunPictures
+
+
+def prototype_distances(
+    features: Embeddings, pictures: RunPictures, classes: int
+) -> NDArray[np.float64]:
+    """Euclidean distance of every row's unit features from the unit mean of its class's rows.
+
+    Args:
+        features: of every distinct picture.
+        pictures: whose rows are asked about.
+        classes: K.
+
+    Returns:
+        (n,) in [0, 2], by ascending row.
+    """
+    prototypes = _class_means(pictures.of(features), pictures, classes)
+    columns: list[tuple[Tensor, ...]] = []
+    for batch, image in pictures.of(features):
+        rows, places = _labelled(batch, pictures)
+        own = image.double()[places.to(image.device)]
+        means = prototypes[pictures.labels[rows].to(image.device)]
+        columns.append((rows, (own - means).norm(dim=1).cpu()))
+    found: NDArray[np.float64] = joined(columns)[1]
+    return found
+
+
+def _class_means(batches: Features, pictures: RunPictures, classes: int) -> Tensor:
+    """(K, D) unit vectors; zero for a class without rows."""
+    sums: Tensor | None = None
+    for batch, features in batches:
+        rows, places = _labelled(batch, pictures)
+        if sums is None:
+            sums = features.new_zeros(classes, features.shape[1], dtype=torch.float64)
+        labels = pictures.labels[rows].to(features.device)
+        # Not `index_add_`, whose order of additions is not fixed on CUDA.
+        members = torch.nn.functional.one_hot(labels, classes).double()
+        sums += members.T @ features.double()[places.to(features.device)]
+    assert sums is not None  # noqa: S101 - a data set without pictures is refused
+    return torch.nn.functional.normalize(sums, dim=1)
+
+
+def _labelled(batch: Tensor, pictures: RunPictures) -> tuple[Tensor, Tensor]:
+    """Labelled rows that show some pictures, and at which place of the batch."""
+    rows, places = pictures.by_picture.of(batch)
+    kept = torch.from_numpy(pictures.rows.labelled)[rows]
+    return rows[kept], places[kept]
