@@ -89,6 +89,9 @@ def confident_learning(labels: NDArray[np.int64], probabilities: NDArray[np.floa
     present, compact = np.unique(labels, return_inverse=True)
     own = probabilities[:, present]
     own = own / np.maximum(own.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-    issues: Any = find_label_issues(compact, own, n_jobs=1)
+    with warnings.catch_warnings():
+        # So few rows of a class that none of them is called an issue.
+        warnings.filterwarnings("ignore", message="May not flag all label issues")
+        issues: Any = find_label_issues(compact, own, n_jobs=1)
     quality: Any = get_label_quality_scores(compact, own, method="self_confidence")
     return kept_first(np.clip(np.asarray(quality, float), 0, 1), ~np.asarray(issues, bool))
