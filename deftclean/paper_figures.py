@@ -1,7 +1,7 @@
 """Figures 1, 3 and 4 as grids.
 
-The paper's text names the methods, but neither the ratios on the axes nor all of the data sets. What
-is assumed here:
+The paper's text names the methods, but neither the ratios on the axes nor all of the data sets.
+What is assumed here:
 
 - Symmetric noise throughout.
 - Figure 1a: CIFAR-100 and Tiny-ImageNet at 0.2, 0.4, 0.6 and 0.8. Figure 4, which is said to show

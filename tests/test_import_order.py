@@ -118,6 +118,7 @@ assert "deftclean" in shown.getvalue()
         ("import deftclean; deftclean.corrupt; deftclean.dataset", NOT_FOR_TABLES),
         (SHOWN.format("['corrupt', '--help']"), HEAVY),
         (SHOWN.format("['dataset', '--help']"), HEAVY),
+        ("import deftclean.paper, deftclean.cell_listing, deftclean.cell_changes", HEAVY),
     ],
 )
 def test_heavy_packages_are_not_loaded(code, absent):
