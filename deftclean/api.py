@@ -406,8 +406,11 @@ def _check_model(
 ) -> None:
     """A model that cannot take what is to be trained is refused now or not at all."""
     from deftclean.checkpoint import build_detector
+    from deftclean.confident import require_cleanlab
     from deftclean.headed import fresh_tower
 
+    if options.strategy == "confident-learning":
+        require_cleanlab()
     if options.is_deft:
         build_detector(outline, class_names, config)
     else:

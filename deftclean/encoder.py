@@ -209,6 +209,14 @@ class TextTower(FrozenTower):
         x = self.transformer(embeddings, attn_mask=self.attn_mask[:length, :length])
         return self.pool(x[torch.arange(len(x), device=x.device), last])
 
+    @property
+    def joint_size(self) -> int:
+        """D, of the features that images and texts share."""
+        projection = self.text_projection
+        if isinstance(projection, nn.Linear):
+            return projection.out_features
+        return self.width if projection is None else projection.shape[1]
+
     def pool(self, ends: Tensor) -> Tensor:
         """The last block's output at the end marks to unit features: (n, W_text) -> (n, D)."""
         x: Tensor = self.ln_final(ends)

@@ -44,11 +44,9 @@ class HeadedTower(nn.Module):
         super().__init__()
         self.tower = encoder.image
         self.tuner = tuner
-        device = encoder.image.mean.device
-        with torch.inference_mode():
-            size = encoder.text.encode(["a"]).shape[1]
+        size = encoder.text.joint_size
         self.scale = math.sqrt(size)
-        self.head = nn.Linear(size, classes, device=device)
+        self.head = nn.Linear(size, classes, device=encoder.image.mean.device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 

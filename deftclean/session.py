@@ -161,8 +161,7 @@ class RunPictures:
     def embed(self, progress: Progress, on_batch: Callable[[], None]) -> None:
         """Compute the untuned features of every picture, or take them from the cache."""
         encoder, count = self.session.loaded.encoder, len(self.rows.distinct)
-        with torch.inference_mode():
-            size = encoder.text.encode(["a"]).shape[1]
+        size = encoder.text.joint_size
         embeddings = Embeddings(self._folder / "embeddings", count, size)
         digests = self.rows.distinct.digests
         stored = self._stored_embeddings(encoder, size)

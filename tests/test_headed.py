@@ -1,6 +1,7 @@
 """A linear head on the tower, and the evidence it gives, against plain computations."""
 
 import numpy as np
+import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,7 @@ from scipy.spatial.distance import jensenshannon
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from deftclean.config import DetectorConfig
+from deftclean.encoder import Encoder
 from deftclean.headed import EvidenceCollector, divergence_from, fresh_tower, smallest, train_pass
 from deftclean.optimiser import Optimiser
 from deftclean.runtime import Runtime
@@ -76,9 +78,14 @@ def test_a_step_is_that_of_a_plain_linear_layer(encoder):
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
     assert not model(features).any()  # the head begins at zero
     mean = train_pass(
-        model, iter([(torch.arange(8), features)]), labels, Optimiser(model, "sgd", CONFIG, RUNTIME),
-        RUNTIME, lambda losses: torch.arange(8) < 4, lambda _: None,
-    )  # fmt: skip
+        model,
+        iter([(torch.arange(8), features)]),
+        labels,
+        Optimiser(model, "sgd", CONFIG, RUNTIME),
+        RUNTIME,
+        lambda _: torch.arange(8) < 4,
+        lambda _: None,
+    )
     assert mean == pytest.approx(np.log(3))
     weight = torch.zeros(3, features.shape[1], requires_grad=True)
     F.cross_entropy(features[:4] * model.scale @ weight.T, labels[:4]).backward()
@@ -95,10 +102,20 @@ def test_only_tuner_and_head_are_trained(encoder, tuner):
         torch.testing.assert_close(model.image_features(pixels), encoder.image(pixels))
 
 
-def test_forward_and_evidence_stay_on_their_device(encoder):
+def test_training_and_evidence_stay_on_their_device():
+    """FakeTensorMode raises where tensors of two devices meet; nothing is computed."""
+    vision = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 16}
+    text = {"context_length": 24, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+    preprocess = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "size": (32, 32)}
     with FakeTensorMode(allow_non_fake_inputs=True):
-        model = fresh_tower(encoder, 3, CONFIG).to("cuda")
-        logits = model(torch.empty(4, model.head.in_features, device="cuda"))
-        assert logits.device.type == "cuda"
-        assert smallest(torch.empty(4, device="cuda"), 0.5).device.type == "cuda"
-        assert divergence_from(torch.empty(4, device="cuda")).device.type == "cuda"
+        with torch.device("cuda"):
+            clip = open_clip.CLIP(16, vision, text)
+        encoder = Encoder(clip, open_clip.SimpleTokenizer(context_length=24), preprocess)
+        model = fresh_tower(encoder, 3, DetectorConfig())
+        features = model.image_features(torch.zeros(4, 3, 32, 32, dtype=torch.uint8, device="cuda"))
+        logits = model(features)
+        losses = F.cross_entropy(logits, torch.zeros(4, dtype=torch.int64, device="cuda"))
+        chosen = smallest(torch.empty(4, device="cuda"), 0.5)
+        divergence = divergence_from(logits.double().softmax(dim=1)[:, 0])
+    assert {t.device.type for t in (logits, losses, chosen, divergence)} == {"cuda"}
+    assert {p.device.type for p in model.parameters()} == {"cuda"}

@@ -1,0 +1,176 @@
+"""`scan --strategy`, each through the real command line on real files."""
+
+import json
+from typing import get_args
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from conftest import COLOURS, draw, run_cli
+
+import deftclean
+from deftclean.errors import RunError, UsageError
+from deftclean.scores import METADATA_KEY
+from deftclean.strategy_options import TRAINED, Strategy
+
+OTHERS = [name for name in get_args(Strategy) if name != "deft"]
+NANO = deftclean.RunOptions(model="nano")
+SHORT = {"epochs": 4, "warmup": 2, "batch_size": 16}
+
+
+def scanned(folder, output, strategy, labels=None, **more):
+    ratio = {"noise_ratio": 0.1} if strategy == "small-loss" else {}
+    given = {**SHORT, "tuner": "none"} if strategy in TRAINED else {}
+    settings = {**given, **more}
+    return deftclean.scan(
+        folder, labels, output=output, strategy=strategy, settings=settings, run=NANO, **ratio
+    )
+
+
+def wrong_rows(table):
+    """Pictures are numbered; every tenth has a wrong label (see `conftest.folder`)."""
+    return np.array(
+        [int(name.split("/")[-1][:2]) % 10 == 0 for name in table["file_name"].to_pylist()]
+    )
+
+
+@pytest.mark.parametrize("strategy", OTHERS)
+def test_each_strategy_writes_a_table_whose_rule_gives_its_own_decision(folder, strategy):
+    result = scanned(folder, folder.parent / "t.parquet", strategy)
+    table, metadata = result.scores.table, result.scores.metadata
+    assert metadata["strategy"] == strategy
+    assert metadata["noise_ratio"] == (0.1 if strategy == "small-loss" else None)
+    assert result.detector is None
+    assert not (folder.parent / "t.detector").exists()
+    assert not (folder.parent / "t.unfinished").exists()
+    score = table["clean_prob"].to_numpy()
+    assert ((score >= 0) & (score <= 1)).all()
+    keep, wrong = table["keep"].to_numpy(), wrong_rows(table)
+    assert 0 < keep.sum() < len(keep)
+    if strategy not in ("label-match", "zero-shot-margin"):
+        # Patches of colour are easy to learn, and nothing that a photograph is called.
+        assert score[wrong].mean() < score[~wrong].mean() - 0.1
+    again = deftclean.select(result.output, output=folder.parent / "again.parquet")
+    assert again.scores.table["keep"].equals(table["keep"])
+
+
+def test_a_strategy_from_the_command_line(folder):
+    words = ("--strategy", "gmm", "--model", "nano", "--tuner", "none", "--epochs", "4")
+    done = run_cli("scan", "data", "-o", "t.parquet", *words, "--warmup", "2", cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    assert "gmm, 4 epochs (2 warm-up)" in done.stderr
+    assert "epoch 4/4: loss" in done.stderr
+    table = pq.read_table(folder.parent / "t.parquet")
+    assert json.loads(table.schema.metadata[METADATA_KEY])["strategy"] == "gmm"
+    gate = run_cli("check", "t.parquet", "--fail-on", "noise_rate>0.99", cwd=folder.parent)
+    assert gate.returncode == 0, gate.stderr
+
+
+@pytest.mark.parametrize("strategy", ["knn", "confident-learning", "longremix", "rolt"])
+def test_same_seed_same_bytes(folder, tmp_path, strategy):
+    first = scanned(folder, tmp_path / "a.parquet", strategy).output.read_bytes()
+    assert scanned(folder, tmp_path / "b.parquet", strategy).output.read_bytes() == first
+
+
+@pytest.mark.parametrize("tuner", ["vpt-deep", "fft"])
+def test_gmm_trains_a_tuner_too(folder, tmp_path, tuner):
+    more = {} if tuner == "vpt-deep" else {"lr": 3e-3, "tower_lr_share": 1.0}
+    result = scanned(folder, tmp_path / "t.parquet", "gmm", tuner=tuner, **more)
+    table = result.scores.table
+    score, wrong = table["clean_prob"].to_numpy(), wrong_rows(table)
+    assert score[wrong].mean() < score[~wrong].mean()
+    plain = scanned(folder, tmp_path / "plain.parquet", "gmm").scores.table
+    assert not table["predicted_prob"].equals(plain["predicted_prob"])
+
+
+def test_zero_shot_strategies_say_what_zero_shot_says(folder, tmp_path):
+    match = scanned(folder, tmp_path / "match.parquet", "label-match").scores.table
+    agrees = np.array(match["given_label"].to_pylist()) == np.array(
+        match["predicted_label"].to_pylist()
+    )
+    assert match["keep"].to_numpy().tolist() == agrees.tolist()
+    assert match["clean_prob"].equals(match["zero_shot_prob"])
+    ahead = scanned(folder, tmp_path / "margin.parquet", "zero-shot-margin").scores.table
+    assert ahead["keep"].equals(match["keep"])  # no ties among these
+    assert ahead["predicted_label"].equals(match["predicted_label"])
+
+
+def test_small_loss_keeps_its_share(folder, tmp_path):
+    table = scanned(folder, tmp_path / "t.parquet", "small-loss").scores.table
+    assert table["keep"].to_numpy().sum() == 54  # (1 - 0.1) of 60
+    ranks = np.sort(table["clean_prob"].to_numpy())
+    assert ranks == pytest.approx(np.arange(1, 61) / 60, abs=1e-6)
+
+
+@pytest.mark.parametrize("strategy", ["knn", "confident-learning", "gmm", "rolt"])
+def test_unlabelled_unreadable_and_doubled_rows(folder, tmp_path, strategy):
+    """A row for each thing that can be the matter; the others are scored as without them."""
+    lines = ["file_name,label"]
+    for picture in sorted(folder.rglob("*.png")):
+        lines.append(f"{picture.relative_to(folder).as_posix()},{picture.parent.name}")
+    first = lines[1].split(",")[0]
+    draw(COLOURS["leaf"], 77).save(folder / "apple" / "unlabelled.png")
+    (folder / "apple" / "broken.png").write_bytes(b"no picture")
+    lines += ["apple/unlabelled.png,", "apple/broken.png,apple", f"{first},ocean"]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+    table = scanned(folder, tmp_path / "t.parquet", strategy, tmp_path / "rows.csv").scores.table
+    status, score = table["status"].to_pylist(), table["clean_prob"].to_pylist()
+    assert status[-3:] == ["unlabeled", "unreadable", "ok"]
+    assert [value is None for value in score[-3:]] == [True, True, False]
+    assert table["predicted_label"].to_pylist()[-3] is not None
+    assert all(value is not None for value in score[:60])
+    if strategy != "rolt":  # by itself, the only ocean among apples may well be near its mean
+        assert score[-1] < score[0]
+
+
+def test_a_table_without_a_detector_replaces_one_with(folder, tmp_path):
+    table, settings = tmp_path / "t.parquet", {"tuner": "none", "epochs": 2, "warmup": 1}
+    deftclean.scan(folder, output=table, settings=settings, run=NANO)
+    with pytest.raises(UsageError, match="exists"):
+        deftclean.scan(folder, output=table, strategy="knn", run=NANO)
+    assert (tmp_path / "t.detector").is_dir()
+    deftclean.scan(folder, output=table, strategy="knn", overwrite=True, run=NANO)
+    assert table.is_file()
+    assert not (tmp_path / "t.detector").exists()
+
+
+def test_what_does_not_go_together_is_refused_before_anything_is_read(tmp_path):
+    words = ("--strategy", "gmm", "--noise-ratio", "0.2", "--threshold", "0.4", "--resume")
+    done = run_cli("scan", "nowhere", "-o", "t.parquet", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert all(each in said for each in ("--noise-ratio goes", "--threshold", "--resume goes"))
+    assert not (tmp_path / "t.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "ratio", "settings", "said"),
+    [
+        ("small-loss", None, {}, "needs --noise-ratio"),
+        ("small-loss", 1.0, {}, "below 1"),
+        ("gmm", None, {"context_length": 4, "rule": "agree"}, "--context-length, --rule"),
+        ("knn", None, {"epochs": 4}, "--epochs"),
+        ("knn", None, {"tuner": "lora"}, "--tuner"),
+        ("x", None, {}, "no strategy 'x'"),
+    ],
+)
+def test_what_a_strategy_does_not_take(tmp_path, strategy, ratio, settings, said):
+    with pytest.raises(UsageError, match=said):
+        deftclean.scan(tmp_path, strategy=strategy, noise_ratio=ratio, settings=settings)
+
+
+def test_that_nothing_is_tuned_may_be_said(folder, tmp_path):
+    result = scanned(folder, tmp_path / "t.parquet", "knn", tuner="none")
+    assert result.scores.metadata["config"]["tuner"] == "none"
+
+
+def test_a_learning_rate_that_is_too_high_is_an_error_and_no_table(folder, tmp_path):
+    with pytest.raises(RunError):
+        scanned(folder, tmp_path / "t.parquet", "gmm", lr=1e30)
+    assert not (tmp_path / "t.parquet").exists()
+
+
+def test_cleanlab_that_is_not_there_is_named_before_any_work(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(UsageError, match="needs cleanlab"):
+        scanned(folder, tmp_path / "t.parquet", "confident-learning")
