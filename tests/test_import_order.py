@@ -41,6 +41,7 @@ ORDER = [
         "detector",
         "losses",
         "fitting",
+        "mixture",
     ),
     *("step", "collapse", "embeddings", "feeds", "picture_sets", "augmenting", "optimiser"),
     *("training", "scoring", "checkpoint", "unfinished", "session", "cost", "findings"),
