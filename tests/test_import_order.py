@@ -45,7 +45,7 @@ ORDER = [
     ),
     *("step", "collapse", "embeddings", "feeds", "picture_sets", "augmenting", "optimiser"),
     *("training", "scoring", "checkpoint", "unfinished", "session", "cost", "findings"),
-    *("assembly", "backbones", "classifiers", "fine_tuning", "adapted", "adaptation"),
+    *("assembly", "backbones", "classifiers", "fine_tuning", "probing", "adapted", "adaptation"),
     *("model_card", "run_folder", "adapting", "predicting", "demo", "noise", "transitions"),
     *("instance_pixels", "table_files", "truth", "noisy_table", "corrupting", "public_sets"),
     *("cifar", "image_sets", "web_sets", "datasets", "api", "terminal", "terminal_data"),
