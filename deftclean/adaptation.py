@@ -29,8 +29,9 @@ from deftclean.fine_tuning import Batches, FitEpoch, FitProgress, Targets, fine_
 from deftclean.fitting import make_loss
 from deftclean.loading import ImageBatch
 from deftclean.picture_sets import SCORING_BATCH, PictureSet
+from deftclean.probing import believed, classes_left_out, row_losses, train_probe
 from deftclean.progress import NowAndThen, Progress
-from deftclean.recipes import AdaptConfig
+from deftclean.recipes import AdaptConfig, probe_of, with_all_steps
 from deftclean.runtime import Runtime
 from deftclean.unfinished import Unfinished, digest
 from deftclean.weights import load_model
@@ -97,7 +98,7 @@ def make_student(
     Raises:
         WeightsError, UsageError: they cannot be had, or do not fit the method.
     """
-    if config.method in ("fft", "linear"):
+    if config.method in ("fft", "linear", "turn"):
         return _timm_student(chosen, len(class_names), config, offline, announce)
     loaded = load_model(chosen.model, chosen.weights, offline, announce)
     names = chosen.model, chosen.weights, loaded.sha256
@@ -261,13 +262,19 @@ class Trained:
 
     Attributes:
         student: what was trained.
+        config: settings it was trained with.
         rows: how many it learned from.
+        offered: how many `turn` selected them from; None for methods that select none.
+        left_out: classes of which it selected no row.
         epochs: figures of every epoch.
         evaluation: after the last epoch; None where nothing was tested.
     """
 
     student: Student
+    config: AdaptConfig
     rows: int
+    offered: int | None
+    left_out: tuple[str, ...]
     epochs: tuple[FitEpoch, ...]
     evaluation: Evaluation | None
 
@@ -289,6 +296,7 @@ class Bench:
         detector: folder of the detector whose prompts classify, for `prompts`.
         class_names: K.
         config: resolved settings.
+        all_steps: more epochs make up for rows that the method itself leaves out.
         preprocess: how the backbone wants its pictures.
         runtime: device and precision.
         offline: never fetch.
@@ -300,6 +308,7 @@ class Bench:
     detector: Path | None
     class_names: tuple[str, ...]
     config: AdaptConfig
+    all_steps: bool
     preprocess: dict[str, Any]
     runtime: Runtime
     offline: bool
@@ -319,13 +328,70 @@ class Bench:
             resume: go on with what is kept there.
 
         Raises:
-            WeightsError, UsageError, RunError: as `make_student` and `fine_tune`.
+            WeightsError, UsageError, RunError: as `make_student`, `believed` and `fine_tune`.
         """
         student = make_student(
             self.chosen, self.detector, self.class_names, self.config, self.offline,
             self.progress.say,
         )  # fmt: skip
         student.whole.to(self.runtime.device)
+        if self.config.method == "turn":
+            return self._turn(title, student, lessons, exam, kept, resume)
+        return self._train(title, student, lessons, exam, kept, resume)
+
+    def _turn(
+        self,
+        title: str,
+        student: Student,
+        lessons: Lessons,
+        exam: Exam | None,
+        kept: Path,
+        resume: bool,
+    ) -> Trained:
+        """A linear probe, then all weights on the rows that it believes; the head goes on."""
+        rows, labels = lessons.rows, lessons.pictures.rows.labels
+        chosen = replace(lessons, rows=self._believed(student, lessons))
+        config = self.config
+        if self.all_steps:
+            config = with_all_steps(config, len(chosen.rows), len(rows))
+        self.progress.say(
+            f"TURN selects {len(chosen.rows):,} of {len(rows):,} rows; {config.epochs} epochs of "
+            "them follow (--epochs)"
+        )
+        bench = replace(self, config=config)
+        trained = bench._train(title, student, chosen, exam, kept, resume)
+        left_out = classes_left_out(labels[rows], labels[chosen.rows], self.class_names)
+        return replace(trained, offered=len(rows), left_out=left_out)
+
+    def _believed(self, student: Student, lessons: Lessons) -> NDArray[np.int64]:
+        """Train the head on features that are computed once, and ask it about every row."""
+        assert isinstance(student.whole, FineTuned)  # noqa: S101 - what `turn` trains
+        known, rows, config = lessons.pictures.rows, lessons.rows, probe_of(self.config)
+        shown = known.pictures[rows]
+        inputs = FeatureInputs.of(
+            student.whole, lessons.pictures, np.unique(shown), self._place(), self.progress
+        )
+        head, targets = student.whole.head(), Targets.of(known.labels, lessons.weights, rows)
+        batches = EpochBatches(rows, known.pictures, config.batch_size, config.seed)
+        with self.progress.stage("Linear probe", len(batches) * config.epochs) as advance:
+            steps_done = NowAndThen(advance)
+            train_probe(
+                head, inputs.feed(batches), targets, len(rows), len(self.class_names), config,
+                self.runtime, lambda loss: steps_done(lambda: f"loss {float(loss):.3f}"),
+                self.progress.say,
+            )  # fmt: skip
+        losses = row_losses(head, inputs.in_order(shown), known.labels[rows])
+        return believed(losses, rows, known.labels[rows], config.seed)
+
+    def _train(
+        self,
+        title: str,
+        student: Student,
+        lessons: Lessons,
+        exam: Exam | None,
+        kept: Path,
+        resume: bool,
+    ) -> Trained:
         inputs, exam_inputs = self._inputs(student, lessons, exam)
         epochs: tuple[FitEpoch, ...] = ()
         if self.config.method != "prompts":
@@ -336,7 +402,7 @@ class Bench:
         evaluation = None
         if exam is not None and exam_inputs is not None:
             evaluation = exam.evaluate(student.trained, exam_inputs, len(self.class_names))
-        return Trained(student, len(lessons.rows), epochs, evaluation)
+        return Trained(student, self.config, len(lessons.rows), None, (), epochs, evaluation)
 
     def _epochs(
         self,
@@ -403,13 +469,17 @@ class Bench:
         own = exam is not None and exam.pictures is lessons.pictures
         if exam is not None and own:
             learned = np.union1d(learned, exam.shown)
-        place = self.folder / f"features-{len(list(self.folder.iterdir()))}"
+        place = self._place()
         make = FeatureInputs.of
         inputs = make(student.whole, lessons.pictures, learned, place, self.progress)
         if exam is None or own:
             return inputs, inputs if exam is not None else None
         other = place.with_name(f"{place.name}-test")
         return inputs, make(student.whole, exam.pictures, exam.shown, other, self.progress)
+
+    def _place(self) -> Path:
+        """A file for features."""
+        return self.folder / f"features-{len(list(self.folder.iterdir()))}"
 
     def _identity(self, student: Student, lessons: Lessons, exam: Exam | None) -> dict[str, Any]:
         """What decides every number of a training, by name."""

@@ -20,7 +20,7 @@ from deftclean.run_options import RunOptions, open_run_cache
 from deftclean.scores import ScoreTable, read_scores
 
 if TYPE_CHECKING:
-    from deftclean.adaptation import Exam, Lessons
+    from deftclean.adaptation import Exam, Lessons, Trained
     from deftclean.backbones import BackboneName
     from deftclean.cache import Cache
     from deftclean.picture_sets import PictureSet
@@ -146,7 +146,8 @@ def adapt(
         if exam is not None and held_out:
             lessons, *uncleaned = (each.without(exam.rows) for each in (lessons, *uncleaned))
         bench = Bench(
-            chosen, detector, wanted.class_names, config, preprocess, runtime, run.offline, folder,
+            chosen, detector, wanted.class_names, config,
+            _epochs_follow_rows(config, settings or {}), preprocess, runtime, run.offline, folder,
             progress,
         )  # fmt: skip
         cleaned = bench.train("Training", lessons, exam, unfinished_folder(output), resume)
@@ -156,9 +157,10 @@ def adapt(
             )
             for each in uncleaned
         ]
+        desk.warn_of_left_out(cleaned)
         result = AdaptResult(
             output,
-            config,
+            cleaned.config,
             wanted.class_names,
             cleaned,
             compared[0] if compared else None,
@@ -197,7 +199,7 @@ def _config_of_rows(
     progress: Progress,
 ) -> AdaptConfig:
     """The recipe for the rows that are left; epochs that the user gives stand."""
-    if recipe.method == "prompts" or given.get("epochs") is not None:
+    if not _epochs_follow_rows(recipe, given):
         return recipe
     config = with_all_steps(recipe, len(wanted.chosen), len(every.chosen))
     if config.epochs > recipe.epochs:
@@ -206,6 +208,10 @@ def _config_of_rows(
             f"{recipe.epochs} epochs of all {len(every.chosen):,} (--epochs)"
         )
     return config
+
+
+def _epochs_follow_rows(recipe: AdaptConfig, given: Mapping[str, Any]) -> bool:
+    return recipe.method != "prompts" and given.get("epochs") is None
 
 
 def _uncleaned(choice: LabelChoice) -> LabelChoice:
@@ -324,6 +330,15 @@ class _Desk:
             self._warn(
                 f"{known:,} of {len(tested):,} test pictures are also trained on: the accuracy "
                 "will be too high"
+            )
+
+    def warn_of_left_out(self, trained: "Trained") -> None:
+        """Classes that a method's own selection has left without a row."""
+        if names := trained.left_out:
+            listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            self._warn(
+                "TURN selected no row of some classes; what is known of them comes from its linear "
+                f"probe alone: {len(names):,}: {listed}"
             )
 
     def _set(self, rows: "UsableRows") -> "PictureSet":

@@ -41,6 +41,7 @@ ADAPT_EXAMPLES = (
     "deftclean adapt clean.parquet --backbone resnet50\n\n"
     "deftclean adapt clean.parquet --backbone nano --test test/labels.csv --compare\n\n"
     "deftclean adapt clean.parquet --backbone clip-vit-b16 --method linear -o linear-head\n\n"
+    "deftclean adapt clean.parquet --backbone resnet50 --method turn --all -o turn\n\n"
     "deftclean adapt clean.parquet --backbone resnet50 --weights resnet50.safetensors"
 )
 PREDICT_EXAMPLES = (
@@ -57,7 +58,7 @@ def _recipe_help() -> str:
         values = ", ".join(f"{key.replace('_', '-')} {value}" for key, value in recipe.fft.items())
         lines.append(f"{name} ({recipe.model}): {values}.")
     return (
-        "A short name, any timm name, or a CLIP as scan names it. Recipes of fft: "
+        "A short name, any timm name, or a CLIP as scan names it. Recipes of fft and turn: "
         + " ".join(lines)
         + " Where nothing else is said: 10 epochs, batch 64, cosine. Heads and tuners: sgd, "
         "lr 0.03, momentum 0.9, weight-decay 0.0005."
@@ -70,9 +71,11 @@ def adapt(
     method: Annotated[
         Method,
         typer.Option(
-            help="fft: all weights and a new head. linear: the head, on frozen features. peft: a "
-            "visual tuner and a head, in a CLIP. vlpt: a visual tuner and a textual context. "
-            "prompts: train nothing; classify with the detector's own positive prompts."
+            help="fft: all weights and a new head. linear: the head, on frozen features. turn: the "
+            "head first, then all weights on those of the given rows that it believes; with --all "
+            "it does without the table's cleaning, without --all it selects from the kept rows. "
+            "peft: a visual tuner and a head, in a CLIP. vlpt: a visual tuner and a textual "
+            "context. prompts: train nothing; classify with the detector's own positive prompts."
         ),
     ] = "fft",
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder to write.")] = Path(
@@ -179,7 +182,10 @@ def adapt(
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the rows.", rich_help_panel=_TRAINING)
+        int | None,
+        typer.Option(
+            help="Passes over the rows; of turn: after its probe.", rich_help_panel=_TRAINING
+        ),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Images in a training step.", rich_help_panel=_TRAINING)

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deftclean.config import Tuner
-from deftclean.recipes import AdaptConfig, Method
+from deftclean.recipes import AdaptConfig, Method, probe_of
 
 _MOST_CLASSES = 50  # in the table of classes
 
 _METHODS: dict[Method, str] = {
     "fft": "all weights fine-tuned, with a new linear head",
     "linear": "a linear head on frozen features",
+    "turn": "TURN: a linear probe, then all weights fine-tuned on the rows that it believes",
     "peft": "in a CLIP {tuner}, and a linear head",
     "vlpt": "in a CLIP {tuner}, and a textual context",
     "prompts": "the positive prompts of the noisy-label detector; nothing was trained",
@@ -55,7 +56,8 @@ def model_card(
         architecture: timm's name; None where a CLIP is needed.
         class_names: K.
         config: resolved settings.
-        data: what it was trained on: `table`, `counts` of rows, `trained_on`, `labels`.
+        data: what it was trained on: `table`, `counts` of rows, `selected_from` (rows that the
+            method chose from; None where it chose none), `trained_on`, `labels`.
         results: what was measured; see `deftclean.run_folder`.
         warnings: what a user of its predictions should know.
         tool_version: deftclean's.
@@ -94,6 +96,8 @@ def _data(data: Mapping[str, Any]) -> str:
     lines = [f"Table `{_plain(data['table'])}`; labels: {data['labels']}.", ""]
     lines += ["| rows | |", "|---|---|"]
     lines += [f"| {name.replace('_', ' ')} | {count:,} |" for name, count in counts.items()]
+    if data["selected_from"] is not None:
+        lines += [f"| TURN selected from | {data['selected_from']:,} |"]
     lines += [f"| trained on | {data['trained_on']:,} |"]
     rate = data.get("noise_rate")
     if rate is not None:
@@ -109,7 +113,18 @@ def _training(config: AdaptConfig) -> str:
         f"{config.epochs} epochs, batch {config.batch_size}, {config.optimiser}, learning rate "
         f"{config.lr:g} ({config.schedule}), weight decay {config.weight_decay:g}, loss: "
         f"{_LOSSES[config.loss]}, augmentation: {config.augmentation}{size}, seed {config.seed}. "
-        "The weights are those after the last epoch."
+        f"The weights are those after the last epoch.{_probe(config)}"
+    )
+
+
+def _probe(config: AdaptConfig) -> str:
+    if config.method != "turn":
+        return ""
+    probe = probe_of(config)
+    return (
+        f" Before it the head alone: {probe.epochs} epochs, {probe.optimiser}, learning rate "
+        f"{probe.lr:g}, loss: {_LOSSES[probe.loss]}; of its losses a mixture of two normal "
+        "distributions chose the rows."
     )
 
 

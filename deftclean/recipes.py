@@ -11,7 +11,7 @@ from typing import Any, Literal
 from deftclean.config import Decode, Schedule, Tuner, is_share, tower_share
 from deftclean.errors import UsageError
 
-Method = Literal["fft", "linear", "peft", "vlpt", "prompts"]
+Method = Literal["fft", "linear", "turn", "peft", "vlpt", "prompts"]
 FitLossName = Literal["ce", "sce", "elr", "gce"]
 OptimiserName = Literal["sgd", "adamw"]
 Augmentation = Literal["paper", "strong", "none"]
@@ -23,8 +23,9 @@ class AdaptConfig:
 
     Attributes:
         method: what is trained. `fft`: all weights and a new linear head. `linear`: the head, on
-            features computed once. `peft`: a visual tuner and a head. `vlpt`: a visual tuner and
-            one textual context. `prompts`: nothing; the detector's own positive prompts classify.
+            features computed once. `turn`: the head first, then all weights on the rows that the
+            head believes. `peft`: a visual tuner and a head. `vlpt`: a visual tuner and one textual
+            context. `prompts`: nothing; the detector's own positive prompts classify.
         loss: cross-entropy, symmetric cross-entropy, early-learning regularisation or generalised
             cross-entropy.
         optimiser: `sgd` or `adamw`.
@@ -85,7 +86,7 @@ class Recipe:
     Attributes:
         model: what it stands for: a timm name, or a CLIP as `--model` of `scan` names it.
         clip: whether `model` is a CLIP.
-        fft: settings of full fine-tuning.
+        fft: settings of full fine-tuning, by `fft` and by `turn`.
     """
 
     model: str
@@ -119,7 +120,7 @@ RECIPES: dict[str, Recipe] = {
 was found on rows that no result is measured on (docs/results.md)."""
 
 _OTHER = {"optimiser": "adamw", "lr": 1e-4, "weight_decay": 1e-4}  # any other pretrained backbone
-_HEAD = {"optimiser": "sgd", "lr": 3e-2, "momentum": 0.9, "weight_decay": 5e-4}
+_HEAD: Mapping[str, Any] = {"optimiser": "sgd", "lr": 3e-2, "momentum": 0.9, "weight_decay": 5e-4}
 
 
 def resolve_adaptation(backbone: str, method: Method, given: Mapping[str, Any]) -> AdaptConfig:
@@ -136,7 +137,7 @@ def resolve_adaptation(backbone: str, method: Method, given: Mapping[str, Any]) 
     chosen = {name: value for name, value in given.items() if value is not None}
     recipe = RECIPES.get(backbone)
     whole = recipe.fft if recipe is not None else _OTHER
-    settings = whole if method == "fft" else _HEAD
+    settings = whole if method in ("fft", "turn") else _HEAD
     config = replace(AdaptConfig(method=method), **{**settings, **chosen})
     if method in ("peft", "vlpt"):
         config = replace(config, tower_lr_share=tower_share(config.tuner, config.tower_lr_share))
@@ -152,6 +153,26 @@ def resolve_adaptation(backbone: str, method: Method, given: Mapping[str, Any]) 
         config = replace(config, flip=False)
     _check(config)
     return config
+
+
+def probe_of(config: AdaptConfig) -> AdaptConfig:
+    """Settings of the linear probe that `turn` begins with: those of `linear`.
+
+    Args:
+        config: of the fine-tuning, whose seed, batch and way of decoding the probe shares.
+    """
+    return AdaptConfig(
+        method="linear",
+        loss="ce",
+        batch_size=config.batch_size,
+        micro_batch=config.micro_batch,
+        augmentation="none",
+        flip=False,
+        image_size=config.image_size,
+        seed=config.seed,
+        decode=config.decode,
+        **_HEAD,
+    )
 
 
 _MOST_TIMES = 10  # an epoch ends with a test and a checkpoint

@@ -52,6 +52,7 @@ class AdaptResult(Shown):
         uncleaned = self.uncleaned.evaluation if self.uncleaned is not None else None
         return {
             "trained on": self.cleaned.rows,
+            "selected from": self.cleaned.offered,
             "tested on": self.test_rows or None,
             "accuracy": percent(tested.accuracy) if tested is not None else None,
             "accuracy uncleaned": percent(uncleaned.accuracy) if uncleaned is not None else None,
@@ -114,7 +115,12 @@ def _card(result: AdaptResult, bench: Bench, data: dict[str, Any]) -> AdaptedCar
         class_names=result.class_names,
         config=result.config,
         detector=student.detector,
-        data={**data, "counts": dict(result.counts), "trained_on": result.cleaned.rows},
+        data={
+            **data,
+            "counts": dict(result.counts),
+            "selected_from": result.cleaned.offered,
+            "trained_on": result.cleaned.rows,
+        },
         results={
             "test_rows": result.test_rows,
             "held_out": result.held_out,
@@ -130,6 +136,7 @@ def _measured(trained: Trained | None, class_names: tuple[str, ...]) -> dict[str
         return None
     return {
         "rows": trained.rows,
+        "selected_from": trained.offered,
         "best": trained.best,
         **trained.evaluation.as_dict(class_names),
     }
@@ -138,9 +145,16 @@ def _measured(trained: Trained | None, class_names: tuple[str, ...]) -> dict[str
 def _write_metrics(path: Path, result: AdaptResult) -> None:
     trainings = {"chosen": result.cleaned, "all": result.uncleaned}
     lines = [
-        json.dumps({"trained_on": name, **epoch.as_dict()})
+        json.dumps({"trained_on": name, **_selected(trained), **epoch.as_dict()})
         for name, trained in trainings.items()
         if trained is not None
         for epoch in trained.epochs
     ]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _selected(trained: Trained) -> dict[str, int]:
+    """What a method that selects rows itself has selected; empty for the others."""
+    if trained.offered is None:
+        return {}
+    return {"selected": trained.rows, "selected_from": trained.offered}

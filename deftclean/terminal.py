@@ -140,6 +140,8 @@ def print_result(result: "ScanResult", console: Console) -> None:
 def print_adapted(result: "AdaptResult", console: Console) -> None:
     """The end of adapt, on stdout."""
     used = f"{result.cleaned.rows:,} rows"
+    if result.cleaned.offered is not None:
+        used += f", which TURN selected from {result.cleaned.offered:,}"
     if relabelled := result.counts.get("relabelled"):
         used += f", {relabelled:,} of them with the suggested label"
     console.print()
