@@ -158,7 +158,7 @@ def test_the_whole_way_through_the_command_line(scored, tmp_path):
     assert (card["data"]["trained_on"], card["data"]["selected_from"]) == (right, COUNT)
     text = (run / "README.md").read_text()
     assert f"| TURN selected from | {COUNT} |\n| trained on | {right} |" in text
-    assert "generalised cross-entropy (q = 0.7); of its losses" in text
+    assert "cross-entropy; of its losses" in text
     found = predict(run, scored.images, output=tmp_path / "p.parquet", run=RUN)
     assert found.predicted == COUNT
 
