@@ -258,7 +258,9 @@ class _Reader:
             self.problems.append(f"{where} backbone must be a text, not {backbone!r}")
             return None
         if method not in get_args(Method):
-            self.problems.append(f"{where} method {method!r} is none of {', '.join(get_args(Method))}")
+            self.problems.append(
+                f"{where} method {method!r} is none of {', '.join(get_args(Method))}"
+            )
             return None
         settings = self._table(f"{where} settings", table.get("settings", {}))
         known = [f.name for f in fields(AdaptConfig) if f.name not in _OURS]

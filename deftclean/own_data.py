@@ -53,7 +53,8 @@ class OwnData:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {key: str(value) for key, value in asdict(self).items() if value is not None}
+        named = {key: value for key, value in asdict(self).items() if value is not None}
+        return {k: str(v.resolve()) if isinstance(v, Path) else v for k, v in named.items()}
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ def test_rows_of(data: OwnData) -> OwnRows:
             'Give test = "folder with class sub-folders", or a table and test_images.',
         )
     reading = ManifestOptions(label_column=data.test_column, class_names=data.class_names)
-    places = (data.test_images, data.test) if data.test_images is not None else (data.test, None)
-    found = read_manifest(*places, reading)
+    table = data.test if data.test_images is not None else None
+    found = read_manifest(data.test_images or data.test, table, reading)
     return OwnRows(found.root, found.file_names, found.given_labels, found.given_labels)
 
 
