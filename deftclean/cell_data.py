@@ -60,6 +60,10 @@ class CellRows:
     labels: Path
     truth: Path
 
+    def wrong(self) -> pa.Array:
+        """(N,) bool, whether the label is wrong; null where that is not known."""
+        return read_wrong(self.truth)
+
 
 @dataclass(frozen=True)
 class CellData:
@@ -212,8 +216,8 @@ class CellData:
         labels = read_table(made.labels, None, None)
         truth = read_table(made.truth, None, None)
         names, given = _texts(labels["file_name"]), _texts(labels["label"])
-        wrong = truth["wrong"].cast(pa.bool_()).combine_chunks()
-        self._write(folder, home, images, names, given, _texts(truth["true_label"]), wrong)
+        true_labels, wrong = _texts(truth["true_label"]), read_wrong(made.truth)
+        self._write(folder, home, images, names, given, true_labels, wrong)
 
     def _write(
         self,
@@ -310,6 +314,12 @@ def stratified_sample(labels: pa.Array, size: int, seed: int) -> NDArray[np.int6
 def public_names() -> tuple[str, ...]:
     """Data sets that need no declaration."""
     return get_args(DatasetName)
+
+
+def read_wrong(truth: Path) -> pa.Array:
+    """(N,) bool, null where nothing is known, from a truth table of text."""
+    texts = _texts(read_table(truth, None, None)["wrong"])
+    return pc.equal(texts, "true")
 
 
 def _texts(column: pa.ChunkedArray) -> pa.Array:

@@ -47,9 +47,12 @@ ORDER = [
     *("assembly", "backbones", "classifiers", "fine_tuning", "adapted", "adaptation"),
     *("model_card", "run_folder", "adapting", "predicting", "demo", "noise", "transitions"),
     *("instance_pixels", "table_files", "truth", "noisy_table", "corrupting", "public_sets"),
-    *("cifar", "image_sets", "web_sets", "datasets", "api", "terminal", "terminal_data"),
+    *("cifar", "image_sets", "web_sets", "datasets", "api", "own_data", "grid_file"),
+    *("cell_data", "cell_metrics", "bench_results", "chosen_cells", "peak_memory", "unscored"),
+    *("cell_runs", "bench_tables", "bench_pages", "bench", "terminal", "terminal_data"),
+    *("terminal_bench",),
     *("settings_file", "options", "cli_adapt", "cli_check", "cli_report", "cli_export"),
-    *("cli_doctor", "cli_corrupt", "cli_dataset", "cli"),
+    *("cli_doctor", "cli_corrupt", "cli_dataset", "cli_bench", "cli"),
 ]
 
 
@@ -130,10 +133,10 @@ def test_exactly_these_names_are_exported():
     import deftclean
 
     assert sorted(deftclean.__all__) == [
-        "AdaptOptions", "AdaptResult", "CheckResult", "CorruptResult", "DatasetOptions",
+        "AdaptOptions", "AdaptResult", "BenchResult", "CheckResult", "CorruptResult", "DatasetOptions",
         "DatasetResult", "DeftcleanError", "ExportResult", "ManifestOptions", "NoiseOptions",
         "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
-        "__version__", "adapt", "check", "corrupt", "dataset", "export", "load_classifier",
+        "__version__", "adapt", "bench", "check", "corrupt", "dataset", "export", "load_classifier",
         "predict", "report", "review", "scan", "score", "select",
     ]  # fmt: skip
     assert dir(deftclean) == sorted(deftclean.__all__)
