@@ -133,9 +133,9 @@ def test_exactly_these_names_are_exported():
     import deftclean
 
     assert sorted(deftclean.__all__) == [
-        "AdaptOptions", "AdaptResult", "BenchResult", "CheckResult", "CorruptResult", "DatasetOptions",
-        "DatasetResult", "DeftcleanError", "ExportResult", "ManifestOptions", "NoiseOptions",
-        "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
+        "AdaptOptions", "AdaptResult", "BenchResult", "CheckResult", "CorruptResult",
+        "DatasetOptions", "DatasetResult", "DeftcleanError", "ExportResult", "ManifestOptions",
+        "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
         "__version__", "adapt", "bench", "check", "corrupt", "dataset", "export", "load_classifier",
         "predict", "report", "review", "scan", "score", "select",
     ]  # fmt: skip
