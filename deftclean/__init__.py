@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from deftclean.adapting import AdaptOptions, adapt
     from deftclean.api import ScanResult, scan, score, select
-    from deftclean.bench import BenchResult, bench
+    from deftclean.benching import BenchResult, bench
     from deftclean.corrupting import CorruptResult, NoiseOptions, corrupt
     from deftclean.datasets import DatasetOptions, DatasetResult, dataset
     from deftclean.errors import DeftcleanError
@@ -60,8 +60,8 @@ __all__ = [
 _HOMES = {
     "AdaptOptions": "deftclean.adapting",
     "AdaptResult": "deftclean.run_folder",
-    "BenchResult": "deftclean.bench",
-    "bench": "deftclean.bench",
+    "BenchResult": "deftclean.benching",
+    "bench": "deftclean.benching",
     "CorruptResult": "deftclean.corrupting",
     "NoiseOptions": "deftclean.corrupting",
     "corrupt": "deftclean.corrupting",

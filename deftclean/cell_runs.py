@@ -135,7 +135,7 @@ class CellRunner:
         resumed = unfinished_folder(table).exists()
         try:
             result, cost = measured(
-                lambda: self._scan(cell, chosen, rows, table), str(self.runtime.device)
+                lambda: self._scan(cell, chosen, rows, table, resumed), str(self.runtime.device)
             )
         except DeftcleanError as error:
             shutil.rmtree(unfinished_folder(table), ignore_errors=True)
@@ -151,7 +151,9 @@ class CellRunner:
         )
         return table
 
-    def _scan(self, cell: Cell, chosen: Selection, rows: CellRows, table: Path) -> ScanResult:
+    def _scan(
+        self, cell: Cell, chosen: Selection, rows: CellRows, table: Path, resumed: bool
+    ) -> ScanResult:
         settings = {k: v for k, v in chosen.settings.items() if k != _RATIO}
         more: dict[str, Any] = {}
         if chosen.strategy != "deft":
@@ -163,7 +165,7 @@ class CellRunner:
             rows.labels,
             output=table,
             overwrite=True,
-            resume=True,
+            resume=resumed,
             noise=chosen.preset,
             settings={**settings, "seed": cell.seed},
             run=replace(self.run, model=chosen.model),
@@ -193,7 +195,7 @@ class CellRunner:
         resumed = unfinished_folder(home).exists()
         try:
             result, cost = measured(
-                lambda: self._adapt(cell, chosen, table, home), str(self.runtime.device)
+                lambda: self._adapt(cell, chosen, table, home, resumed), str(self.runtime.device)
             )
         except DeftcleanError:
             shutil.rmtree(unfinished_folder(home), ignore_errors=True)
@@ -204,7 +206,9 @@ class CellRunner:
         shutil.rmtree(home)
         return _read_card(card)
 
-    def _adapt(self, cell: Cell, chosen: Adaptation, table: Path, home: Path) -> AdaptResult:
+    def _adapt(
+        self, cell: Cell, chosen: Adaptation, table: Path, home: Path, resumed: bool
+    ) -> AdaptResult:
         test = self.data.test_rows(cell.data.name)
         return adapt(
             table,
@@ -212,7 +216,7 @@ class CellRunner:
             method=chosen.method,
             output=home,
             overwrite=True,
-            resume=True,
+            resume=resumed,
             settings={**chosen.settings, "seed": cell.seed},
             options=AdaptOptions(
                 everything=cell.selection is None, test=test.labels, test_data=test.images

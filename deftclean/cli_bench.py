@@ -149,7 +149,7 @@ def bench(
             )
         )  # fmt: skip
         return
-    from deftclean.bench import bench as run_bench
+    from deftclean.benching import bench as run_bench
     from deftclean.terminal_bench import print_bench
 
     result = run_bench(

@@ -9,7 +9,7 @@ from rich.markup import escape
 from deftclean.cells import Cell
 
 if TYPE_CHECKING:
-    from deftclean.bench import BenchResult
+    from deftclean.benching import BenchResult
 
 
 def print_bench(result: "BenchResult", console: Console) -> None:

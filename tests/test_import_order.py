@@ -49,7 +49,7 @@ ORDER = [
     *("instance_pixels", "table_files", "truth", "noisy_table", "corrupting", "public_sets"),
     *("cifar", "image_sets", "web_sets", "datasets", "api", "own_data", "grid_file"),
     *("cell_data", "cell_metrics", "bench_results", "chosen_cells", "peak_memory", "unscored"),
-    *("cell_runs", "bench_tables", "bench_pages", "bench", "terminal", "terminal_data"),
+    *("cell_runs", "bench_tables", "bench_pages", "benching", "terminal", "terminal_data"),
     *("terminal_bench",),
     *("settings_file", "options", "cli_adapt", "cli_check", "cli_report", "cli_export"),
     *("cli_doctor", "cli_corrupt", "cli_dataset", "cli_bench", "cli"),
