@@ -89,37 +89,36 @@ class CellRunner:
             "device": self._device(),
             "precision_mode": self.runtime.precision,
         }
+        found: dict[str, Any] = {"warnings": "[]"}
         try:
-            return row | self._figures(cell)
-        except DeftcleanError as error:
-            return row | {"error": error.message}
+            self._find(cell, found)
+            return row | _with_cost(found)
+        except (
+            DeftcleanError
+        ) as error:  # what a scan has found stands beside its adaptation's error
+            return row | _with_cost(found) | {"error": error.message}
         except Exception as error:  # noqa: BLE001 - out of memory, say: the other cells go on
             trace = self.output / "errors" / f"{row['key']}.txt"
             trace.parent.mkdir(exist_ok=True)
             trace.write_text(traceback.format_exc(), encoding="utf-8")
             text = f"{type(error).__name__}: {error}".splitlines()[0]
-            return row | {"error": f"{text} (errors/{trace.name})"}
+            return row | _with_cost(found) | {"error": f"{text} (errors/{trace.name})"}
 
     def _device(self) -> str:
         kind = self.runtime.device.type
         return f"{kind}: {self.runtime.arithmetic()['processor']}" if kind == "cuda" else kind
 
-    def _figures(self, cell: Cell) -> dict[str, Any]:
+    def _find(self, cell: Cell, found: dict[str, Any]) -> None:
+        """Put a cell's figures into `found`, as they come."""
         rows = self.data.rows(cell.data, cell.seed)
-        found: dict[str, Any] = {"warnings": "[]"}
         if cell.selection is not None:
             table = self._kept_scan(cell, cell.selection, rows)
-            found |= _selected(table, rows) | _sidecar(table)
+            found |= _selected(table, rows) | _read_card(table.with_suffix(".json"))
         else:
             table = self._all_rows(cell, rows)
             found["rows"] = len(read_scores(table, ["row"]))
         if cell.adaptation is not None:
             found |= self._kept_adaptation(cell, cell.adaptation, table)
-        parts = [found[name] for name in ("scan_seconds", "adapt_seconds") if name in found]
-        peaks = [found.pop(name, None) for name in ("scan_peak", "adapt_peak") if name in found]
-        found["seconds"] = None if None in parts else sum(parts)
-        found["peak_memory_mb"] = None if None in peaks else max(peaks)
-        return found
 
     # ------------------------------------------------------------ scans
 
@@ -255,8 +254,16 @@ def _read_card(path: Path) -> dict[str, Any]:
     return found
 
 
-def _sidecar(table: Path) -> dict[str, Any]:
-    return _read_card(table.with_suffix(".json"))
+def _with_cost(found: dict[str, Any]) -> dict[str, Any]:
+    """The same with the seconds and the peak of the whole cell; None where a part is not known."""
+    parts = ("scan", "adapt")
+    seconds = [found[f"{part}_seconds"] for part in parts if f"{part}_seconds" in found]
+    peaks = [found[f"{part}_peak"] for part in parts if f"{part}_peak" in found]
+    return {
+        **{name: value for name, value in found.items() if not name.endswith("_peak")},
+        "seconds": None if None in seconds or not seconds else sum(seconds),
+        "peak_memory_mb": None if None in peaks or not peaks else max(peaks),
+    }
 
 
 # ---------------------------------------------------------------- figures

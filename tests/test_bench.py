@@ -30,7 +30,7 @@ strategies = ["deft"]
 seeds = [0, 1]
 preset = "synthetic"
 model = "nano"
-settings = {tuner = "none", epochs = 8, batch_size = 16, flip = false}
+settings = {tuner = "none", epochs = 8, warmup = 4, lr = 0.003, batch_size = 16}
 
 [[grid]]
 name = "accuracy"
@@ -39,7 +39,7 @@ strategies = ["deft", "all-rows"]
 seeds = [0]
 preset = "synthetic"
 model = "nano"
-settings = {tuner = "none", epochs = 8, batch_size = 16, flip = false}
+settings = {tuner = "none", epochs = 8, warmup = 4, lr = 0.003, batch_size = 16}
 adapt = {backbone = "nano", method = "linear", settings = {epochs = 1}}
 """
 
@@ -197,6 +197,18 @@ def test_a_failing_cell_is_recorded_and_tried_again(error, told, grid, tmp_path)
     assert len(rows_of(tmp_path / "out")) == 4
 
 
+def test_a_failing_adaptation_keeps_what_the_scan_has_found(grid, tmp_path, monkeypatch):
+    def fails(*_arguments, **_options):
+        raise MemoryError
+
+    monkeypatch.setattr(cell_runs, "adapt", fails)
+    (row,) = bench(grid, output=tmp_path / "out", run=RUN, only="deft, nano").rows
+    assert row["error"].startswith("MemoryError")
+    assert row["judged"] == 60
+    assert row["seconds"] == row["scan_seconds"] > 0
+    assert "Traceback" in next((tmp_path / "out" / "errors").iterdir()).read_text()
+
+
 def test_what_failed_is_told_with_exit_code_3(grid, tmp_path, capsys):
     grid.write_text(GRID.replace('"nano"', '"local-dir:gone"', 1))
     out = str(tmp_path / "out")
@@ -221,11 +233,11 @@ def test_other_settings_are_other_cells_and_other_grids_stay(grid, tmp_path):
 
 
 def test_a_sample_of_the_rows_is_said_in_the_tables(grid, tmp_path):
-    result = bench(grid, output=tmp_path / "out", run=RUN, only="accuracy", limit_rows=12)
-    assert [row["rows"] for row in result.rows] == [12, 12]
-    assert [row["tested_on"] for row in result.rows] == [9, 9]
-    assert "NOT ALL ROWS: a stratified sample of 12" in result.markdown.read_text()
-    assert "NOT ALL ROWS: a stratified sample of 12" in result.html.read_text()
+    result = bench(grid, output=tmp_path / "out", run=RUN, only="all-rows", limit_rows=24)
+    assert [row["rows"] for row in result.rows] == [24]
+    assert [row["tested_on"] for row in result.rows] == [9]
+    assert "NOT ALL ROWS: a stratified sample of 24" in result.markdown.read_text()
+    assert "NOT ALL ROWS: a stratified sample of 24" in result.html.read_text()
 
 
 def test_missing_data_are_all_told_before_anything_runs(grid, tmp_path):
