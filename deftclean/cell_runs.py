@@ -93,9 +93,7 @@ class CellRunner:
         try:
             self._find(cell, found)
             return row | _with_cost(found)
-        except (
-            DeftcleanError
-        ) as error:  # what a scan has found stands beside its adaptation's error
+        except DeftcleanError as error:  # what its scan has found stays
             return row | _with_cost(found) | {"error": error.message}
         except Exception as error:  # noqa: BLE001 - out of memory, say: the other cells go on
             trace = self.output / "errors" / f"{row['key']}.txt"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from deftclean.bench_results import cell_name
 from deftclean.cells import Cell
@@ -61,18 +61,19 @@ def chosen_cells(
 
 
 def _of_paper(name: str, seeds: Sequence[int] | None) -> tuple[Cell, ...]:
-    from deftclean.paper import paper_cells
+    from deftclean.paper import PaperTable, paper_cells
 
-    return paper_cells(name) if seeds is None else paper_cells(name, seeds=tuple(seeds))
+    table = cast("PaperTable", name)  # which it refuses where it is none
+    return paper_cells(table) if seeds is None else paper_cells(table, tuple(seeds))
 
 
 def _changed(cells: list[Cell], changes: Mapping[str, Any]) -> list[Cell]:
     given = {name: value for name, value in changes.items() if value is not None}
     if not given:
         return cells
-    from deftclean.paper import with_changes
+    from deftclean.cell_changes import with_changes
 
-    return list(with_changes(tuple(cells), **given))
+    return list(with_changes(cells, **given))
 
 
 def _reseeded(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Cell]:
