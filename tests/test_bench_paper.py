@@ -114,8 +114,9 @@ def test_every_grid_of_the_paper_runs(name, root, tmp_path):
         paper=[name], data=root, output=tmp_path / "out", backbone="nano", epochs=1, run=RUN
     )
     assert len(result.rows) == len(paper_cells(name))
-    # A dozen rows may leave nothing to learn from, or destroy the features; no other way to fail.
-    hopeless = ("to learn from", "collapse", "no row", "learned from", "kept")
+    # Two dozen rows may leave nothing to learn from, or destroy the features; and the longest
+    # textual prompts do not fit into the built-in model. Nothing else fails.
+    hopeless = ("to learn from", "collapse", "no row", "learned from", "kept", "leaves no room")
     odd = [text for text in result.failures if not any(word in text for word in hopeless)]
     assert odd == []
     done = [row for row in result.rows if row["error"] is None]
