@@ -152,7 +152,14 @@ def _run_all(cells: Sequence[Cell], runner: "CellRunner") -> tuple[Results, int]
         if runner.key(cell) in results.done():
             continue
         runner.progress.say(f"cell {number} of {len(cells)}: {_title(cell)}")
-        row = runner.row(cell)
+        try:
+            row = runner.row(cell)
+        except (KeyboardInterrupt, SystemExit):
+            runner.progress.say(
+                f"stopped; {number - 1} of {len(cells)} cells are kept in {runner.output}: "
+                "the same command goes on from there"
+            )
+            raise
         if row["error"] is not None:
             runner.progress.warn(_failure(row))
         results = results.with_row(row, order)

@@ -45,6 +45,7 @@ def _reset(device: str) -> bool:
     if device.startswith("cuda"):
         import torch
 
+        torch.cuda.init()  # before it, there are no figures that could be reset
         torch.cuda.reset_peak_memory_stats(device)
         return True
     if device != "cpu":

@@ -1,5 +1,7 @@
 """Grid files: what they come to, and every mistake told at once."""
 
+from pathlib import Path
+
 import pytest
 
 from deftclean.cells import Adaptation, LabelledData, Selection
@@ -145,3 +147,10 @@ def test_what_is_no_toml_and_what_is_not_there(written, tmp_path):
         read_grid(written("[["))
     with pytest.raises(InputError, match="cannot be read"):
         read_grid(tmp_path / "none.toml")
+
+
+def test_the_grid_of_the_documentation_is_one(written):
+    page = (Path(__file__).parents[1] / "docs" / "bench.md").read_text(encoding="utf-8")
+    text = page.split("```toml\n")[1].split("```")[0]
+    grids = [cell.grid for cell in read_grid(written(text)).cells]
+    assert (grids.count("human"), grids.count("synthetic")) == (4 * 3, 2 * 3 * (2 + 1))

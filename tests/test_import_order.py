@@ -112,6 +112,8 @@ assert "deftclean" in shown.getvalue()
         ("import deftclean; deftclean.corrupt; deftclean.dataset", NOT_FOR_TABLES),
         (SHOWN.format("['corrupt', '--help']"), HEAVY),
         (SHOWN.format("['dataset', '--help']"), HEAVY),
+        (SHOWN.format("['bench', '--help']"), HEAVY),
+        ("import deftclean; deftclean.bench; import deftclean.chosen_cells", NOT_FOR_TABLES),
     ],
 )
 def test_heavy_packages_are_not_loaded(code, absent):
