@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from deftclean.adapting import AdaptOptions, adapt
     from deftclean.api import ScanResult, scan, score, select
+    from deftclean.benching import BenchResult, bench
     from deftclean.corrupting import CorruptResult, NoiseOptions, corrupt
     from deftclean.datasets import DatasetOptions, DatasetResult, dataset
     from deftclean.errors import DeftcleanError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AdaptOptions",
     "AdaptResult",
+    "BenchResult",
     "CheckResult",
     "CorruptResult",
     "DatasetOptions",
@@ -41,6 +43,7 @@ __all__ = [
     "ScanResult",
     "__version__",
     "adapt",
+    "bench",
     "check",
     "corrupt",
     "dataset",
@@ -57,6 +60,8 @@ __all__ = [
 _HOMES = {
     "AdaptOptions": "deftclean.adapting",
     "AdaptResult": "deftclean.run_folder",
+    "BenchResult": "deftclean.benching",
+    "bench": "deftclean.benching",
     "CorruptResult": "deftclean.corrupting",
     "NoiseOptions": "deftclean.corrupting",
     "corrupt": "deftclean.corrupting",

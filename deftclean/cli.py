@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from deftclean import __version__
 from deftclean.cli_adapt import ADAPT_EXAMPLES, PREDICT_EXAMPLES, adapt, predict
+from deftclean.cli_bench import BENCH_EXAMPLES, bench
 from deftclean.cli_check import (
     CHECK_EXAMPLES,
     Baseline,
@@ -566,6 +567,7 @@ app.command(epilog=EXPORT_EXAMPLES)(export)
 app.command(epilog=DOCTOR_EXAMPLES)(doctor)
 app.command(epilog=CORRUPT_EXAMPLES)(corrupt)
 app.command(epilog=DATASET_EXAMPLES)(dataset)
+app.command(epilog=BENCH_EXAMPLES)(bench)
 
 
 # ---------------------------------------------------------------- helpers

@@ -3,11 +3,11 @@
 No torch: plain values in, text out.
 """
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deftclean.config import Tuner
+from deftclean.escaping import markdown
 from deftclean.recipes import AdaptConfig, Method, probe_of
 
 _MOST_CLASSES = 50  # in the table of classes
@@ -63,7 +63,7 @@ def model_card(
         tool_version: deftclean's.
     """
     parts = [
-        f"# {len(class_names):,} classes, {_plain(backbone)}",
+        f"# {len(class_names):,} classes, {markdown(backbone)}",
         f"Trained by deftclean {tool_version}: {_trained(config)}.",
         _use(architecture),
         "## Data\n\n" + _data(data),
@@ -71,7 +71,7 @@ def model_card(
         "## Results\n\n" + _results(results, class_names),
     ]
     if warnings:
-        parts.append("## Mind\n\n" + "\n".join(f"- {_plain(text)}" for text in warnings))
+        parts.append("## Mind\n\n" + "\n".join(f"- {markdown(text)}" for text in warnings))
     return "\n\n".join(parts) + "\n"
 
 
@@ -93,7 +93,7 @@ def _use(architecture: str | None) -> str:
 
 def _data(data: Mapping[str, Any]) -> str:
     counts = data["counts"]
-    lines = [f"Table `{_plain(data['table'])}`; labels: {data['labels']}.", ""]
+    lines = [f"Table `{markdown(data['table'])}`; labels: {data['labels']}.", ""]
     lines += ["| rows | |", "|---|---|"]
     lines += [f"| {name.replace('_', ' ')} | {count:,} |" for name, count in counts.items()]
     if data["selected_from"] is not None:
@@ -156,7 +156,7 @@ def _results(results: Mapping[str, Any], class_names: Sequence[str]) -> str:
     per_class = cleaned["per_class"]
     for name in class_names[:_MOST_CLASSES]:
         value = per_class.get(name)
-        lines.append(f"| {_plain(name)} | {'no row' if value is None else f'{value:.1%}'} |")
+        lines.append(f"| {markdown(name)} | {'no row' if value is None else f'{value:.1%}'} |")
     if len(class_names) > _MOST_CLASSES:
         lines.append(f"\nThe first {_MOST_CLASSES} classes; all of them are in deftclean.json.")
     lines += [
@@ -171,10 +171,3 @@ def _result_row(name: str, result: Mapping[str, Any]) -> str:
         f"| {name} ({result['rows']:,}) | {result['accuracy']:.1%} | {result['best']:.1%} | "
         f"{result['calibration_error']:.3f} |"
     )
-
-
-def _plain(text: str) -> str:
-    """Text that came from a file, so that Markdown shows it and does nothing else."""
-    for sign in "\\`*_{}[]()#|!~":
-        text = text.replace(sign, f"\\{sign}")
-    return " ".join(html.escape(text, quote=False).split())

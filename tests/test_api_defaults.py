@@ -9,9 +9,22 @@ from typing import Any, get_type_hints
 import pytest
 
 import deftclean
-from deftclean import api, cli, cli_adapt, cli_check, cli_export, cli_report
+from deftclean import (
+    api,
+    cli,
+    cli_adapt,
+    cli_bench,
+    cli_check,
+    cli_corrupt,
+    cli_dataset,
+    cli_export,
+    cli_report,
+)
 from deftclean.adapting import AdaptOptions, adapt
+from deftclean.benching import bench
 from deftclean.config import DetectorConfig
+from deftclean.corrupting import NoiseOptions, corrupt
+from deftclean.datasets import DatasetOptions, dataset
 from deftclean.exporting import export
 from deftclean.gate import check
 from deftclean.manifest import ManifestOptions
@@ -40,15 +53,25 @@ PAIRS: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, type]]]
     "check": (cli_check.check, check, {}),
     "report": (cli_report.report, report, {}),
     "review": (cli_report.review, review, {}),
+    "corrupt": (
+        cli_corrupt.corrupt,
+        corrupt,
+        {"options": NoiseOptions, "reading": ManifestOptions},
+    ),
+    "dataset": (cli_dataset.dataset, dataset, {"options": DatasetOptions}),
+    "bench": (cli_bench.bench, bench, {"run": RunOptions}),
 }
 OTHER_NAMES = {"compiled": "compile", "all": "everything", "optimizer": "optimiser"}
-ONLY_A_COMMAND_HAS = {"quiet", "exit_zero", "format", "output_file"}
+OTHER_NAMES_OF = {"corrupt": {"map": "changes", "other": "labels", "from_column": "labels_column"}}
+ONLY_A_COMMAND_HAS = {"quiet", "exit_zero", "format", "output_file", "dry_run"}
 BY_FORMAT = {("check", "top"), ("check", "overwrite")}  # of the file that a command writes
 ONLY_IN_PYTHON = {"settings", "reading", "run", "options", "progress"}
 NOT_HERE = {  # fields of the shared groups that a command has no use for
     "scan": {"known_labels", "cache"},
     "score": {"known_labels", "cache"},
     "adapt": {"model", "compile", "cache"},
+    "corrupt": {"known_labels"},
+    "bench": {"weights", "cache"},
     "predict": {
         "model", "weights", "compile", "cache", "known_labels", "class_names", "rename",
     },
@@ -61,6 +84,10 @@ def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 def field_defaults(group: type) -> dict[str, Any]:
     return {field.name: field.default for field in dataclasses.fields(group)}
+
+
+def renamed(command: str) -> dict[str, str]:
+    return OTHER_NAMES | OTHER_NAMES_OF.get(command, {})
 
 
 def plain(value: Any) -> Any:
@@ -78,7 +105,7 @@ def test_every_option_has_the_default_of_its_parameter(name):
         if option == "no_cache":
             assert default is not RunOptions().cache
             continue
-        parameter = OTHER_NAMES.get(option, option)
+        parameter = renamed(name).get(option, option)
         if parameter in python:
             assert plain(default) == plain(python[parameter]), option
             continue
@@ -97,7 +124,7 @@ def test_every_option_has_the_default_of_its_parameter(name):
 @pytest.mark.parametrize("name", PAIRS)
 def test_every_parameter_has_its_option(name):
     command, function, groups = PAIRS[name]
-    options = {OTHER_NAMES.get(option, option) for option in defaults_of(command)}
+    options = {renamed(name).get(option, option) for option in defaults_of(command)}
     wanted = set(defaults_of(function)) - ONLY_IN_PYTHON
     wanted |= {field for group in groups.values() for field in field_defaults(group)}
     assert wanted - options == NOT_HERE.get(name, set())

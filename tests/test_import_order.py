@@ -30,9 +30,11 @@ ORDER = [
     *("classifiers", "fine_tuning", "probing", "adapted", "adaptation", "model_card"),
     *("run_folder", "adapting", "predicting", "demo", "noise", "transitions"),
     *("instance_pixels", "table_files", "truth", "noisy_table", "corrupting", "public_sets"),
-    *("cifar", "image_sets", "web_sets", "datasets", "api", "terminal", "terminal_data"),
-    *("settings_file", "options", "cli_adapt", "cli_check", "cli_report", "cli_export"),
-    *("cli_doctor", "cli_corrupt", "cli_dataset", "cli"),
+    *("cifar", "image_sets", "web_sets", "datasets", "api", "own_data", "grid_file"),
+    *("cell_data", "cell_metrics", "bench_results", "chosen_cells", "peak_memory", "unscored"),
+    *("cell_runs", "bench_tables", "bench_pages", "benching", "terminal", "terminal_data"),
+    *("terminal_bench", "settings_file", "options", "cli_adapt", "cli_check", "cli_report"),
+    *("cli_export", "cli_doctor", "cli_corrupt", "cli_dataset", "cli_bench", "cli"),
 ]
 
 
@@ -92,6 +94,8 @@ assert "deftclean" in shown.getvalue()
         ("import deftclean; deftclean.corrupt; deftclean.dataset", NOT_FOR_TABLES),
         (SHOWN.format("['corrupt', '--help']"), HEAVY),
         (SHOWN.format("['dataset', '--help']"), HEAVY),
+        (SHOWN.format("['bench', '--help']"), HEAVY),
+        ("import deftclean; deftclean.bench; import deftclean.chosen_cells", NOT_FOR_TABLES),
     ],
 )
 def test_heavy_packages_are_not_loaded(code, absent):
@@ -113,10 +117,10 @@ def test_exactly_these_names_are_exported():
     import deftclean
 
     assert sorted(deftclean.__all__) == [
-        "AdaptOptions", "AdaptResult", "CheckResult", "CorruptResult", "DatasetOptions",
-        "DatasetResult", "DeftcleanError", "ExportResult", "ManifestOptions", "NoiseOptions",
-        "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
-        "__version__", "adapt", "check", "corrupt", "dataset", "export", "load_classifier",
+        "AdaptOptions", "AdaptResult", "BenchResult", "CheckResult", "CorruptResult",
+        "DatasetOptions", "DatasetResult", "DeftcleanError", "ExportResult", "ManifestOptions",
+        "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
+        "__version__", "adapt", "bench", "check", "corrupt", "dataset", "export", "load_classifier",
         "predict", "report", "review", "scan", "score", "select",
     ]  # fmt: skip
     assert dir(deftclean) == sorted(deftclean.__all__)

@@ -1,0 +1,160 @@
+"""The results of a comparison: one row for each cell, in a Parquet file that is written whole."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from deftclean.cells import Cell
+from deftclean.errors import InputError
+from deftclean.files import whole_file
+
+RESULTS = "results.parquet"
+
+_TEXT, _SHARE, _COUNT = pa.string(), pa.float64(), pa.int64()
+RESULT_SCHEMA = pa.schema(
+    [
+        ("key", _TEXT),
+        ("cell", _TEXT),
+        *((name, _TEXT) for name in ("grid", "column", "method", "data", "noise")),
+        ("ratio", _SHARE),
+        *((name, _TEXT) for name in ("strategy", "preset", "model", "settings")),
+        *((name, _TEXT) for name in ("backbone", "adapt_method", "adapt_settings")),
+        ("seed", _COUNT),
+        ("published", _TEXT),
+        ("rows", _COUNT),
+        ("scored", _COUNT),
+        ("judged", _COUNT),
+        *((name, _SHARE) for name in ("precision", "recall", "f1")),
+        *((name, _SHARE) for name in ("wrong_precision", "wrong_recall", "wrong_f1")),
+        *((name, _SHARE) for name in ("auroc", "missed_at_budget")),
+        *((name, _SHARE) for name in ("noise_rate", "estimated_noise_rate")),
+        *((name, _SHARE) for name in ("accuracy_best", "accuracy_last")),
+        ("trained_on", _COUNT),
+        ("tested_on", _COUNT),
+        *((name, _SHARE) for name in ("seconds", "scan_seconds", "adapt_seconds")),
+        ("peak_memory_mb", _SHARE),
+        *((name, _TEXT) for name in ("device", "precision_mode")),
+        *((name, _TEXT) for name in ("weights_sha256", "backbone_sha256")),
+        ("warnings", _TEXT),
+        ("limit_rows", _COUNT),
+        ("all_rows", pa.bool_()),
+        ("tool_version", _TEXT),
+        ("error", _TEXT),
+    ]
+)
+"""Shares are in [0, 1]; settings, published and warnings are JSON. `precision` is that of the kept
+rows; `precision_mode` is that of the arithmetic."""
+
+MEASUREMENTS = ("seconds", "scan_seconds", "adapt_seconds", "peak_memory_mb")
+"""Columns that differ when the same is run again."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The file.
+
+    Attributes:
+        path: of the file.
+        rows: as plain values, in their order.
+    """
+
+    path: Path
+    rows: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Results":
+        """What stands there; no rows where there is no file.
+
+        Raises:
+            InputError: it is damaged or not ours.
+        """
+        path = folder / RESULTS
+        if not path.is_file():
+            return cls(path, ())
+        try:
+            with pq.ParquetFile(path) as file:
+                table = file.read()
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(
+                f"{path} cannot be read: {str(error).splitlines()[0]}",
+                "Move it away: what was scanned beside it is found again.",
+            ) from error
+        if table.schema.names != RESULT_SCHEMA.names:
+            raise InputError(
+                f"{path} has other columns; it is of another version.", "Choose another -o."
+            )
+        return cls(path, tuple(table.to_pylist()))
+
+    def done(self) -> dict[str, dict[str, Any]]:
+        """Rows without an error, by key."""
+        return {row["key"]: row for row in self.rows if row["error"] is None}
+
+    def with_row(self, row: Mapping[str, Any], order: Mapping[str, int]) -> "Results":
+        """The same with one cell's row in place of an earlier one.
+
+        Args:
+            row: with every column.
+            order: place of the cells of this command; rows of other commands come first.
+        """
+        rows = [old for old in self.rows if old["cell"] != row["cell"]] + [dict(row)]
+        rows.sort(key=lambda each: order.get(each["cell"], -1))  # stable
+        return Results(self.path, tuple(rows))
+
+    def write(self) -> None:
+        """Replace the file.
+
+        Raises:
+            RunError: the disk is full.
+        """
+        table = pa.Table.from_pylist(list(self.rows), schema=RESULT_SCHEMA)
+        with whole_file(self.path, overwrite=True) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+
+def cell_columns(cell: Cell) -> dict[str, Any]:
+    """All that a cell says, as columns; what it has not is null."""
+    chosen, adaptation = cell.selection, cell.adaptation
+    return {
+        "cell": cell_name(cell),
+        "grid": cell.grid,
+        "column": cell.column,
+        "method": cell.method,
+        "data": cell.data.name,
+        "noise": cell.data.noise,
+        "ratio": cell.data.ratio,
+        "strategy": chosen.strategy if chosen else None,
+        "preset": chosen.preset if chosen else None,
+        "model": chosen.model if chosen else None,
+        "settings": _json(chosen.settings) if chosen else None,
+        "backbone": adaptation.backbone if adaptation else None,
+        "adapt_method": adaptation.method if adaptation else None,
+        "adapt_settings": _json(adaptation.settings) if adaptation else None,
+        "seed": cell.seed,
+        "published": _json(cell.published),
+    }
+
+
+def cell_name(cell: Cell) -> str:
+    """What tells a cell from others of a comparison, whatever it is run with."""
+    return hashed([cell.grid, cell.column, cell.method, cell.seed])
+
+
+def hashed(value: Any) -> str:
+    """Sixteen hexadecimal digits that stand for plain values."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def failed(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows with an error."""
+    return [row for row in rows if row["error"] is not None]
+
+
+def _json(values: Mapping[Any, Any]) -> str:
+    return json.dumps(dict(values), sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,97 @@
+"""Which cells a comparison runs: those of a grid file and of the paper, changed and narrowed down.
+
+Runs nothing and loads no torch.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from deftclean.bench_results import cell_name
+from deftclean.cells import Cell
+from deftclean.errors import InputError, UsageError
+from deftclean.grid_file import Grid, read_grid
+from deftclean.labels import few
+
+
+def chosen_cells(
+    grid: str | Path | None,
+    paper: Iterable[str] = (),
+    *,
+    seeds: Sequence[int] | None = None,
+    model: str | None = None,
+    backbone: str | None = None,
+    epochs: int | None = None,
+    only: str | None = None,
+) -> Grid:
+    """Cells in the order in which they are run, and the data that a grid file declares.
+
+    Args:
+        grid: a grid file.
+        paper: tables and figures of the paper, `table1`, ...
+        seeds: in place of those of the grids.
+        model: in place of every selection's.
+        backbone: in place of every adaptation's.
+        epochs: of every training.
+        only: cells in whose grid, column, method or data this text occurs, whatever its case.
+
+    Raises:
+        UsageError, InputError: nothing was asked for, or a grid cannot be read.
+    """
+    names = tuple(paper)
+    if grid is None and not names:
+        raise UsageError(
+            "There is nothing to run.", "Give a grid file, or a table of the paper: --paper table1"
+        )
+    if seeds is not None and (not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds)):
+        raise UsageError("--seeds: give different whole numbers from 0, as in 0,1,2.")
+    found = read_grid(grid) if grid is not None else Grid((), {})
+    cells = list(found.cells) if seeds is None else _reseeded(found.cells, seeds)
+    for name in names:
+        cells += _of_paper(name, seeds)
+    cells = _changed(cells, {"model": model, "backbone": backbone, "epochs": epochs})
+    _refuse_double(cells)
+    if only is not None:
+        cells = [cell for cell in cells if only.casefold() in _text(cell).casefold()]
+        if not cells:
+            raise UsageError(f"--only {only!r} occurs in no cell.", "See --dry-run for all cells.")
+    return Grid(tuple(cells), found.data)
+
+
+def _of_paper(name: str, seeds: Sequence[int] | None) -> tuple[Cell, ...]:
+    from deftclean.paper import PaperTable, paper_cells
+
+    table = cast("PaperTable", name)  # which it refuses where it is none
+    return paper_cells(table) if seeds is None else paper_cells(table, tuple(seeds))
+
+
+def _changed(cells: list[Cell], changes: Mapping[str, Any]) -> list[Cell]:
+    given = {name: value for name, value in changes.items() if value is not None}
+    if not given:
+        return cells
+    from deftclean.cell_changes import with_changes
+
+    return list(with_changes(cells, **given))
+
+
+def _reseeded(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Cell]:
+    plain = dict.fromkeys(cell_name(replace(cell, seed=0)) for cell in cells)
+    first = {cell_name(replace(cell, seed=0)): cell for cell in reversed(tuple(cells))}
+    return [replace(first[name], seed=seed) for name in plain for seed in seeds]
+
+
+def _refuse_double(cells: Iterable[Cell]) -> None:
+    counts = Counter(cell_name(cell) for cell in cells)
+    double = [_text(cell) for cell in cells if counts[cell_name(cell)] > 1]
+    if double:
+        raise InputError(
+            f"{len(double)} cells have the grid, column, method and seed of another one: "
+            f"{few(sorted(set(double)), 3)}.",
+            "Leave one of them out, or give the grids different names.",
+        )
+
+
+def _text(cell: Cell) -> str:
+    return " · ".join([cell.grid, cell.column, cell.method, cell.data.name])

@@ -1,0 +1,347 @@
+"""A grid as a TOML file: which data, and which cells to run on them.
+
+Reads and checks; all mistakes of a file are told at once. Runs nothing.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import product
+from pathlib import Path
+from typing import Any, get_args
+
+from deftclean.cells import Adaptation, Cell, CellNoise, LabelledData, Selection
+from deftclean.config import PRESETS, DetectorConfig, resolve
+from deftclean.datasets import DatasetName
+from deftclean.errors import InputError, UsageError
+from deftclean.labels import few
+from deftclean.own_data import OwnData
+from deftclean.recipes import AdaptConfig, Method, resolve_adaptation
+from deftclean.strategy_options import Strategy
+
+STRATEGIES: tuple[str, ...] = get_args(Strategy)
+ALL_ROWS = "all-rows"
+"""In place of a strategy: nothing is selected, and the adaptation learns from every row."""
+
+_DATA_PATHS = ("images", "labels", "truth", "class_names", "test", "test_images")
+_DATA_KEYS = (*_DATA_PATHS, "label_column", "truth_column", "test_column")
+_GRID_KEYS = (
+    "name", "data", "noise", "strategies", "seeds", "preset", "model", "settings",
+    "strategy_settings", "sweep", "adapt",
+)  # fmt: skip
+_ADAPT_KEYS = ("backbone", "method", "settings")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # also the name of a folder
+_OURS = ("seed", "method")  # settings that a cell says elsewhere
+NOISE_RATIO = "noise_ratio"
+"""The one setting that is an argument of `scan` itself: what small-loss is told."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a grid file says.
+
+    Attributes:
+        cells: in the order of the file: by grid, data, noise, strategy, sweep and seed.
+        data: data sets of the user's own, by name.
+    """
+
+    cells: tuple[Cell, ...]
+    data: Mapping[str, OwnData]
+
+
+def read_grid(path: str | Path) -> Grid:
+    """Read a grid file.
+
+    Args:
+        path: TOML; paths in it are relative to it.
+
+    Raises:
+        InputError: it cannot be read, or what is wrong with it: everything at once.
+    """
+    path = Path(path)
+    try:
+        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}.", "A grid is a TOML file.") from error
+    reader = _Reader(path.parent)
+    grid = reader.grid(parsed)
+    if reader.problems:
+        problems = "\n".join(f"  {problem}" for problem in reader.problems)
+        raise InputError(f"{path}:\n{problems}", "See docs: benchmarks of your own.")
+    return grid
+
+
+@dataclass
+class _Reader:
+    """One file, and what is wrong with it."""
+
+    folder: Path
+    problems: list[str] = field(default_factory=list)
+
+    def grid(self, parsed: Mapping[str, Any]) -> Grid:
+        self._known("the file", parsed, ("data", "grid"))
+        tables = self._table("data", parsed.get("data", {}))
+        data = {name: self._own(name, table) for name, table in tables.items()}
+        grids = parsed.get("grid")
+        if not isinstance(grids, list) or not grids or not all(isinstance(g, dict) for g in grids):
+            self.problems.append("there is no table [[grid]]")
+            grids = []
+        known = {name: own for name, own in data.items() if own is not None}
+        names: list[str] = []
+        cells: list[Cell] = []
+        for number, table in enumerate(grids, 1):
+            name = table.get("name")
+            where = f"[[grid]] {name!r}" if isinstance(name, str) else f"[[grid]] number {number}"
+            if name in names:
+                self.problems.append(f"{where}: there are two of this name")
+            names.append(name)
+            cells += self._cells(where, table, known, set(data))
+        return Grid(tuple(cells), known)
+
+    # ------------------------------------------------------------ data
+
+    def _own(self, name: str, table: Any) -> OwnData | None:
+        where = f"[data.{name}]"
+        before = len(self.problems)
+        if not _NAME.fullmatch(name):
+            self.problems.append(f"{where}: a name is made of letters, digits and . _ -")
+        table = self._table(where, table)
+        self._known(where, table, _DATA_KEYS)
+        for key, value in table.items():
+            if key in _DATA_KEYS and not (isinstance(value, str) and value):
+                self.problems.append(f"{where} {key} must be a text, not {value!r}")
+        needs = {"label_column": "labels", "truth_column": "truth", "test_images": "test",
+                 "test_column": "test"}  # fmt: skip
+        if "images" not in table:
+            self.problems.append(f"{where} needs images, the folder of its pictures")
+        for key, other in needs.items():
+            if key in table and other not in table:
+                self.problems.append(f"{where} {key} goes with {other}")
+        if len(self.problems) > before:
+            return None
+        paths = {key: self.folder / table[key] for key in _DATA_PATHS if key in table}
+        columns = {key: value for key, value in table.items() if key not in _DATA_PATHS}
+        return OwnData(name, **paths, **columns)
+
+    # ------------------------------------------------------------ cells
+
+    def _cells(
+        self, where: str, table: Mapping[str, Any], own: Mapping[str, OwnData], declared: set[str]
+    ) -> list[Cell]:
+        before = len(self.problems)
+        self._known(where, table, _GRID_KEYS)
+        name = self._text(where, table, "name")
+        data = self._list(where, table, "data", str)
+        strategies = self._list(where, table, "strategies", str)
+        seeds = self._seeds(where, table.get("seeds", [0]))
+        preset = table.get("preset", "real")
+        if preset not in PRESETS:
+            self.problems.append(f"{where} preset {preset!r} is none of {', '.join(PRESETS)}")
+        model = table.get("model", "ViT-B-16")
+        if not (isinstance(model, str) and model):
+            self.problems.append(f"{where} model must be a text, not {model!r}")
+        noises = self._noises(where, table.get("noise", ["given"]))
+        self._check_data(where, data, noises, own, declared, "adapt" in table)
+        self._check_names(where, "strategies", strategies, (*STRATEGIES, ALL_ROWS))
+        if ALL_ROWS in strategies and "adapt" not in table:
+            self.problems.append(f"{where} strategies: {ALL_ROWS} goes with adapt")
+        settings = self._settings(where, "settings", table.get("settings", {}))
+        of_strategy = self._of_strategies(where, table.get("strategy_settings", {}), strategies)
+        steps = self._sweep(where, table.get("sweep", {}))
+        adaptation = self._adaptation(where, table["adapt"]) if "adapt" in table else None
+        if len(self.problems) > before:
+            return []
+        chosen = [
+            (strategy, {**settings, **of_strategy.get(strategy, {}), **step}, step)
+            for strategy in strategies
+            for step in (steps if strategy != ALL_ROWS else [{}])
+        ]
+        for _, values, _ in chosen:
+            self._check_values(where, preset, values)
+        return [
+            Cell(
+                grid=name,
+                column=_column(labelled),
+                method=_method(strategy, step, adaptation),
+                data=labelled,
+                selection=None
+                if strategy == ALL_ROWS
+                else Selection(strategy, preset, model, values),
+                adaptation=adaptation,
+                seed=seed,
+            )
+            for labelled in (LabelledData(of, *noise) for of in data for noise in noises)
+            for strategy, values, step in chosen
+            for seed in seeds
+        ]
+
+    def _check_data(
+        self,
+        where: str,
+        names: Sequence[str],
+        noises: Sequence[tuple[CellNoise, float | None]],
+        own: Mapping[str, OwnData],
+        declared: set[str],
+        adapted: bool,
+    ) -> None:
+        self._check_names(where, "data", names, (*declared, *get_args(DatasetName)))
+        for name in dict.fromkeys(names):
+            if name not in own:
+                continue
+            if any(kind != "given" for kind, _ in noises) and not own[name].truth_is_known:
+                self.problems.append(
+                    f"{where} noise is put into true labels, and [data.{name}] names no truth"
+                )
+            if adapted and own[name].test is None:
+                self.problems.append(f"{where} adapt is measured on [data.{name}] test, not given")
+
+    def _noises(self, where: str, noise: Any) -> list[tuple[CellNoise, float | None]]:
+        if not isinstance(noise, list) or not noise:
+            self.problems.append(f'{where} noise must be a list, such as ["given"]')
+            return []
+        return [found for entry in noise for found in self._noise(where, entry)]
+
+    def _noise(self, where: str, entry: Any) -> Iterator[tuple[CellNoise, float | None]]:
+        if entry == "given":
+            yield "given", None
+            return
+        kinds = [kind for kind in get_args(CellNoise) if kind != "given"]
+        if not isinstance(entry, dict) or entry.get("kind") not in kinds:
+            wanted = " or ".join(f'{{kind = "{kind}", ratio = [0.2]}}' for kind in kinds)
+            self.problems.append(f'{where} noise {entry!r}: write "given", {wanted}')
+            return
+        self._known(f"{where} noise", entry, ("kind", "ratio"))
+        given = entry.get("ratio")
+        for ratio in given if isinstance(given, list) and given else [given]:
+            if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 < ratio <= 1:
+                self.problems.append(f"{where} noise ratio {ratio!r} must be above 0 and at most 1")
+            else:
+                yield entry["kind"], float(ratio)
+
+    def _of_strategies(
+        self, where: str, table: Any, strategies: Sequence[str]
+    ) -> dict[str, dict[str, Any]]:
+        table = self._table(f"{where} strategy_settings", table)
+        for name in table:
+            if name not in strategies:
+                self.problems.append(f"{where} strategy_settings.{name} is none of its strategies")
+        return {
+            name: self._settings(where, f"strategy_settings.{name}", values)
+            for name, values in table.items()
+        }
+
+    def _sweep(self, where: str, table: Any) -> list[dict[str, Any]]:
+        table = self._table(f"{where} sweep", table)
+        for key, values in table.items():
+            if not isinstance(values, list) or not values:
+                self.problems.append(f"{where} sweep {key} must be a list of values")
+                return [{}]
+        self._settings(where, "sweep", table)
+        return [dict(zip(table, step, strict=True)) for step in product(*table.values())]
+
+    def _settings(self, where: str, key: str, table: Any) -> dict[str, Any]:
+        table = self._table(f"{where} {key}", table)
+        known = [f.name for f in fields(DetectorConfig) if f.name not in _OURS]
+        self._known(f"{where} {key}", table, (*known, NOISE_RATIO))
+        return dict(table)
+
+    def _adaptation(self, where: str, table: Any) -> Adaptation | None:
+        where = f"{where} adapt"
+        table = self._table(where, table)
+        self._known(where, table, _ADAPT_KEYS)
+        backbone = table.get("backbone", "clip-vit-b16")
+        method = table.get("method", "fft")
+        if not isinstance(backbone, str):
+            self.problems.append(f"{where} backbone must be a text, not {backbone!r}")
+            return None
+        if method not in get_args(Method):
+            self.problems.append(
+                f"{where} method {method!r} is none of {', '.join(get_args(Method))}"
+            )
+            return None
+        settings = self._table(f"{where} settings", table.get("settings", {}))
+        known = [f.name for f in fields(AdaptConfig) if f.name not in _OURS]
+        if self._known(f"{where} settings", settings, known):
+            self._tried(where, lambda: resolve_adaptation(backbone, method, settings))
+        return Adaptation(backbone, method, settings)
+
+    def _check_values(self, where: str, preset: Any, values: Mapping[str, Any]) -> None:
+        ratio = values.get(NOISE_RATIO, 0.0)
+        if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
+            self.problems.append(f"{where} noise_ratio {ratio!r} must be in [0, 1)")
+        detector = {key: value for key, value in values.items() if key != NOISE_RATIO}
+        self._tried(where, lambda: resolve(preset, detector, rows=1))
+
+    # ------------------------------------------------------------ values
+
+    def _tried(self, where: str, check: Any) -> None:
+        try:
+            check()
+        except UsageError as error:
+            problem = f"{where}: {error.message}"
+        except TypeError as error:  # a text where a number belongs
+            problem = f"{where}: a setting is of the wrong type: {error}"
+        else:
+            return
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _known(self, where: str, table: Mapping[str, Any], known: Sequence[str]) -> bool:
+        unknown = [key for key in table if key not in known]
+        if unknown:
+            self.problems.append(
+                f"{where}: unknown {few([repr(key) for key in unknown])}; known: {', '.join(known)}"
+            )
+        return not unknown
+
+    def _check_names(
+        self, where: str, key: str, names: Sequence[str], known: Sequence[str]
+    ) -> None:
+        for name in names:
+            if name not in known:
+                self.problems.append(f"{where} {key}: {name!r} is none of {', '.join(known)}")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            self.problems.append(f"{where} {key}: {few(twice)} stands there twice")
+
+    def _table(self, where: str, value: Any) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        self.problems.append(f"{where} must be a table, not {value!r}")
+        return {}
+
+    def _text(self, where: str, table: Mapping[str, Any], key: str) -> str:
+        value = table.get(key)
+        if isinstance(value, str) and value.strip():
+            return value
+        self.problems.append(f"{where} needs {key}, a text")
+        return ""
+
+    def _list(self, where: str, table: Mapping[str, Any], key: str, kind: type) -> list[Any]:
+        value = table.get(key)
+        if isinstance(value, list) and value and all(isinstance(each, kind) for each in value):
+            return value
+        self.problems.append(f"{where} needs {key}, a list of texts")
+        return []
+
+    def _seeds(self, where: str, value: Any) -> list[int]:
+        fine = isinstance(value, list) and value
+        if fine and all(type(each) is int and each >= 0 for each in value):
+            if len(set(value)) < len(value):
+                self.problems.append(f"{where} seeds: one stands there twice")
+            return list(value)
+        self.problems.append(f"{where} seeds must be a list of whole numbers from 0, not {value!r}")
+        return []
+
+
+def _column(data: LabelledData) -> str:
+    return data.name if data.noise == "given" else f"{data.name}, {data.noise} {data.ratio:g}"
+
+
+def _method(strategy: str, step: Mapping[str, Any], adaptation: Adaptation | None) -> str:
+    parts = [strategy, *(f"{key} {value}" for key, value in step.items())]
+    if adaptation is not None:
+        settings = [f"{key} {value}" for key, value in adaptation.settings.items()]
+        parts.append(" ".join([adaptation.backbone, adaptation.method, *settings]))
+    return ", ".join(parts)

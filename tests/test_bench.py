@@ -1,0 +1,298 @@
+"""`bench`, whole: what is run, kept, gone on with, recorded when it fails, and shown."""
+
+import json
+import signal
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import COLOURS, draw, run_cli
+
+import deftclean
+from deftclean import RunOptions, bench, cell_runs, cli
+from deftclean.bench_results import MEASUREMENTS
+from deftclean.errors import CollapseError, InputError, UsageError
+
+RUN = RunOptions(workers=0, offline=True, device="cpu")
+
+GRID = """
+[data.colours]
+images = "data"
+labels = "labels.csv"
+truth = "truth.csv"
+test = "test"
+
+[[grid]]
+name = "detection"
+data = ["colours"]
+noise = ["given", {kind = "symmetric", ratio = 0.5}]
+strategies = ["deft"]
+seeds = [0, 1]
+preset = "synthetic"
+model = "nano"
+settings = {tuner = "none", epochs = 8, warmup = 4, lr = 0.003, batch_size = 16}
+
+[[grid]]
+name = "accuracy"
+data = ["colours"]
+strategies = ["deft", "all-rows"]
+seeds = [0]
+preset = "synthetic"
+model = "nano"
+settings = {tuner = "none", epochs = 8, warmup = 4, lr = 0.003, batch_size = 16}
+adapt = {backbone = "nano", method = "linear", settings = {epochs = 1}}
+"""
+
+
+@pytest.fixture
+def grid(folder, labels) -> Path:
+    """60 pictures in three colours, six of them with a wrong label; and nine to test on."""
+    lines = labels.read_text().splitlines()[1:]
+    names = [line.split(",")[0] for line in lines]
+    true = [list(COLOURS)[int(Path(name).stem) % 3] for name in names]
+    rows = [f"{name},{label}" for name, label in zip(names, true, strict=True)]
+    (folder.parent / "truth.csv").write_text("\n".join(["file_name,true_label", *rows]) + "\n")
+    for index in range(9):
+        name = list(COLOURS)[index % 3]
+        path = folder.parent / "test" / name / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw(COLOURS[name], 500 + index).save(path)
+    path = folder.parent / "grid.toml"
+    path.write_text(GRID)
+    return path
+
+
+def rows_of(folder: Path) -> list[dict]:
+    return pq.read_table(folder / "results.parquet").to_pylist()
+
+
+def without_measurements(rows: list[dict]) -> list[dict]:
+    return [{k: v for k, v in row.items() if k not in MEASUREMENTS} for row in rows]
+
+
+def test_the_whole_way_through_the_command_line(grid, tmp_path):
+    done = run_cli("bench", grid, "-o", "out", "--workers", 0, "--offline", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "cells          6" in done.stdout
+    assert "6 run now, 0 were there" in done.stdout
+    rows = rows_of(tmp_path / "out")
+    assert [(row["grid"], row["column"], row["method"], row["seed"]) for row in rows] == [
+        ("detection", "colours", "deft", 0),
+        ("detection", "colours", "deft", 1),
+        ("detection", "colours, symmetric 0.5", "deft", 0),
+        ("detection", "colours, symmetric 0.5", "deft", 1),
+        ("accuracy", "colours", "deft, nano linear epochs 1", 0),
+        ("accuracy", "colours", "all-rows, nano linear epochs 1", 0),
+    ]
+    assert all(row["error"] is None and row["seconds"] > 0 for row in rows)
+    detection, (deft, every) = rows[:4], rows[4:]
+    assert [row["noise_rate"] for row in detection[:2]] == [0.1, 0.1]
+    assert all(0.1 < row["noise_rate"] < 0.6 for row in detection[2:])
+    assert all(0 <= row["auroc"] <= 1 and row["judged"] == 60 for row in detection)
+    assert all(row["accuracy_last"] is None for row in detection)
+    # One scan serves the two cells that need the same one.
+    assert deft["scan_seconds"] == detection[0]["scan_seconds"]
+    assert deft["seconds"] == pytest.approx(deft["scan_seconds"] + deft["adapt_seconds"])
+    assert len(list((tmp_path / "out" / "scans").glob("*.detector"))) == 4
+    assert (every["strategy"], every["precision"], every["trained_on"]) == (None, None, 60)
+    assert deft["tested_on"] == every["tested_on"] == 9
+    assert all(0 <= row["accuracy_last"] <= row["accuracy_best"] <= 1 for row in (deft, every))
+    assert all(len(row["weights_sha256"]) == 64 for row in detection)
+    assert all(len(row["backbone_sha256"]) == 64 for row in (deft, every))
+    if Path("/proc/self/clear_refs").exists():
+        assert all(50 < row["peak_memory_mb"] < 20_000 for row in rows)
+    page = (tmp_path / "out" / "tables.md").read_text()
+    assert "| method | colours | colours, symmetric 0.5 |" in page
+    assert " ± " in page
+    assert "<!DOCTYPE html>" in (tmp_path / "out" / "tables.html").read_text()
+
+    again = run_cli("bench", grid, "-o", "out", "--workers", 0, "-q", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "0 run now, 6 were there" in again.stdout
+    assert rows_of(tmp_path / "out") == rows
+
+
+class Interrupted:
+    """Runs cells until one is interrupted, as by Ctrl-C."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, at: int, error: type[BaseException]) -> None:
+        self.scans = 0
+        real = cell_runs.scan
+
+        def scan(*arguments, **options):
+            self.scans += 1
+            if self.scans == at:
+                raise error
+            return real(*arguments, **options)
+
+        patch.setattr(cell_runs, "scan", scan)
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(grid, tmp_path):
+    whole = bench(grid, output=tmp_path / "whole", run=RUN)
+    with pytest.MonkeyPatch.context() as patch:
+        Interrupted(patch, 3, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            bench(grid, output=tmp_path / "out", run=RUN)
+    before = rows_of(tmp_path / "out")
+    assert len(before) == 2
+    with pytest.MonkeyPatch.context() as patch:
+        counted = Interrupted(patch, -1, KeyboardInterrupt)
+        result = bench(grid, output=tmp_path / "out", run=RUN)
+    assert counted.scans == 2  # the fifth cell shares the first one's
+    assert (result.ran, result.found) == (4, 2)
+    after = rows_of(tmp_path / "out")
+    assert after[:2] == before
+    assert without_measurements(after) == without_measurements(rows_of(tmp_path / "whole"))
+    assert without_measurements(after) == without_measurements(list(whole.rows))
+
+
+@pytest.mark.slow
+def test_ctrl_c_on_the_command_line(grid, tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deftclean", "bench", grid, "-o", "out", "--workers", "0"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    signal.signal(signal.SIGINT, before)
+    said = ""
+    while "cell 2 of" not in said:
+        assert process.poll() is None, said
+        said += process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert len(rows_of(tmp_path / "out")) >= 1
+    done = run_cli("bench", grid, "-o", "out", "--workers", 0, "-q", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(rows_of(tmp_path / "out")) == 6
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(CollapseError("it collapsed"), "it collapsed"), (ValueError("odd"), "ValueError: odd")],
+)
+def test_a_failing_cell_is_recorded_and_tried_again(error, told, grid, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        Interrupted(patch, 2, error)
+        result = bench(grid, output=tmp_path / "out", run=RUN, only="detection")
+    assert len(result.failures) == 1
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == 4
+    assert rows[1]["error"].startswith(told)
+    assert rows[1]["precision"] is None
+    assert rows[2]["error"] is None
+    page = (tmp_path / "out" / "tables.md").read_text()
+    assert f"colours, deft, seed 1: {told}" in page.replace("\\", "")
+    again = bench(grid, output=tmp_path / "out", run=RUN, only="detection")
+    assert (again.ran, again.found, again.failures) == (1, 3, ())
+    assert len(rows_of(tmp_path / "out")) == 4
+
+
+def test_a_failing_adaptation_keeps_what_the_scan_has_found(grid, tmp_path, monkeypatch):
+    def fails(*_arguments, **_options):
+        raise MemoryError
+
+    monkeypatch.setattr(cell_runs, "adapt", fails)
+    (row,) = bench(grid, output=tmp_path / "out", run=RUN, only="deft, nano").rows
+    assert row["error"].startswith("MemoryError")
+    assert row["judged"] == 60
+    assert row["seconds"] == row["scan_seconds"] > 0
+    assert "Traceback" in next((tmp_path / "out" / "errors").iterdir()).read_text()
+
+
+def test_what_failed_is_told_with_exit_code_3(grid, tmp_path, capsys):
+    grid.write_text(GRID.replace('"nano"', '"local-dir:gone"', 1))
+    out = str(tmp_path / "out")
+    assert cli.run(["bench", str(grid), "-o", out, "--offline", "--workers", "0", "-q"]) == 3
+    assert "failed         4" in capsys.readouterr().out
+    rows = rows_of(tmp_path / "out")
+    assert [row["error"] is None for row in rows] == [False] * 4 + [True] * 2
+
+
+def test_other_settings_are_other_cells_and_other_grids_stay(grid, tmp_path):
+    bench(grid, output=tmp_path / "out", run=RUN, only="accuracy")
+    bench(grid, output=tmp_path / "out", run=RUN, only="detection")
+    assert [row["grid"] for row in rows_of(tmp_path / "out")] == ["accuracy"] * 2 + [
+        "detection"
+    ] * 4
+    grid.write_text(GRID.replace("epochs = 8", "epochs = 3", 1))
+    result = bench(grid, output=tmp_path / "out", run=RUN, only="detection")
+    assert (result.ran, result.found) == (4, 0)
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == 6
+    assert {json.loads(row["settings"])["epochs"] for row in rows if row["grid"][0] == "d"} == {3}
+
+
+def test_a_sample_of_the_rows_is_said_in_the_tables(grid, tmp_path):
+    result = bench(grid, output=tmp_path / "out", run=RUN, only="all-rows", limit_rows=24)
+    assert [row["rows"] for row in result.rows] == [24]
+    assert [row["tested_on"] for row in result.rows] == [9]
+    assert "NOT ALL ROWS: a stratified sample of 24" in result.markdown.read_text()
+    assert "NOT ALL ROWS: a stratified sample of 24" in result.html.read_text()
+
+
+def test_missing_data_are_all_told_before_anything_runs(grid, tmp_path):
+    more = GRID.replace('data = ["colours"]', 'data = ["colours", "cub-200-2011", "cifar10"]', 1)
+    grid.write_text(more)
+    with pytest.raises(InputError) as told:
+        bench(grid, output=tmp_path / "out", data=tmp_path, run=RUN)
+    assert "2 data sets are missing" in told.value.message
+    assert "cub-200-2011: " in told.value.message
+    assert "cifar10: " in told.value.message
+    assert not (tmp_path / "out").exists()
+    result = bench(
+        grid, output=tmp_path / "out", data=tmp_path, run=RUN, only="accuracy", skip_missing=True
+    )
+    assert (len(result.rows), result.skipped) == (2, 0)
+    result = bench(grid, output=tmp_path / "out", data=tmp_path, run=RUN, skip_missing=True)
+    assert (len(result.rows), result.skipped) == (6, 8)
+
+
+def test_what_is_refused(grid, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("x")
+    for overwrite in (False, True):
+        with pytest.raises(UsageError, match="holds something that bench did not make"):
+            bench(grid, output=tmp_path / "other", run=RUN, overwrite=overwrite)
+    with pytest.raises(UsageError, match="There is nothing to run"):
+        bench(output=tmp_path / "out")
+    with pytest.raises(UsageError, match="occurs in no cell"):
+        bench(grid, output=tmp_path / "out", only="nothing")
+    with pytest.raises(UsageError, match="different whole numbers"):
+        bench(grid, output=tmp_path / "out", seeds=(1, 1))
+    with pytest.raises(UsageError, match="--limit-rows is 1"):
+        bench(grid, output=tmp_path / "out", limit_rows=1)
+    assert (tmp_path / "other" / "mine.txt").read_text() == "x"
+
+
+def test_overwrite_begins_anew_and_leaves_what_is_not_its_own(grid, tmp_path):
+    bench(grid, output=tmp_path / "out", run=RUN, only="accuracy")
+    (tmp_path / "out" / "mine.txt").write_text("x")
+    result = bench(grid, output=tmp_path / "out", run=RUN, only="all-rows", overwrite=True)
+    assert result.ran == 1
+    assert len(rows_of(tmp_path / "out")) == 1
+    assert (tmp_path / "out" / "mine.txt").exists()
+
+
+def test_seeds_in_place_of_the_grids(grid, tmp_path):
+    from deftclean.chosen_cells import chosen_cells
+
+    cells = chosen_cells(grid, seeds=(4, 5), only="accuracy").cells
+    assert [(cell.method.split(",")[0], cell.seed) for cell in cells] == [
+        ("deft", 4), ("deft", 5), ("all-rows", 4), ("all-rows", 5),
+    ]  # fmt: skip
+
+
+def test_a_result_shows_itself(grid, tmp_path):
+    result = bench(grid, output=tmp_path / "out", run=RUN, only="all-rows")
+    assert repr(result).startswith("BenchResult(cells=1, run_now=1, results=")
+    assert deftclean.BenchResult is type(result)
