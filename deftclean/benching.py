@@ -169,9 +169,13 @@ def _run_all(cells: Sequence[Cell], runner: "CellRunner") -> tuple[Results, int]
 
 
 def _runner(output: Path, places: CellData, run: RunOptions, progress: Progress) -> "CellRunner":
+    from importlib import import_module
+
     from deftclean.cell_runs import CellRunner
     from deftclean.runtime import choose_runtime
 
+    for name in ("session", "adaptation"):  # loading them is not a part of the first cell's time
+        import_module(f"deftclean.{name}")
     runtime = choose_runtime(run.device, run.precision, run.workers)
     return CellRunner(output, places, replace(run, model=None), runtime, progress)
 

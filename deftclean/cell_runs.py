@@ -1,6 +1,7 @@
 """One cell, run: scan, adaptation, figures. What cells share is scanned and adapted once."""
 
 import json
+import os
 import shutil
 import traceback
 from dataclasses import dataclass, field, replace
@@ -95,7 +96,9 @@ class CellRunner:
             self._find(cell, found)
             return row | _with_cost(found)
         except DeftcleanError as error:  # what its scan has found stays
-            return row | _with_cost(found) | {"error": error.message}
+            # By its place in the folder, which may be moved.
+            text = error.message.replace(f"{self.output}{os.sep}", "")
+            return row | _with_cost(found) | {"error": text}
         except Exception as error:  # noqa: BLE001 - out of memory, say: the other cells go on
             trace = self.output / "errors" / f"{row['key']}.txt"
             trace.parent.mkdir(exist_ok=True)

@@ -244,6 +244,10 @@ class _Reader:
         table = self._table(f"{where} {key}", table)
         known = [f.name for f in fields(DetectorConfig) if f.name not in _OURS]
         self._known(f"{where} {key}", table, (*known, NOISE_RATIO))
+        ratios = table.get(NOISE_RATIO, 0.0)
+        for ratio in ratios if isinstance(ratios, list) else [ratios]:
+            if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
+                self.problems.append(f"{where} {key} noise_ratio {ratio!r} must be in [0, 1)")
         return dict(table)
 
     def _adaptation(self, where: str, table: Any) -> Adaptation | None:
@@ -267,9 +271,6 @@ class _Reader:
         return Adaptation(backbone, method, settings)
 
     def _check_values(self, where: str, preset: Any, values: Mapping[str, Any]) -> None:
-        ratio = values.get(NOISE_RATIO, 0.0)
-        if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
-            self.problems.append(f"{where} noise_ratio {ratio!r} must be in [0, 1)")
         detector = {key: value for key, value in values.items() if key != NOISE_RATIO}
         self._tried(where, lambda: resolve(preset, detector, rows=1))
 

@@ -216,6 +216,7 @@ def test_what_failed_is_told_with_exit_code_3(grid, tmp_path, capsys):
     assert "failed         4" in capsys.readouterr().out
     rows = rows_of(tmp_path / "out")
     assert [row["error"] is None for row in rows] == [False] * 4 + [True] * 2
+    assert not any(str(tmp_path) in row["error"] for row in rows[:4])
 
 
 def test_other_settings_are_other_cells_and_other_grids_stay(grid, tmp_path):
