@@ -18,7 +18,7 @@ from deftclean.errors import InputError, UsageError
 from deftclean.labels import few
 from deftclean.own_data import OwnData
 from deftclean.recipes import AdaptConfig, Method, resolve_adaptation
-from deftclean.strategy_options import Strategy
+from deftclean.strategy_options import Strategy, StrategyOptions
 
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
 ALL_ROWS = "all-rows"
@@ -147,18 +147,23 @@ class _Reader:
         if ALL_ROWS in strategies and "adapt" not in table:
             self.problems.append(f"{where} strategies: {ALL_ROWS} goes with adapt")
         settings = self._settings(where, "settings", table.get("settings", {}))
-        of_strategy = self._of_strategies(where, table.get("strategy_settings", {}), strategies)
+        of_each = self._of_strategies(where, table.get("strategy_settings", {}), strategies)
         steps = self._sweep(where, table.get("sweep", {}))
         adaptation = self._adaptation(where, table["adapt"]) if "adapt" in table else None
         if len(self.problems) > before:
             return []
         chosen = [
-            (strategy, {**settings, **of_strategy.get(strategy, {}), **step}, step)
+            (
+                strategy,
+                {**_taken(strategy, settings), **of_each.get(strategy, {}), **step},
+                step,
+            )
             for strategy in strategies
             for step in (steps if strategy != ALL_ROWS else [{}])
         ]
-        for _, values, _ in chosen:
-            self._check_values(where, preset, values)
+        for strategy, values, _ in chosen:
+            if strategy != ALL_ROWS:
+                self._check_values(where, strategy, preset, values)
         return [
             Cell(
                 grid=name,
@@ -270,9 +275,12 @@ class _Reader:
             self._tried(where, lambda: resolve_adaptation(backbone, method, settings))
         return Adaptation(backbone, method, settings)
 
-    def _check_values(self, where: str, preset: Any, values: Mapping[str, Any]) -> None:
+    def _check_values(
+        self, where: str, strategy: Strategy, preset: Any, values: Mapping[str, Any]
+    ) -> None:
         detector = {key: value for key, value in values.items() if key != NOISE_RATIO}
-        self._tried(where, lambda: resolve(preset, detector, rows=1))
+        options = StrategyOptions(strategy)
+        self._tried(where, lambda: resolve(preset, options.settings(detector), rows=1))
 
     # ------------------------------------------------------------ values
 
@@ -334,6 +342,23 @@ class _Reader:
             return list(value)
         self.problems.append(f"{where} seeds must be a list of whole numbers from 0, not {value!r}")
         return []
+
+
+def _taken(strategy: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of settings that a grid's strategies share, those that mean something to this one."""
+    if strategy == ALL_ROWS:
+        return {}
+    return {key: value for key, value in settings.items() if _takes(strategy, key, value)}
+
+
+def _takes(strategy: Strategy, key: str, value: Any) -> bool:
+    if key == NOISE_RATIO:
+        return strategy == "small-loss"
+    try:
+        StrategyOptions(strategy).settings({key: value})
+    except UsageError:
+        return False
+    return True
 
 
 def _column(data: LabelledData) -> str:

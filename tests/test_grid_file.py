@@ -135,6 +135,22 @@ def test_every_mistake_is_told(text, problem, written):
     assert problem in told.value.message
 
 
+def test_shared_settings_go_to_the_strategies_that_take_them(written):
+    shared = "settings = {context_length = 4, lr = 0.1, noise_ratio = 0.3}\n"
+    names = ["deft", "label-match", "gmm", "small-loss"]
+    text = GRID.replace('["deft"]', str(names).replace("'", '"'))
+    cells = read_grid(written(OWN + text + shared)).cells
+    assert [sorted(cell.selection.settings) for cell in cells] == [
+        ["context_length", "lr"],
+        [],
+        ["lr"],
+        ["lr", "noise_ratio"],
+    ]
+    wrong = "strategy_settings = {label-match = {lr = 0.1}}\n"
+    with pytest.raises(InputError, match="--lr: --strategy label-match has no such setting"):
+        read_grid(written(OWN + text + wrong))
+
+
 def test_all_mistakes_are_told_at_once(written):
     text = OWN + "x = 1\n" + GRID + "settings = {y = 1}\npreset = 2\n"
     with pytest.raises(InputError) as told:
