@@ -622,5 +622,5 @@ def _guarded(command: Callable[[], object]) -> int:
         show()
         return int(getattr(error, "exit_code", 2))
     if code == _INTERRUPTED:
-        errors.print("Interrupted; the output was not written.")
+        errors.print("Interrupted; what was not finished was not written.")
     return code if isinstance(code, int) else 0

@@ -249,7 +249,7 @@ def test_a_stopped_command_goes_on_with_the_same_numbers(number, code, scored, t
     assert [path.name for path in tmp_path.iterdir() if "run" in path.name] == ["run.unfinished"]
     if number == signal.SIGINT:
         assert "the same command with --resume goes on" in errors
-        assert "Interrupted; the output was not written." in errors
+        assert "Interrupted; what was not finished was not written." in errors
     again = run_cli(*command, "-o", "run", "--resume", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "going on after" in again.stderr

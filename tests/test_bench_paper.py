@@ -108,6 +108,7 @@ def _webvision(home: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", PAPER_TABLES)
 def test_every_grid_of_the_paper_runs(name, root, tmp_path):
     result = bench(

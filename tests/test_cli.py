@@ -341,7 +341,7 @@ SCAN = ("scan", "data", "--model", "nano")
 def test_an_interrupted_scan_writes_no_table_and_says_how_to_go_on(folder, tmp_path):
     code, errors = stopped(signal.SIGINT, 1, tmp_path, *SCAN, "--epochs", "500")
     assert code == 130
-    assert "the output was not written" in errors
+    assert "what was not finished was not written" in errors
     assert "of 500 epochs, which are kept in clean.unfinished" in errors
     assert {path.name for path in tmp_path.iterdir()} == {"data", "clean.unfinished"}
 
