@@ -135,7 +135,7 @@ def scan(
     progress, run = progress or Silent(), run or RunOptions()
     output, target = Path(output), detector_folder(Path(output))
     options = StrategyOptions(strategy, noise_ratio)
-    options.check(threshold, resume)
+    options.check(threshold, resume, run.compile)
     threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     given = options.settings(settings or {})
     _check_threshold(threshold)
@@ -190,7 +190,7 @@ def scan(
                 "--compile": run.compile,
             },
         )
-        cost = CostOfRun(rows, resolved.config, runtime, progress)
+        cost = CostOfRun(rows, resolved.config, options, runtime, progress)
         if resolved.config.tuner == "none":
             pictures.embed(progress, cost)
         zero_shot = pictures.zero_shot(manifest.class_names, progress, cost)

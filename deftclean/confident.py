@@ -5,6 +5,7 @@ the strategy is asked for.
 """
 
 import importlib.util
+import math
 import warnings
 from typing import Any
 
@@ -39,7 +40,8 @@ def out_of_sample(
 ) -> NDArray[np.float64]:
     """(n, K) probabilities of every row by a logistic regression that has not seen its picture.
 
-    Five stratified folds; a class that a fold's training rows lack has probability 0 there.
+    Five stratified folds, fewer where no class has five rows; a class that a fold's training rows
+    lack has probability 0 there.
 
     Args:
         features: (n, D) unit features; the regression sees them times √D.
@@ -49,18 +51,22 @@ def out_of_sample(
         seed: of the folds.
 
     Raises:
-        UsageError: fewer than two pictures.
+        UsageError: fewer than two pictures, or no class with two rows.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = min(FOLDS, len(np.unique(groups)))
+    folds = min(FOLDS, len(np.unique(groups)), int(np.bincount(labels).max()))
     if folds < 2:
-        raise UsageError("--strategy confident-learning needs at least two different pictures.")
-    scaled = features * np.sqrt(features.shape[1])
+        raise UsageError(
+            "--strategy confident-learning needs at least two different pictures, and a class with "
+            "two of them."
+        )
+    scaled = features * np.float32(math.sqrt(features.shape[1]))
     found = np.zeros((len(labels), classes))
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    state = int(np.random.SeedSequence(seed).generate_state(1)[0])  # scikit-learn takes 32 bits
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=state)
     with warnings.catch_warnings():
         # A class with fewer rows than folds, and a regression that is good enough.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)

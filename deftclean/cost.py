@@ -8,6 +8,7 @@ from deftclean.picture_sets import SCORING_BATCH
 from deftclean.progress import Progress
 from deftclean.rows import UsableRows
 from deftclean.runtime import Runtime
+from deftclean.strategy_options import StrategyOptions
 
 _HOURS = 3600.0  # a run longer than this gets advice
 
@@ -19,12 +20,19 @@ class CostOfRun:
     _STEP = 3  # a training step in forward passes
 
     def __init__(
-        self, rows: UsableRows, config: DetectorConfig, runtime: Runtime, progress: Progress
+        self,
+        rows: UsableRows,
+        config: DetectorConfig,
+        options: StrategyOptions,
+        runtime: Runtime,
+        progress: Progress,
     ) -> None:
         scored = math.ceil(len(rows.distinct) / SCORING_BATCH)
-        trained = config.epochs * len(rows.trainable) / SCORING_BATCH
+        trained = self._STEP * config.epochs * len(rows.trainable) / SCORING_BATCH
+        looks = scored * (config.epochs - config.warmup) if options.reselects else 0
+        tuned = options.stages * (trained + looks + scored)
         # Without a tuner the first pass is the only one that runs the image tower.
-        self._passes = scored if config.tuner == "none" else 2 * scored + self._STEP * trained
+        self._passes = scored if config.tuner == "none" else scored + tuned
         self._what = "embedding" if config.tuner == "none" else "this run"
         self._on_cpu = runtime.device.type == "cpu"
         self._progress = progress

@@ -46,9 +46,9 @@ class HeadedTower(nn.Module):
         self.tuner = tuner
         size = encoder.text.joint_size
         self.scale = math.sqrt(size)
-        self.head = nn.Linear(size, classes, device=encoder.image.mean.device)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        device = encoder.image.mean.device
+        self.weight = nn.Parameter(torch.zeros(classes, size, device=device))
+        self.bias = nn.Parameter(torch.zeros(classes, device=device))
 
     def image_features(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) uint8 -> (B, D) unit vectors."""
@@ -60,8 +60,7 @@ class HeadedTower(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, D) unit features -> (B, K) logits, float32."""
         with torch.autocast(features.device.type, enabled=False):
-            logits: Tensor = self.head(features.float() * self.scale)
-        return logits
+            return F.linear(features.float() * self.scale, self.weight, self.bias)
 
     def watched(self, pixels: Tensor) -> dict[str, Tensor]:
         """Features that must not become the same for all, by name."""
@@ -169,23 +168,16 @@ class EvidenceCollector:
     @torch.inference_mode()
     def add(self, pictures: Tensor, logits: Tensor) -> None:
         """(B,) pictures and their (B, K) logits."""
-        logits = logits.double()  # a loss that rounds to zero would tie with all others
+        # A float32 loss that rounds to zero would tie with others; not every device has float64.
+        logits = logits.cpu().double()
         rows, places = self._rows.of(pictures)
-        at = places.to(logits.device)
-        given = self._rows.labels[rows].to(logits.device)
-        log_given = logits.log_softmax(dim=1)[at, given]
-        prob = logits.softmax(dim=1)
+        log_given = logits.log_softmax(dim=1)[places, self._rows.labels[rows]]
+        given_prob = log_given.exp()
         predicted = logits.argmax(dim=1)
-        certainty = at_label(prob, predicted).float()
+        certainty = at_label(logits.softmax(dim=1), predicted).float()
+        divergence = divergence_from(given_prob)
         self._columns.append(
-            (
-                rows,
-                -log_given.cpu(),
-                log_given.exp().cpu(),
-                divergence_from(log_given.exp()).cpu(),
-                predicted.cpu()[places],
-                certainty.cpu()[places],
-            )
+            (rows, -log_given, given_prob, divergence, predicted[places], certainty[places])
         )
 
     def evidence(self) -> Evidence:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from deftclean.errors import RunError
 
+_SAME = 1e-9  # values that differ by a smaller share of the largest differ by rounding
+
 
 def low_component(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """How likely each value belongs to the lower of two heaps.
@@ -27,13 +29,14 @@ def low_component(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]
 
     Returns:
         (n,) in [0, 1], posterior of the component with the lower mean. All 1.0 where there are no
-        two heaps to tell apart: fewer than two values, or all of them the same.
+        two heaps to tell apart: fewer than two values, or all of them the same but
+        for rounding.
 
     Raises:
         RunError: values that are not finite; says how many.
     """
     _refuse_infinite(values)
-    if len(values) < 2 or values.min() == values.max():
+    if len(values) < 2 or _all_the_same(values):
         return np.ones(len(values))
     # k-means draws by place: sorted, so that it draws the same whatever the order.
     order = np.argsort(values, kind="stable")
@@ -50,10 +53,20 @@ def _refuse_infinite(values: NDArray[np.float64]) -> None:
         )
 
 
+def _near_one(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same in another unit: the difference of two finite numbers may be none."""
+    # By a power of two, which changes no digit.
+    return np.ldexp(values, -int(np.frexp(np.abs(values).max())[1]))
+
+
+def _all_the_same(values: NDArray[np.float64]) -> bool:
+    near_one = _near_one(values)
+    return bool(near_one.max() - near_one.min() <= _SAME)
+
+
 def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n,) in [0, 1], of which some are 0 and some 1."""
-    # By a power of two, which changes no digit: the difference of two finite numbers may be none.
-    near_one = np.ldexp(values, -int(np.frexp(np.abs(values).max())[1]))
+    near_one = _near_one(values)
     low, high = near_one.min(), near_one.max()
     scaled: NDArray[np.float64] = (near_one - low) / (high - low)
     return scaled

@@ -20,7 +20,8 @@ from deftclean.runtime import Runtime
 from deftclean.scoring import RowsByPicture
 
 NEIGHBOURS = 10
-_BLOCK = 1024  # pictures that are compared with all others at once
+_MOST_PAIRS = 2**28  # compared at once: about a gigabyte
+_BLOCK = 1024  # pictures compared at once, at most
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,12 @@ def vote(
     ballots = np.unique(rows.pictures[rows.trainable])
     features = embeddings.take(ballots).to(runtime.device)
     labels = _Ballots(rows, by_picture, classes)
+    themselves = torch.from_numpy(ballots).to(runtime.device)
+    block = min(_BLOCK, max(1, _MOST_PAIRS // len(ballots)))
     parts = []
-    for pictures, asked in embeddings.in_order(_BLOCK):
+    for pictures, asked in embeddings.in_order(block):
         similar = asked.to(runtime.device) @ features.T
-        itself = (
-            torch.from_numpy(ballots).to(runtime.device) == pictures.to(runtime.device)[:, None]
-        )
+        itself = themselves == pictures.to(runtime.device)[:, None]
         similar.masked_fill_(itself, -torch.inf)
         nearest = similar.topk(min(NEIGHBOURS, len(ballots)), dim=1)
         voters = torch.from_numpy(ballots)[nearest.indices.cpu()]

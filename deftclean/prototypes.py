@@ -10,6 +10,7 @@ from torch import Tensor
 
 from deftclean.embeddings import Embeddings
 from deftclean.feeds import Features
+from deftclean.picture_sets import SCORING_BATCH
 from deftclean.scoring import joined
 from deftclean.session import RunPictures
 
@@ -27,13 +28,13 @@ def prototype_distances(
     Returns:
         (n,) in [0, 2], by ascending row.
     """
-    prototypes = _class_means(pictures.of(features), pictures, classes)
+    # On the CPU, where the file is: sums in float64, which not every device has.
+    prototypes = _class_means(features.in_order(SCORING_BATCH), pictures, classes)
     columns: list[tuple[Tensor, ...]] = []
-    for batch, image in pictures.of(features):
+    for batch, image in features.in_order(SCORING_BATCH):
         rows, places = _labelled(batch, pictures)
-        own = image.double()[places.to(image.device)]
-        means = prototypes[pictures.labels[rows].to(image.device)]
-        columns.append((rows, (own - means).norm(dim=1).cpu()))
+        means = prototypes[pictures.labels[rows]]
+        columns.append((rows, (image.double()[places] - means).norm(dim=1)))
     found: NDArray[np.float64] = joined(columns)[1]
     return found
 
@@ -45,10 +46,7 @@ def _class_means(batches: Features, pictures: RunPictures, classes: int) -> Tens
         rows, places = _labelled(batch, pictures)
         if sums is None:
             sums = features.new_zeros(classes, features.shape[1], dtype=torch.float64)
-        labels = pictures.labels[rows].to(features.device)
-        # Not `index_add_`, whose order of additions is not fixed on CUDA.
-        members = torch.nn.functional.one_hot(labels, classes).double()
-        sums += members.T @ features.double()[places.to(features.device)]
+        sums.index_add_(0, pictures.labels[rows], features.double()[places])
     assert sums is not None  # noqa: S101 - a data set without pictures is refused
     return torch.nn.functional.normalize(sums, dim=1)
 

@@ -6,6 +6,7 @@ above the threshold that the rule's docstring names. NumPy only; knows neither m
 Shapes: n rows, K classes.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ UNIFORM_TAU = 5.0
 UNIFORM_MU = 0.7
 MATCHED_CONFIDENCE = 0.99
 CLASS_SHARE = 0.6
+_SAME = 1e-12  # divergences that differ by less differ by rounding
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,14 @@ def small_loss(loss: Floats, noise_ratio: float) -> Choice:
     return Choice(score, score.astype(np.float32) > np.float32(noise_ratio))
 
 
-def uniform(divergence: Floats, labels: Classes, classes: int) -> Choice:
+def uniform(divergence: Floats, labels: Classes) -> Choice:
     """As many rows of every class, those of smallest Jensen-Shannon divergence (UNICON).
 
     Karim et al. 2022, https://arxiv.org/abs/2203.14542. With d the divergence between what is
     predicted and the given label, the cut is its mean, or ``mean - (mean - min) / 5`` where the
     mean is above 0.7; R is the share of rows below the cut, and of each class the R·n/K rows of
-    smallest d are kept (all of them where there are fewer). Score: 1 - d, `kept_first`; kept where
-    above 1/2.
+    smallest d are kept, at least one, or all there are; K counts classes with rows. Where no row
+    diverges more than another, all are kept. Score: 1 - d, `kept_first`; kept where above 1/2.
 
     By hand, d = (0.1, 0.2, 0.3, 0.9) with labels (0, 0, 0, 1): mean 0.375, R = 3/4,
     R·n/K = 1.5, so one row of each class: the first and the last.
@@ -96,12 +98,13 @@ def uniform(divergence: Floats, labels: Classes, classes: int) -> Choice:
     Args:
         divergence: (n,) in [0, 1], lower = more likely right.
         labels: (n,) given class.
-        classes: K.
     """
+    if divergence.max() - divergence.min() < _SAME:
+        return kept_first(1 - divergence, np.ones(len(labels), dtype=bool))
     mean = divergence.mean()
     cut = mean - (mean - divergence.min()) / UNIFORM_TAU if mean > UNIFORM_MU else mean
     share = float((divergence < cut).mean())
-    each = int(share * len(labels) / classes)
+    each = max(1, int(share * _rows_of_a_class(labels)))
     return kept_first(1 - divergence, first_of_class(divergence, labels, each))
 
 
@@ -119,7 +122,7 @@ def first_of_class(values: Floats, labels: Classes, count: int) -> Flags:
     return keep
 
 
-def class_wise(given_prob: Floats, labels: Classes, classes: int, share: float) -> Choice:
+def class_wise(given_prob: Floats, labels: Classes, share: float) -> Choice:
     """Small losses class by class, and whatever is predicted as given with certainty (ProMix).
 
     Xiao et al. 2023, https://arxiv.org/abs/2207.10276: of every class the ``⌈share · n/K⌉`` rows of
@@ -131,11 +134,10 @@ def class_wise(given_prob: Floats, labels: Classes, classes: int, share: float) 
 
     Args:
         given_prob: (n,) softmax of the given label, in [0, 1]; the loss is ``-ln`` of it.
-        labels: (n,) given class.
-        classes: K.
+        labels: (n,) given class; K counts those with rows.
         share: in (0, 1], 0.6 at the end in its authors' code.
     """
-    each = int(np.ceil(share * len(labels) / classes))
+    each = math.ceil(share * _rows_of_a_class(labels))
     keep = first_of_class(-given_prob, labels, each) | (given_prob > MATCHED_CONFIDENCE)
     return kept_first(given_prob, keep)
 
@@ -153,3 +155,8 @@ def margin(given: Floats, other: Floats) -> Choice:
     """
     ahead = np.exp(-np.logaddexp(0, other - given))  # does not overflow
     return above(ahead, 0.5)
+
+
+def _rows_of_a_class(labels: Classes) -> float:
+    """n/K, over classes that have rows."""
+    return len(labels) / len(np.unique(labels))

@@ -264,24 +264,35 @@ class RunPictures:
                 advance(len(pictures), "")
         return untuned.scores(), tuned.scores()
 
-    def epochs(
-        self, encode: Encode, config: DetectorConfig, chosen: NDArray[np.int64] | None = None
-    ) -> Callable[[int], Features]:
-        """Training batches.
+    def epochs(self, encode: Encode, config: DetectorConfig) -> Callable[[int], Features]:
+        """Training batches of all rows that can be trained on; see `epochs_of_chosen`."""
+        feed = self.epochs_of_chosen(encode, config)
+        return lambda epoch: feed(epoch, self.rows.trainable)
+
+    def epochs_of_chosen(
+        self, encode: Encode, config: DetectorConfig
+    ) -> Callable[[int, NDArray[np.int64]], Features]:
+        """Training batches of epoch 0, 1, ... of some rows, at least one, which may change.
 
         Args:
             encode: of pixels, where there are no embeddings.
             config: batch size, mirroring, seed.
-            chosen: rows, at least one; None for all that can be trained on.
         """
         rows = self.rows
-        chosen = rows.trainable if chosen is None else chosen
-        batches = EpochBatches(chosen, rows.pictures, config.batch_size, config.seed)
+        batches = EpochBatches(rows.trainable, rows.pictures, config.batch_size, config.seed)
+        feed: Callable[[int], Features]
         if self._embeddings is not None:
-            return EmbeddingEpochs(self._embeddings, batches, self.runtime)
-        view = self._pictures.resized(self._pictures.preparation.training, config.flip)
-        pixels = self._pictures.epochs(view, batches)
-        return PictureEpochs(pixels, encode, self.runtime)
+            feed = EmbeddingEpochs(self._embeddings, batches, self.runtime)
+        else:
+            view = self._pictures.resized(self._pictures.preparation.training, config.flip)
+            pixels = self._pictures.epochs(view, batches)
+            feed = PictureEpochs(pixels, encode, self.runtime)
+
+        def of_chosen(epoch: int, chosen: NDArray[np.int64]) -> Features:
+            batches.rows = chosen  # the workers of the loader outlive an epoch
+            return feed(epoch)
+
+        return of_chosen
 
     def probe(self, seed: int) -> torch.Tensor:
         """Pictures of a few trainable rows, always the same ones, as uint8 pixels."""

@@ -5,6 +5,7 @@ rule of the score table turns it into `keep`. docs/strategies.md says what each 
 """
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -45,6 +46,7 @@ from deftclean.strategy_options import StrategyOptions
 
 _TEMPERATURE = 0.01  # of the zero-shot margin: CLIP's own, whatever another model was trained with
 _FIRST_CLASS_SHARE = 0.2
+_GENTLER = "Lower --lr (to a tenth of it), or limit gradients with --clip-grad 1."
 _LAST_SELECTIONS = 3  # that a row of LongReMix's core set was in, one after the other
 
 
@@ -123,7 +125,7 @@ def _neighbours(task: Task) -> Judged:
 
 
 def _confident_learning(task: Task) -> Judged:
-    """cleanlab's issues on cross-validated features; predictions are zero-shot's."""
+    """cleanlab's issues on cross-validated features; zero-shot predicts rows without a label."""
     rows, seen = task.pictures.rows, task.zero_shot
     shown = rows.pictures[rows.trainable]
     features = task.pictures.embeddings.take(shown).numpy()
@@ -192,7 +194,7 @@ def _longremix(task: Task) -> Judged:
     Cordeiro et al. 2023, https://arxiv.org/abs/2103.04173.
     """
     encoder = task.pictures.session.loaded.encoder
-    rules, seen = _by_mixture(task), list[NDArray[np.bool_]]()
+    rules, seen = _by_mixture(task), deque[NDArray[np.bool_]](maxlen=_LAST_SELECTIONS)
 
     def remembering(view: View, done: int) -> Choice:
         choice = rules(view, done)
@@ -202,7 +204,8 @@ def _longremix(task: Task) -> Judged:
     first = fresh_tower(encoder, task.classes, task.config)
     _train_reselecting(task, first, remembering, task.pictures.rows.trainable)
     remembering(_look(task, first, Silent()), task.config.epochs)
-    core = np.logical_and.reduce(seen[-_LAST_SELECTIONS:])
+    del first  # with `--tuner fft` a whole tower
+    core = np.logical_and.reduce(seen)
 
     def with_core(view: View, done: int) -> Choice:
         choice = rules(view, done)
@@ -235,7 +238,9 @@ def _by_prototypes(task: Task) -> Rules:
         score = np.ones(len(distances))
         for label in np.unique(task.labels):
             own = task.labels == label
-            score[own] = low_component(distances[own], task.config.seed)
+            # Two rows are equally far from their mean but for rounding.
+            if own.sum() > 2:
+                score[own] = low_component(distances[own], task.config.seed)
         return above(score, 0.5)
 
     return rules
@@ -245,7 +250,7 @@ def _by_divergence(task: Task) -> Rules:
     """UNICON: as many rows of every class, by divergence."""
 
     def rules(view: View, done: int) -> Choice:  # noqa: ARG001
-        return uniform(view.labelled.divergence, task.labels, task.classes)
+        return uniform(view.labelled.divergence, task.labels)
 
     return rules
 
@@ -256,7 +261,7 @@ def _by_class(task: Task) -> Rules:
     def rules(view: View, done: int) -> Choice:
         grown = min(1.0, done / task.config.epochs)
         share = _FIRST_CLASS_SHARE + (CLASS_SHARE - _FIRST_CLASS_SHARE) * grown
-        return class_wise(view.labelled.given_prob, task.labels, task.classes, share)
+        return class_wise(view.labelled.given_prob, task.labels, share)
 
     return rules
 
@@ -305,8 +310,12 @@ def _train(
     """
     pictures, config = task.pictures, task.config
     optimiser = Optimiser(model, "sgd", config, pictures.runtime)
-    probe = pictures.probe(config.seed)
-    watch = CollapseWatch(model, probe, pictures.runtime) if model.tuner is not None else None
+    watch = (
+        CollapseWatch(model, pictures.probe(config.seed), pictures.runtime)
+        if model.tuner is not None
+        else None
+    )
+    feed = pictures.epochs_of_chosen(model.image_features, config)
     steps = math.ceil(len(pictures.rows.trainable) / config.batch_size)
     with task.progress.stage("Training", steps * config.epochs) as advance:
         for epoch in range(1, config.epochs + 1):
@@ -315,7 +324,7 @@ def _train(
             step = NowAndThen(advance)
             loss = train_pass(
                 model,
-                pictures.epochs(model.image_features, config, rows)(epoch - 1),
+                feed(epoch - 1, rows),
                 pictures.labels,
                 optimiser,
                 pictures.runtime,
@@ -335,7 +344,7 @@ def _check_loss(loss: float, epoch: int) -> None:
     if not math.isfinite(loss):
         raise RunError(
             f"The loss is {loss} in epoch {epoch}: training has diverged. No table was written.",
-            "Lower --lr (to a tenth of it), or limit gradients with --clip-grad 1.",
+            _GENTLER,
         )
 
 
@@ -348,6 +357,12 @@ def _look(task: Task, model: HeadedTower, progress: Progress) -> View:
         for pictures, image in task.pictures.of(features):
             collector.add(pictures, model(image))
     evidence = collector.evidence()
+    if wrong := int((~np.isfinite(evidence.loss)).sum()):
+        raise RunError(
+            f"{wrong:,} of {len(evidence.loss):,} losses are not finite: training has diverged. No "
+            "table was written.",
+            _GENTLER,
+        )
     return View(features, evidence, evidence.of(task.labelled(evidence.rows)))
 
 

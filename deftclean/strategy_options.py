@@ -43,6 +43,16 @@ class StrategyOptions:
         """Whether anything is trained."""
         return self.is_deft or self.strategy in TRAINED
 
+    @property
+    def stages(self) -> int:
+        """How often a classifier is trained from the start."""
+        return 2 if self.strategy == "longremix" else 1
+
+    @property
+    def reselects(self) -> bool:
+        """Whether all pictures are looked at before every epoch after warm-up."""
+        return self.strategy in TRAINED and self.strategy != "small-loss"
+
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The given settings, as far as the strategy takes them.
 
@@ -59,12 +69,12 @@ class StrategyOptions:
             return {"tuner": "none", **self._only(chosen, _OF_ALL)}
         return self._only(chosen, _OF_ALL + _OF_HEADS)
 
-    def check(self, threshold: float | None, resume: bool) -> None:
+    def check(self, threshold: float | None, resume: bool, compiled: bool) -> None:
         """Refuse what does not go together.
 
         Args:
             threshold: of `scan`; None where not given.
-            resume: `--resume` of `scan`.
+            resume, compiled: `--resume` and `--compile` of `scan`.
 
         Raises:
             UsageError: all of it.
@@ -88,6 +98,8 @@ class StrategyOptions:
             )
         if not self.is_deft and resume:
             problems.append("--resume goes with --strategy deft only")
+        if not self.is_deft and compiled:
+            problems.append("--compile goes with --strategy deft only")
         if problems:
             raise UsageError("; ".join(problems) + ".")
 

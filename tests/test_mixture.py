@@ -103,12 +103,14 @@ def test_ten_steps_and_no_word_about_them():
         low_component(values, 0)
 
 
-@pytest.mark.parametrize("values", [[], [3.0], [2.0] * 5, [0.0, -0.0]])
+@pytest.mark.parametrize(
+    "values", [[], [3.0], [2.0] * 5, [0.0, -0.0], [1.0, 1.0 + 2**-52], [5e3, 5e3 + 1e-9, 5e3]]
+)
 def test_one_where_nothing_can_be_told_apart(values):
     assert low_component(np.array(values), 0).tolist() == [1.0] * len(values)
 
 
-@pytest.mark.parametrize("values", [[1.0, 1.0 + 2**-52], [-1.7e308, 1.7e308], [0.0, 5e-324]])
+@pytest.mark.parametrize("values", [[1.0, 1.0 + 1e-8], [-1.7e308, 1.7e308], [0.0, 5e-324]])
 def test_close_and_far_apart(values):
     assert low_component(np.array(values), 0).tolist() == [1.0, 0.0]
 

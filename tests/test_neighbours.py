@@ -40,7 +40,8 @@ def data(tmp_path, rows=90, pictures=60, classes=4, seed=0, unlabelled=7):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_votes_against_scikit_learn(tmp_path, seed):
+def test_votes_against_scikit_learn(tmp_path, seed, monkeypatch):
+    monkeypatch.setattr("deftclean.neighbours._BLOCK", 7)
     rows, features, embeddings = data(tmp_path, seed=seed)
     found = vote(embeddings, rows, RowsByPicture(rows), 4, RUNTIME, lambda _: None)
     assert found.rows.tolist() == list(range(90))
@@ -78,6 +79,7 @@ def test_no_other_picture_at_all(tmp_path):
     rows.labels[:] = [0, 1]
     found = vote(embeddings, rows, RowsByPicture(rows), 2, RUNTIME, lambda _: None)
     assert found.score.tolist() == [0.0, 0.0]
+    assert found.top_share.tolist() == [0.0, 0.0]
 
 
 def test_distances_from_class_means_against_a_loop(tmp_path):
@@ -112,9 +114,9 @@ def test_confident_learning_finds_moved_labels():
     features, given, true = blobs()
     probabilities = out_of_sample(features, given, np.arange(len(given)), 3, 0)
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(len(given)))
-    assert (probabilities.argmax(axis=1) == true).all()
+    assert (probabilities.argmax(axis=1) == true).mean() > 0.95
     choice = confident_learning(given, probabilities)
-    assert (choice.keep == (given == true)).all()
+    assert (choice.keep == (given == true)).mean() > 0.95
     assert (choice.score.astype(np.float32) > 0.5).tolist() == choice.keep.tolist()
 
 
@@ -137,7 +139,18 @@ def test_rare_and_absent_classes():
     assert probabilities[1, 5] == 0  # the only row of its class is in no other fold
     choice = confident_learning(given, probabilities)
     assert np.isfinite(choice.score).all()
-    assert choice.score[1] < 0.51  # cleanlab calls no row of so small a class an issue
+    # cleanlab calls no row of so small a class an issue: kept, and the last of those that are.
+    assert choice.keep[1]
+    assert choice.score[1] == choice.score[choice.keep].min()
+
+
+def test_few_rows_of_every_class_mean_fewer_folds():
+    features, given, _ = blobs(each=4)
+    given = np.repeat(np.arange(3), 4)
+    probabilities = out_of_sample(features, given, np.arange(12), 3, seed=5_000_000_000)
+    assert (probabilities.argmax(axis=1) == given).all()
+    with pytest.raises(UsageError, match="a class with two of them"):
+        out_of_sample(features[::4], np.arange(3), np.arange(3), 3, 0)
 
 
 def test_a_single_picture_cannot_be_cross_validated():

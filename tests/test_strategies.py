@@ -9,7 +9,11 @@ import pytest
 from conftest import COLOURS, draw, run_cli
 
 import deftclean
+from deftclean import strategies
 from deftclean.errors import RunError, UsageError
+from deftclean.feeds import EpochBatches
+from deftclean.mixture import low_component
+from deftclean.optimiser import Optimiser
 from deftclean.scores import METADATA_KEY
 from deftclean.strategy_options import TRAINED, Strategy
 
@@ -72,15 +76,103 @@ def test_same_seed_same_bytes(folder, tmp_path, strategy):
     assert scanned(folder, tmp_path / "b.parquet", strategy).output.read_bytes() == first
 
 
+@pytest.fixture
+def watched(monkeypatch):
+    """What happens inside: rows of every epoch, learning rates, ratios, shares, towers."""
+    seen = {"rows": [], "lr": [], "ratio": [], "share": [], "views": []}
+
+    def note(owner, name, keep):
+        real = getattr(owner, name)
+
+        def spy(*arguments, **named):
+            keep(*arguments, **named)
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, spy)
+
+    note(EpochBatches, "row_batches", lambda each: seen["rows"].append(each.rows.copy()))
+    note(Optimiser, "set_lr", lambda _, lr: seen["lr"].append(lr))
+    note(strategies, "smallest", lambda _, ratio: seen["ratio"].append(ratio))
+    note(strategies, "class_wise", lambda *given: seen["share"].append(given[-1]))
+    look = strategies._look
+
+    def looked(task, model, progress):
+        weights = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
+        view = look(task, model, progress)
+        seen["views"].append((weights, view))
+        return view
+
+    monkeypatch.setattr(strategies, "_look", looked)
+    return seen
+
+
+@pytest.mark.parametrize("strategy", ["gmm", "rolt", "unicon", "promix"])
+def test_after_warmup_only_selected_rows_are_learned_from(folder, tmp_path, strategy, watched):
+    scanned(folder, tmp_path / "t.parquet", strategy)  # 4 epochs, 2 of them warm-up
+    assert [len(rows) == 60 for rows in watched["rows"]] == [True, True, False, False]
+    assert watched["lr"] == pytest.approx(
+        [0.03 * (1 + np.cos(np.pi * e / 4)) / 2 for e in range(4)]
+    )
+    if strategy == "promix":  # grows to 0.6, warm-up included
+        assert watched["share"] == pytest.approx([0.4, 0.5, 0.6])
+    if strategy == "gmm":
+        for learned, (_, view) in zip(watched["rows"][2:], watched["views"], strict=False):
+            keep = low_component(view.labelled.loss, 0) > 0.5
+            assert learned.tolist() == np.flatnonzero(keep).tolist()
+
+
+def test_small_loss_trusts_everything_in_warmup_alone(folder, tmp_path, watched):
+    scanned(folder, tmp_path / "t.parquet", "small-loss")
+    assert watched["ratio"] == [0.0] * 8 + [0.1] * 8  # four batches an epoch
+
+
+def test_longremix_begins_anew_with_rows_that_stayed_clean(folder, tmp_path, watched):
+    result = scanned(folder, tmp_path / "t.parquet", "longremix")
+    first = [low_component(view.labelled.loss, 0) > 0.5 for _, view in watched["views"][:3]]
+    core = np.logical_and.reduce(first)
+    assert 0 < core.sum() < 60
+    for rows in watched["rows"][4:6]:  # warm-up of the second stage
+        assert rows.tolist() == np.flatnonzero(core).tolist()
+    assert result.scores.table["keep"].to_numpy()[core].all()
+
+
 @pytest.mark.parametrize("tuner", ["vpt-deep", "fft"])
-def test_gmm_trains_a_tuner_too(folder, tmp_path, tuner):
+def test_gmm_trains_a_tuner_too(folder, tmp_path, tuner, watched):
     more = {} if tuner == "vpt-deep" else {"lr": 3e-3, "tower_lr_share": 1.0}
     result = scanned(folder, tmp_path / "t.parquet", "gmm", tuner=tuner, **more)
     table = result.scores.table
     score, wrong = table["clean_prob"].to_numpy(), wrong_rows(table)
     assert score[wrong].mean() < score[~wrong].mean()
-    plain = scanned(folder, tmp_path / "plain.parquet", "gmm").scores.table
-    assert not table["predicted_prob"].equals(plain["predicted_prob"])
+    before, after = watched["views"][0][0], watched["views"][-1][0]
+    assert {name.split(".")[0] for name in before} == {"tuner", "weight", "bias"}
+    assert [name for name in before if before[name].equal(after[name])] == []
+
+
+@pytest.mark.parametrize("warmup", [0, 4])
+@pytest.mark.parametrize("strategy", TRAINED)
+def test_no_warmup_and_nothing_but_warmup(folder, tmp_path, strategy, warmup):
+    table = scanned(folder, tmp_path / "t.parquet", strategy, warmup=warmup).scores.table
+    assert table["keep"].to_numpy().any()
+    assert np.isfinite(table["clean_prob"].to_numpy()).all()
+
+
+@pytest.mark.parametrize("strategy", OTHERS)
+def test_a_picture_or_two_of_every_class(folder, tmp_path, strategy):
+    """Nothing can be learned from so few; no strategy breaks down, or it says what it needs."""
+    few = [path for each in sorted(folder.iterdir()) for path in sorted(each.iterdir())[:2]]
+    for path in set(folder.rglob("*.png")) - set(few):
+        path.unlink()
+    table = scanned(folder, tmp_path / "t.parquet", strategy).scores.table
+    assert np.isfinite(table["clean_prob"].to_numpy()).all()
+    assert len(table) == 6
+
+
+def test_a_class_of_two_rows_loses_none_of_them_to_rounding(folder, tmp_path):
+    for path in sorted((folder / "ocean").iterdir())[2:]:
+        path.unlink()
+    table = scanned(folder, tmp_path / "t.parquet", "rolt").scores.table
+    ocean = np.array(table["given_label"].to_pylist()) == "ocean"
+    assert table["keep"].to_numpy()[ocean].all()
 
 
 def test_zero_shot_strategies_say_what_zero_shot_says(folder, tmp_path):
@@ -135,11 +227,22 @@ def test_a_table_without_a_detector_replaces_one_with(folder, tmp_path):
 
 
 def test_what_does_not_go_together_is_refused_before_anything_is_read(tmp_path):
-    words = ("--strategy", "gmm", "--noise-ratio", "0.2", "--threshold", "0.4", "--resume")
+    words = (
+        "--strategy",
+        "gmm",
+        "--noise-ratio",
+        "0.2",
+        "--threshold",
+        "0.4",
+        "--resume",
+        "--compile",
+    )
     done = run_cli("scan", "nowhere", "-o", "t.parquet", *words, cwd=tmp_path)
     assert done.returncode == 2
     said = " ".join(done.stderr.split())
-    assert all(each in said for each in ("--noise-ratio goes", "--threshold", "--resume goes"))
+    assert all(
+        each in said for each in ("--noise-ratio goes", "--threshold", "--resume goes", "--compile")
+    )
     assert not (tmp_path / "t.parquet").exists()
 
 
@@ -164,9 +267,12 @@ def test_that_nothing_is_tuned_may_be_said(folder, tmp_path):
     assert result.scores.metadata["config"]["tuner"] == "none"
 
 
-def test_a_learning_rate_that_is_too_high_is_an_error_and_no_table(folder, tmp_path):
-    with pytest.raises(RunError):
-        scanned(folder, tmp_path / "t.parquet", "gmm", lr=1e30)
+@pytest.mark.parametrize("strategy", TRAINED)
+def test_weights_that_the_last_step_destroyed_are_an_error_and_no_table(folder, tmp_path, strategy):
+    with pytest.raises(RunError, match="not finite: training has diverged"):
+        scanned(
+            folder, tmp_path / "t.parquet", strategy, lr=1e38, epochs=1, warmup=1, batch_size=64
+        )
     assert not (tmp_path / "t.parquet").exists()
 
 
