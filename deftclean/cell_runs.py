@@ -167,7 +167,7 @@ class CellRunner:
             strategy=cast("Strategy", chosen.strategy),  # which it refuses where it is none
             noise_ratio=_noise_ratio(cell, chosen, rows) if told else None,
             settings={**settings, "seed": cell.seed},
-            run=replace(self.run, model=chosen.model),
+            run=replace(self.run, model=chosen.model, compile=self.run.compile and _tunes(chosen)),
             progress=self.progress,
         )
 
@@ -222,6 +222,11 @@ class CellRunner:
             run=replace(self.run, model=None),
             progress=self.progress,
         )
+
+
+def _tunes(chosen: Selection) -> bool:
+    """Whether DEFT trains an image tower, which alone can be compiled."""
+    return chosen.strategy == "deft" and chosen.settings.get("tuner") != "none"
 
 
 def _tested(result: AdaptResult) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -297,3 +298,21 @@ def test_a_result_shows_itself(grid, tmp_path):
     result = bench(grid, output=tmp_path / "out", run=RUN, only="all-rows")
     assert repr(result).startswith("BenchResult(cells=1, run_now=1, results=")
     assert deftclean.BenchResult is type(result)
+
+
+def test_only_a_tuned_detector_is_compiled(grid, tmp_path, monkeypatch):
+    asked = {}
+
+    def scan(*_arguments, strategy, settings, run, **_options):
+        asked[strategy, settings.get("tuner")] = run.compile
+        raise CollapseError("enough")
+
+    monkeypatch.setattr(cell_runs, "scan", scan)
+    text = GRID.split("[[grid]]")[1].replace('["deft"]', '["deft", "gmm", "knn"]')
+    text = text.replace('tuner = "none", ', "").replace("0, 1", "0")
+    untuned = text.replace('"detection"', '"untuned"').replace("{epochs", '{tuner = "none", epochs')
+    grid.write_text("[[grid]]".join([GRID.split("[[grid]]")[0], text, untuned]))
+    bench(grid, output=tmp_path / "out", run=replace(RUN, compile=True))
+    compiled = [key for key, value in asked.items() if value]
+    assert len(asked) == 6
+    assert compiled == [("deft", None)]

@@ -12,8 +12,17 @@ PACKAGE = Path(__file__).parents[1] / "deftclean"
 
 ORDER = [
     *("errors", "config", "recipes", "cells", "published", "approaches", "crossing"),
-    *("paper_detection", "paper_accuracy", "paper_figures", "paper", "cell_changes"),
-    *("strategy_options", "targets", "files", "notebook", "tables", "scores", "kept"),
+    *("paper_detection", "paper_accuracy", "paper_figures", "paper"),
+    *(
+        "strategy_options",
+        "cell_changes",
+        "targets",
+        "files",
+        "notebook",
+        "tables",
+        "scores",
+        "kept",
+    ),
     *("reviewed", "export_rows", "labels", "folders", "columns", "file_names", "lines"),
     *("safe_names", "csv_cells", "export_tables", "manifest", "metrics", "evaluation"),
     *("charts", "summary", "escaping", "cell_listing", "buffers", "expressions", "problems"),
