@@ -100,7 +100,7 @@ GRID = '[[grid]]\nname = "g"\ndata = ["mine"]\nstrategies = ["deft"]\n'
         (OWN + GRID.replace('["deft"]', '"deft"'), "[[grid]] 'g' needs strategies, a list"),
         (OWN + GRID.replace("deft", "all-rows"), "strategies: all-rows goes with adapt"),
         (OWN + GRID + "seed = 1\n", "[[grid]] 'g': unknown 'seed'; known: name, data,"),
-        (OWN + GRID + "seeds = [-1]\n", "seeds must be a list of whole numbers from 0, not [-1]"),
+        (OWN + GRID + "seeds = [-1]\n", "whole numbers from 0, below 2**63, not [-1]"),
         (OWN + GRID + "seeds = [1, 1]\n", "seeds: one stands there twice"),
         (OWN + GRID + 'preset = "x"\n', "preset 'x' is none of synthetic, severe, real"),
         (OWN + GRID + "model = 1\n", "[[grid]] 'g' model must be a text, not 1"),
