@@ -46,10 +46,19 @@ RESULT_SCHEMA = pa.schema(
         ("all_rows", pa.bool_()),
         ("tool_version", _TEXT),
         ("error", _TEXT),
+        ("how", _TEXT),
     ]
 )
 """Shares are in [0, 1]; settings, published and warnings are JSON. `precision` is that of the kept
-rows; `precision_mode` is that of the arithmetic."""
+rows; `precision_mode` is that of the arithmetic. `how` stands for all that decides a row except its
+seed; null in files of an earlier version."""
+
+_HOW = (
+    *("data", "noise", "ratio", "strategy", "preset", "model", "settings", "backbone"),
+    *("adapt_method", "adapt_settings", "limit_rows", "all_rows", "tool_version"),
+    "precision_mode",
+)
+"""Columns that say the most of `how`, where it is null."""
 
 MEASUREMENTS = ("seconds", "scan_seconds", "adapt_seconds", "peak_memory_mb")
 """Columns that differ when the same is run again."""
@@ -85,6 +94,8 @@ class Results:
                 f"{path} cannot be read: {str(error).splitlines()[0]}",
                 "Move it away: what was scanned beside it is found again.",
             ) from error
+        if "how" not in table.schema.names:
+            table = table.append_column("how", pa.nulls(len(table), _TEXT))
         if table.schema.names != RESULT_SCHEMA.names:
             raise InputError(
                 f"{path} has other columns; it is of another version.", "Choose another -o."
@@ -98,13 +109,23 @@ class Results:
     def with_row(self, row: Mapping[str, Any], order: Mapping[str, int]) -> "Results":
         """The same with one cell's row in place of an earlier one.
 
+        Rows of other seeds that were made in another way go too: a mean over both says nothing.
+
         Args:
             row: with every column.
             order: place of the cells of this command; rows of other commands come first.
         """
-        rows = [old for old in self.rows if old["cell"] != row["cell"]] + [dict(row)]
+        rows = [old for old in self.rows if _may_stay(old, row)] + [dict(row)]
         rows.sort(key=lambda each: order.get(each["cell"], -1))  # stable
         return Results(self.path, tuple(rows))
+
+    def with_how(self, key: str, how: str) -> "Results":
+        """The same with `how` in the row of this key; a file of an earlier version has it not."""
+        found = {row["cell"]: {**row, "how": how} for row in self.rows if row["key"] == key}
+        rows = (found.get(row["cell"], row) for row in self.rows)
+        others = found.values()
+        kept = (row for row in rows if row in others or all(_may_stay(row, o) for o in others))
+        return Results(self.path, tuple(kept))
 
     def write(self) -> None:
         """Replace the file.
@@ -154,6 +175,16 @@ def hashed(value: Any) -> str:
 def failed(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Rows with an error."""
     return [row for row in rows if row["error"] is not None]
+
+
+def _may_stay(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    if old["cell"] == new["cell"]:
+        return False
+    if any(old[name] != new[name] for name in ("grid", "column", "method")):
+        return True
+    if old["how"] is not None and new["how"] is not None:
+        return bool(old["how"] == new["how"])
+    return all(old[name] == new[name] for name in _HOW)
 
 
 def _json(values: Mapping[Any, Any]) -> str:

@@ -36,7 +36,8 @@ class Figure:
     """What stands in one cell of a table.
 
     Attributes:
-        text: mean, and ± the standard deviation where there are several seeds.
+        text: mean, and ± the standard deviation where there are several seeds; how many of them
+            where some have no figure.
         published: the paper's; None where it prints none.
     """
 
@@ -136,7 +137,8 @@ def _figure(rows: Sequence[Row], metric: str) -> Figure:
     values = [row[metric] for row in rows if row.get(metric) is not None]
     if not values:
         return Figure("failed" if any(row["error"] for row in rows) else _DASH, beside)
-    return Figure(_mean(values, metric), beside)
+    some = f" [{len(values)} of {len(rows)} seeds]" if len(values) < len(rows) else ""
+    return Figure(_mean(values, metric) + some, beside)
 
 
 def _mean(values: Sequence[float], metric: str) -> str:
@@ -240,6 +242,11 @@ def _compared(row: Row, cell: Cell) -> list[tuple[str, Any, Any]]:
         pairs.append(("backbone", row["backbone"], adaptation.backbone))
         settings = _sorted(adaptation.settings)
         pairs.append(("settings of adapt", row["adapt_settings"], settings))
+    limit = row["limit_rows"]
+    pairs.append(("rows of a data set", "all" if limit is None else f"at most {limit:,}", "all"))
+    if row["data"] == "clothing1m":
+        sample = "a balanced sample"
+        pairs.append(("Clothing1M with", "all rows" if row["all_rows"] else sample, sample))
     return pairs
 
 

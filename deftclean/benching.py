@@ -16,6 +16,7 @@ from deftclean.cell_data import CellData
 from deftclean.cells import Cell
 from deftclean.chosen_cells import chosen_cells
 from deftclean.errors import InputError, UsageError
+from deftclean.escaping import visible
 from deftclean.files import whole_file
 from deftclean.grid_file import Grid
 from deftclean.notebook import Shown
@@ -122,6 +123,7 @@ def bench(
     )
     _check_folder(output, overwrite)
     root = Path(data) if data is not None else None
+    _refuse_inside(output, root, chosen)
     places = CellData(output / "data", root, chosen.data, limit_rows, all_rows, progress)
     cells = _with_data(chosen, places, skip_missing, progress)
     _open_folder(output, overwrite)
@@ -150,6 +152,7 @@ def _run_all(cells: Sequence[Cell], runner: "CellRunner") -> tuple[Results, int]
     ran = 0
     for number, cell in enumerate(cells, 1):
         if runner.key(cell) in results.done():
+            results = results.with_how(runner.key(cell), runner.how(cell))
             continue
         runner.progress.say(f"cell {number} of {len(cells)}: {_title(cell)}")
         try:
@@ -186,12 +189,12 @@ def _rows_of(cells: Iterable[Cell], results: Results) -> tuple[dict[str, Any], .
 
 
 def _title(cell: Cell) -> str:
-    return f"{cell.grid} · {cell.column} · {cell.method} · seed {cell.seed}"
+    return visible(f"{cell.grid} · {cell.column} · {cell.method} · seed {cell.seed}")
 
 
 def _failure(row: Mapping[str, Any]) -> str:
     where = f"{row['grid']} · {row['column']} · {row['method']} · seed {row['seed']}"
-    return f"{where}: {row['error']}"
+    return visible(f"{where}: {row['error']}")
 
 
 # ---------------------------------------------------------------- data
@@ -235,15 +238,55 @@ def _check_folder(output: Path, overwrite: bool) -> None:
         return
     if not output.is_dir():
         raise UsageError(f"-o {output} is a file.", "Choose another -o.")
-    if any(output.iterdir()) and not (output / _CARD).is_file():
+    foreign = set(output.iterdir()) - set(_leftovers(output))
+    if foreign and not _is_ours(output / _CARD):
         what = "it is not replaced" if overwrite else "nothing is written into it"
         raise UsageError(
             f"{output} holds something that bench did not make; {what}.", "Choose another -o."
+        )
+    links = [name for name in _PARTS if overwrite and (output / name).is_symlink()]
+    if links:
+        raise UsageError(
+            f"{output} holds links, which are not deleted: {', '.join(links)}.",
+            "Remove them, or choose another -o.",
+        )
+
+
+def _is_ours(card: Path) -> bool:
+    """Whether `bench` has written it; other programs have a bench.json too."""
+    try:
+        found = json.loads(card.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("format") == 1 and "tool_version" in found
+
+
+def _leftovers(output: Path) -> list[Path]:
+    """What a run leaves that is killed while it writes its card."""
+    return list(output.glob(f".{_CARD}.*.tmp"))
+
+
+def _refuse_inside(output: Path, root: Path | None, chosen: Grid) -> None:
+    """Refuse data that --overwrite would delete, or that would be taken for ours.
+
+    Raises:
+        UsageError: which.
+    """
+    used = {cell.data.name for cell in chosen.cells}
+    own = [path for name, data in chosen.data.items() if name in used for path in data.files]
+    given = [*own, *([root] if root is not None else [])]
+    home = output.resolve()
+    inside = dict.fromkeys(str(path) for path in given if path.resolve().is_relative_to(home))
+    if inside:
+        raise UsageError(
+            f"Data lie in the output folder {output}: {', '.join(inside)}.", "Choose another -o."
         )
 
 
 def _open_folder(output: Path, overwrite: bool) -> None:
     output.mkdir(exist_ok=True)
+    for leftover in _leftovers(output):
+        leftover.unlink()
     if overwrite:
         for name in _PARTS:
             part = output / name

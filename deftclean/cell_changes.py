@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import cast
 
 from deftclean.cells import Adaptation, Cell, Selection
-
-_UNTRAINED = ("label-match", "zero-shot-margin", "knn")
+from deftclean.strategy_options import Strategy, StrategyOptions
 
 
 def with_changes(
@@ -38,7 +38,7 @@ def with_changes(
 def _selection(found: Selection | None, model: str | None, epochs: int | None) -> Selection | None:
     if found is None:
         return None
-    if epochs is not None and found.strategy not in _UNTRAINED:
+    if epochs is not None and StrategyOptions(cast("Strategy", found.strategy)).trains:
         found = replace(found, settings={**found.settings, "epochs": epochs})
     return found if model is None else replace(found, model=model)
 

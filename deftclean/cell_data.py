@@ -22,6 +22,7 @@ from deftclean.corrupting import NoiseOptions, corrupt
 from deftclean.datasets import DatasetName, DatasetOptions, dataset, load_dataset
 from deftclean.errors import DeftcleanError, InputError, UsageError
 from deftclean.files import whole_folder
+from deftclean.folders import walk_images
 from deftclean.own_data import OwnData, own_rows, test_rows_of
 from deftclean.progress import Progress
 from deftclean.public_sets import Split
@@ -130,7 +131,7 @@ class CellData:
         if data.noise == "given":
             return self._base(data.name, seed, true=False)
         base = self._base(data.name, seed, true=True)
-        home = self.folder / f"{base.labels.parent.name}.{data.noise}-{data.ratio:g}.seed-{seed}"
+        home = self.folder / f"{base.labels.parent.name}.{data.noise}-{data.ratio!r}.seed-{seed}"
         if not (home / _CARD).is_file():
             options = NoiseOptions(data.noise, data.ratio, seed)
             with whole_folder(home, overwrite=False) as folder:
@@ -270,24 +271,36 @@ class CellData:
         return own
 
     def _own_part(self, name: str) -> str:
-        """The name, and of data of the user's own what tells their present state."""
-        return f"{name}-{self._digest(name)[:8]}" if name in self.own else name
+        """The name, and what tells the present state or place of the data."""
+        return f"{name}-{self._digest(name)[:8]}"
 
     @property
     def _limit_part(self) -> str:
         return "" if self.limit_rows is None else f".{self.limit_rows}-rows"
 
     def _digest(self, name: str) -> str:
-        """Of the declaration and the tables of a data set of the user's own; empty for others."""
-        if name not in self.own:
-            return ""
+        """Of a data set of the user's own its declaration, its tables, and the names in class
+        folders; of a public one the way to its folder, since both may be moved together."""
         if name not in self._digests:
-            own = self.own[name]
-            found = hashlib.sha256(json.dumps(own.as_dict(), sort_keys=True).encode())
-            for path in own.files:
-                found.update(path.read_bytes() if path.is_file() else b"\0")
-            self._digests[name] = found.hexdigest()
+            own = self.own.get(name)
+            self._digests[name] = self._way() if own is None else _state(own)
         return self._digests[name]
+
+    def _way(self) -> str:
+        if self.root is None:
+            return ""
+        way = Path(os.path.relpath(self.root.resolve(), self.folder.resolve())).as_posix()
+        return hashlib.sha256(way.encode()).hexdigest()
+
+
+def _state(own: OwnData) -> str:
+    found = hashlib.sha256(json.dumps(own.as_dict(), sort_keys=True).encode())
+    for path in own.files:
+        found.update(path.read_bytes() if path.is_file() else b"\0")
+    if own.labels is None and own.images.is_dir():  # the folders' names are the labels
+        names, _ = walk_images(own.images, follow=False)
+        found.update(json.dumps(names).encode())
+    return found.hexdigest()
 
 
 def stratified_sample(labels: pa.Array, size: int, seed: int) -> NDArray[np.int64]:

@@ -19,12 +19,12 @@ class SelectionMetrics:
     Attributes:
         judged: n, rows that have a score and a known truth.
         precision: of the kept rows, the share whose label is right; 0 where none is kept.
-        recall: of the rows whose label is right, the share kept.
-        f1: harmonic mean of the two. Keeping everything scores high where noise is low: never
-            report it alone.
-        wrong_precision: of the rows not kept, the share whose label is wrong.
-        wrong_recall: of the rows whose label is wrong, the share not kept.
-        wrong_f1: harmonic mean of the two.
+        recall: of the rows whose label is right, the share kept; None where none is right.
+        f1: harmonic mean of the two; None where no label is right. Keeping everything scores high
+            where noise is low: never report it alone.
+        wrong_precision: of the rows not kept, the share whose label is wrong; 0 where all are kept.
+        wrong_recall: of the rows whose label is wrong, the share not kept; None where none is.
+        wrong_f1: harmonic mean of the two; None where no label is wrong.
         auroc: probability that a right label has a higher score than a wrong one; None where all
             labels are right or all are wrong.
         missed_at_budget: of the wrong labels, the share that a person misses who reviews as many
@@ -36,11 +36,11 @@ class SelectionMetrics:
 
     judged: int
     precision: float
-    recall: float
-    f1: float
+    recall: float | None
+    f1: float | None
     wrong_precision: float
-    wrong_recall: float
-    wrong_f1: float
+    wrong_recall: float | None
+    wrong_f1: float | None
     auroc: float | None
     missed_at_budget: float | None
     noise_rate: float
@@ -67,8 +67,8 @@ def selection_metrics(right: ArrayLike, keep: ArrayLike, score: ArrayLike) -> Se
     """
     right, keep = np.asarray(right, dtype=bool), np.asarray(keep, dtype=bool)
     scores = np.asarray(score, dtype=np.float64)
-    precision, recall = _share(right[keep]), _share(keep[right])
-    found, real = _share(~right[~keep]), _share(~keep[~right])
+    precision, recall = _share(right[keep]) or 0.0, _share(keep[right])
+    found, real = _share(~right[~keep]) or 0.0, _share(~keep[~right])
     area = auroc(right, scores)
     return SelectionMetrics(
         len(right),
@@ -110,9 +110,11 @@ def missed_at_budget(right: ArrayLike, score: ArrayLike) -> float | None:
     return float(1 - found / budget)
 
 
-def _share(flags: NDArray[np.bool_]) -> float:
-    return float(flags.mean()) if len(flags) else 0.0
+def _share(flags: NDArray[np.bool_]) -> float | None:
+    return float(flags.mean()) if len(flags) else None
 
 
-def _f1(precision: float, recall: float) -> float:
+def _f1(precision: float, recall: float | None) -> float | None:
+    if recall is None:  # there is nothing to find
+        return None
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

@@ -18,7 +18,7 @@ from deftclean.bench_results import RESULT_SCHEMA, cell_columns, cell_name, hash
 from deftclean.cell_data import CellData, CellRows
 from deftclean.cell_metrics import SelectionMetrics, selection_metrics
 from deftclean.cells import Adaptation, Cell, Selection
-from deftclean.errors import DeftcleanError, RunError, UsageError
+from deftclean.errors import CollapseError, DeftcleanError, RunError, UsageError
 from deftclean.files import whole_file
 from deftclean.peak_memory import Cost, measured
 from deftclean.progress import Progress
@@ -51,6 +51,7 @@ class CellRunner:
     runtime: Runtime
     progress: Progress
     _broken: dict[str, DeftcleanError] = field(default_factory=dict)
+    _weights: dict[str, str | None] = field(default_factory=dict)
 
     # ------------------------------------------------------------ keys
 
@@ -59,22 +60,47 @@ class CellRunner:
         adapted = self._adapt_key(cell) if cell.adaptation is not None else None
         return hashed([cell_name(cell), self._rows_key(cell), self._scan_key(cell), adapted])
 
+    def how(self, cell: Cell) -> str:
+        """Stands for all that decides a cell's figures except its seed."""
+        rows = {**self.data.identity(cell.data, cell.seed), "seed": None}
+        chosen, adaptation = cell.selection, cell.adaptation
+        selected = self._selected_by(chosen) if chosen is not None else None
+        adapted = self._adapted_by(adaptation) if adaptation is not None else None
+        return hashed([__version__, self._arithmetic, rows, selected, adapted])
+
+    @property
+    def _arithmetic(self) -> list[Any]:
+        return [self.runtime.device.type, self.runtime.precision, self.run.compile]
+
+    def _selected_by(self, chosen: Selection) -> list[Any]:
+        how = [chosen.strategy, chosen.preset, chosen.model, dict(chosen.settings)]
+        return how + self._local_weights(chosen.model)
+
+    def _adapted_by(self, chosen: Adaptation) -> list[Any]:
+        how = [chosen.backbone, chosen.method, dict(chosen.settings)]
+        return how + self._local_weights(chosen.backbone)
+
+    def _local_weights(self, model: str) -> list[str]:
+        """Of a folder of the user's what its files hold; nothing of a model that its name says."""
+        if model not in self._weights:
+            self._weights[model] = _content_of(model)
+        content = self._weights[model]
+        return [] if content is None else [content]
+
     def _rows_key(self, cell: Cell) -> str:
-        arithmetic = [self.runtime.device.type, self.runtime.precision, self.run.compile]
         rows = self.data.identity(cell.data, cell.seed)
-        return hashed([__version__, arithmetic, rows])
+        return hashed([__version__, self._arithmetic, rows])
 
     def _scan_key(self, cell: Cell) -> str | None:
         chosen = cell.selection
         if chosen is None:
             return None
-        how = [chosen.strategy, chosen.preset, chosen.model, dict(chosen.settings), cell.seed]
-        return hashed([self._rows_key(cell), how])
+        return hashed([self._rows_key(cell), _seeded(self._selected_by(chosen), 4, cell.seed)])
 
     def _adapt_key(self, cell: Cell) -> str:
         chosen = cell.adaptation
         assert chosen is not None  # noqa: S101 - callers have asked
-        how = [chosen.backbone, chosen.method, dict(chosen.settings), cell.seed]
+        how = _seeded(self._adapted_by(chosen), 3, cell.seed)
         return hashed([self._rows_key(cell), self._scan_key(cell), how])
 
     # ------------------------------------------------------------ rows of the results
@@ -85,6 +111,7 @@ class CellRunner:
         row |= {
             **cell_columns(cell),
             "key": self.key(cell),
+            "how": self.how(cell),
             "limit_rows": self.data.limit_rows,
             "all_rows": self.data.all_rows,
             "tool_version": __version__,
@@ -97,7 +124,8 @@ class CellRunner:
             return row | _with_cost(found)
         except DeftcleanError as error:  # what its scan has found stays
             # By its place in the folder, which may be moved.
-            text = error.message.replace(f"{self.output}{os.sep}", "")
+            told = f"{error.message} {error.hint}".strip()
+            text = told.replace(f"{self.output}{os.sep}", "")
             return row | _with_cost(found) | {"error": text}
         except Exception as error:  # noqa: BLE001 - out of memory, say: the other cells go on
             trace = self.output / "errors" / f"{row['key']}.txt"
@@ -139,7 +167,7 @@ class CellRunner:
                 lambda: self._scan(cell, chosen, rows, table, resumed), str(self.runtime.device)
             )
         except DeftcleanError as error:
-            shutil.rmtree(unfinished_folder(table), ignore_errors=True)
+            _clear_hopeless(unfinished_folder(table), error)
             self._broken[key] = error
             raise
         _write_sidecar(
@@ -167,7 +195,7 @@ class CellRunner:
             strategy=cast("Strategy", chosen.strategy),  # which it refuses where it is none
             noise_ratio=_noise_ratio(cell, chosen, rows) if told else None,
             settings={**settings, "seed": cell.seed},
-            run=replace(self.run, model=chosen.model),
+            run=replace(self.run, model=chosen.model, compile=self.run.compile and _tunes(chosen)),
             progress=self.progress,
         )
 
@@ -188,6 +216,7 @@ class CellRunner:
         home = self.output / "adapted" / self._adapt_key(cell)
         card = home.with_suffix(".json")
         if card.is_file():
+            shutil.rmtree(home, ignore_errors=True)  # of a run that was killed after the card
             return _read_card(card)
         home.parent.mkdir(exist_ok=True)
         resumed = unfinished_folder(home).exists()
@@ -195,12 +224,13 @@ class CellRunner:
             result, cost = measured(
                 lambda: self._adapt(cell, chosen, table, home, resumed), str(self.runtime.device)
             )
-        except DeftcleanError:
-            shutil.rmtree(unfinished_folder(home), ignore_errors=True)
+        except DeftcleanError as error:
+            _clear_hopeless(unfinished_folder(home), error)
             raise
-        _write_sidecar(card, {**_tested(result), **_cost("adapt", cost, resumed)})
         # The figures are what a table needs; weights of hundreds of cells would fill the disk.
+        # The card says that all is there: it comes after the epochs and before the weights go.
         shutil.move(home / "metrics.jsonl", home.with_suffix(".epochs.jsonl"))
+        _write_sidecar(card, {**_tested(result), **_cost("adapt", cost, resumed)})
         shutil.rmtree(home)
         return _read_card(card)
 
@@ -222,6 +252,33 @@ class CellRunner:
             run=replace(self.run, model=None),
             progress=self.progress,
         )
+
+
+def _seeded(how: list[Any], place: int, seed: int) -> list[Any]:
+    """The seed after what a model's name says, before what its files hold: keys stay the same."""
+    return [*how[:place], seed, *how[place:]]
+
+
+def _content_of(model: str) -> str | None:
+    """Of a model that is a folder of the user's, its files by content; None of others."""
+    from deftclean.weights import local_path, sha256_of
+
+    folder = local_path(model)
+    if folder is None:
+        return None
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return hashed([[file.name, sha256_of(file)] for file in files if file.is_file()])
+
+
+def _clear_hopeless(folder: Path, error: DeftcleanError) -> None:
+    """Begin anew the next time where going on would fail again; not after a full disk, say."""
+    if isinstance(error, CollapseError | UsageError):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tunes(chosen: Selection) -> bool:
+    """Whether DEFT trains an image tower, which alone can be compiled."""
+    return chosen.strategy == "deft" and chosen.settings.get("tuner") != "none"
 
 
 def _tested(result: AdaptResult) -> dict[str, Any]:

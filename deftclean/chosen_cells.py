@@ -12,7 +12,8 @@ from typing import Any, cast
 from deftclean.bench_results import cell_name
 from deftclean.cells import Cell
 from deftclean.errors import InputError, UsageError
-from deftclean.grid_file import Grid, read_grid
+from deftclean.escaping import visible
+from deftclean.grid_file import SEED_LIMIT, Grid, read_grid
 from deftclean.labels import few
 
 
@@ -45,19 +46,25 @@ def chosen_cells(
         raise UsageError(
             "There is nothing to run.", "Give a grid file, or a table of the paper: --paper table1"
         )
-    if seeds is not None and (not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds)):
-        raise UsageError("--seeds: give different whole numbers from 0, as in 0,1,2.")
+    if seeds is not None and not _are_seeds(seeds):
+        raise UsageError("--seeds: give different whole numbers from 0, below 2**63, as in 0,1,2.")
     found = read_grid(grid) if grid is not None else Grid((), {})
     cells = list(found.cells) if seeds is None else _reseeded(found.cells, seeds)
     for name in names:
         cells += _of_paper(name, seeds)
     cells = _changed(cells, {"model": model, "backbone": backbone, "epochs": epochs})
     _refuse_double(cells)
+    _refuse_mixed(cells)
     if only is not None:
         cells = [cell for cell in cells if only.casefold() in _text(cell).casefold()]
         if not cells:
             raise UsageError(f"--only {only!r} occurs in no cell.", "See --dry-run for all cells.")
     return Grid(tuple(cells), found.data)
+
+
+def _are_seeds(seeds: Sequence[int]) -> bool:
+    different = len(set(seeds)) == len(seeds) > 0
+    return different and all(0 <= seed < SEED_LIMIT for seed in seeds)
 
 
 def _of_paper(name: str, seeds: Sequence[int] | None) -> tuple[Cell, ...]:
@@ -84,12 +91,27 @@ def _reseeded(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Cell]:
 
 def _refuse_double(cells: Iterable[Cell]) -> None:
     counts = Counter(cell_name(cell) for cell in cells)
-    double = [_text(cell) for cell in cells if counts[cell_name(cell)] > 1]
+    double = [visible(_text(cell)) for cell in cells if counts[cell_name(cell)] > 1]
     if double:
         raise InputError(
             f"{len(double)} cells have the grid, column, method and seed of another one: "
             f"{few(sorted(set(double)), 3)}.",
             "Leave one of them out, or give the grids different names.",
+        )
+
+
+def _refuse_mixed(cells: Iterable[Cell]) -> None:
+    """Seeds of one place in a table must differ in nothing else: their mean stands there."""
+    ways: dict[str, set[str]] = {}
+    for cell in cells:
+        way = repr((cell.data, cell.selection, cell.adaptation))
+        ways.setdefault(cell_name(replace(cell, seed=0)), set()).add(way)
+    mixed = {_text(cell) for cell in cells if len(ways[cell_name(replace(cell, seed=0))]) > 1}
+    if mixed:
+        raise InputError(
+            f"{len(mixed)} places of the tables are asked for with different settings: "
+            f"{few(sorted(map(visible, mixed)), 3)}.",
+            "Give the grids different names.",
         )
 
 

@@ -18,6 +18,7 @@ from deftclean.errors import InputError, UsageError
 from deftclean.labels import few
 from deftclean.own_data import OwnData
 from deftclean.recipes import AdaptConfig, Method, resolve_adaptation
+from deftclean.setting_values import misfit
 from deftclean.strategy_options import Strategy, StrategyOptions
 
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
@@ -35,6 +36,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # also the name of a folder
 _OURS = ("seed", "method")  # settings that a cell says elsewhere
 NOISE_RATIO = "noise_ratio"
 """The one setting that is an argument of `scan` itself: what small-loss is told."""
+_TOLD = "small-loss"
+SEED_LIMIT = 2**63
+"""Seeds are below it."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ class _Reader:
         before = len(self.problems)
         if not _NAME.fullmatch(name):
             self.problems.append(f"{where}: a name is made of letters, digits and . _ -")
+        if name in get_args(DatasetName):  # the paper's cells of that name would run on it
+            self.problems.append(f"{where}: a public data set has this name; choose another one")
         table = self._table(where, table)
         self._known(where, table, _DATA_KEYS)
         for key, value in table.items():
@@ -136,7 +142,7 @@ class _Reader:
         strategies = self._list(where, table, "strategies", str)
         seeds = self._seeds(where, table.get("seeds", [0]))
         preset = table.get("preset", "real")
-        if preset not in PRESETS:
+        if not isinstance(preset, str) or preset not in PRESETS:
             self.problems.append(f"{where} preset {preset!r} is none of {', '.join(PRESETS)}")
         model = table.get("model", "ViT-B-16")
         if not (isinstance(model, str) and model):
@@ -147,8 +153,9 @@ class _Reader:
         if ALL_ROWS in strategies and "adapt" not in table:
             self.problems.append(f"{where} strategies: {ALL_ROWS} goes with adapt")
         settings = self._settings(where, "settings", table.get("settings", {}))
+        self._check_shared(where, settings, strategies)
         of_each = self._of_strategies(where, table.get("strategy_settings", {}), strategies)
-        steps = self._sweep(where, table.get("sweep", {}))
+        steps = self._sweep(where, table.get("sweep", {}), strategies)
         adaptation = self._adaptation(where, table["adapt"]) if "adapt" in table else None
         if len(self.problems) > before:
             return []
@@ -231,29 +238,59 @@ class _Reader:
         for name in table:
             if name not in strategies:
                 self.problems.append(f"{where} strategy_settings.{name} is none of its strategies")
+        for name, values in table.items():
+            if isinstance(values, dict) and NOISE_RATIO in values and name != _TOLD:
+                self.problems.append(
+                    f"{where} strategy_settings.{name}: {NOISE_RATIO} goes with {_TOLD}"
+                )
         return {
             name: self._settings(where, f"strategy_settings.{name}", values)
             for name, values in table.items()
         }
 
-    def _sweep(self, where: str, table: Any) -> list[dict[str, Any]]:
+    def _check_shared(
+        self, where: str, settings: Mapping[str, Any], strategies: Sequence[str]
+    ) -> None:
+        """A setting that no strategy takes would be left out of every cell without a word."""
+        known = [each for each in get_args(Strategy) if each in strategies]
+        for key, value in settings.items():
+            if strategies and not any(_takes(each, key, value) for each in known):
+                self.problems.append(f"{where} settings: none of the strategies takes {key}")
+
+    def _sweep(self, where: str, table: Any, strategies: Sequence[str]) -> list[dict[str, Any]]:
         table = self._table(f"{where} sweep", table)
         for key, values in table.items():
             if not isinstance(values, list) or not values:
                 self.problems.append(f"{where} sweep {key} must be a list of values")
                 return [{}]
         self._settings(where, "sweep", table)
+        others = [each for each in strategies if each not in (_TOLD, ALL_ROWS)]
+        if NOISE_RATIO in table and others:
+            self.problems.append(
+                f"{where} sweep: {NOISE_RATIO} goes with {_TOLD}, not with {few(others)}"
+            )
         return [dict(zip(table, step, strict=True)) for step in product(*table.values())]
 
     def _settings(self, where: str, key: str, table: Any) -> dict[str, Any]:
         table = self._table(f"{where} {key}", table)
         known = [f.name for f in fields(DetectorConfig) if f.name not in _OURS]
         self._known(f"{where} {key}", table, (*known, NOISE_RATIO))
-        ratios = table.get(NOISE_RATIO, 0.0)
-        for ratio in ratios if isinstance(ratios, list) else [ratios]:
+        swept = key == "sweep"  # where each value is a list of values
+        self._check_types(f"{where} {key}", DetectorConfig, table, known, swept)
+        ratios = table.get(NOISE_RATIO, [0.0] if swept else 0.0)
+        for ratio in ratios if swept else [ratios]:
             if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
                 self.problems.append(f"{where} {key} noise_ratio {ratio!r} must be in [0, 1)")
         return dict(table)
+
+    def _check_types(
+        self, where: str, kind: type, table: Mapping[str, Any], known: Sequence[str], swept: bool
+    ) -> None:
+        for name, given in table.items():
+            for value in given if swept else [given]:
+                problem = misfit(kind, name, value) if name in known else None
+                if problem is not None:
+                    self.problems.append(f"{where}: {problem}")
 
     def _adaptation(self, where: str, table: Any) -> Adaptation | None:
         where = f"{where} adapt"
@@ -271,7 +308,10 @@ class _Reader:
             return None
         settings = self._table(f"{where} settings", table.get("settings", {}))
         known = [f.name for f in fields(AdaptConfig) if f.name not in _OURS]
-        if self._known(f"{where} settings", settings, known):
+        before = len(self.problems)
+        self._known(f"{where} settings", settings, known)
+        self._check_types(f"{where} settings", AdaptConfig, settings, known, False)
+        if len(self.problems) == before:
             self._tried(where, lambda: resolve_adaptation(backbone, method, settings))
         return Adaptation(backbone, method, settings)
 
@@ -289,8 +329,6 @@ class _Reader:
             check()
         except UsageError as error:
             problem = f"{where}: {error.message}"
-        except TypeError as error:  # a text where a number belongs
-            problem = f"{where}: a setting is of the wrong type: {error}"
         else:
             return
         if problem not in self.problems:
@@ -336,11 +374,13 @@ class _Reader:
 
     def _seeds(self, where: str, value: Any) -> list[int]:
         fine = isinstance(value, list) and value
-        if fine and all(type(each) is int and each >= 0 for each in value):
+        if fine and all(type(each) is int and 0 <= each < SEED_LIMIT for each in value):
             if len(set(value)) < len(value):
                 self.problems.append(f"{where} seeds: one stands there twice")
             return list(value)
-        self.problems.append(f"{where} seeds must be a list of whole numbers from 0, not {value!r}")
+        self.problems.append(
+            f"{where} seeds must be a list of whole numbers from 0, below 2**63, not {value!r}"
+        )
         return []
 
 

@@ -1,7 +1,9 @@
 """`bench`, whole: what is run, kept, gone on with, recorded when it fails, and shown."""
 
 import json
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,8 +12,10 @@ from conftest import COLOURS, draw, run_cli
 
 import deftclean
 from deftclean import RunOptions, bench, cell_runs, cli
-from deftclean.bench_results import MEASUREMENTS
-from deftclean.errors import CollapseError, InputError, UsageError
+from deftclean.bench_results import MEASUREMENTS, Results
+from deftclean.errors import CollapseError, InputError, RunError, UsageError
+from deftclean.unfinished import unfinished_folder
+from deftclean.weights import NANO
 
 RUN = RunOptions(workers=0, offline=True, device="cpu")
 
@@ -297,3 +301,167 @@ def test_a_result_shows_itself(grid, tmp_path):
     result = bench(grid, output=tmp_path / "out", run=RUN, only="all-rows")
     assert repr(result).startswith("BenchResult(cells=1, run_now=1, results=")
     assert deftclean.BenchResult is type(result)
+
+
+def test_only_a_tuned_detector_is_compiled(grid, tmp_path, monkeypatch):
+    asked = {}
+
+    def scan(*_arguments, strategy, settings, run, **_options):
+        asked[strategy, settings.get("tuner")] = run.compile
+        raise CollapseError("enough")
+
+    monkeypatch.setattr(cell_runs, "scan", scan)
+    text = GRID.split("[[grid]]")[1].replace('["deft"]', '["deft", "gmm", "knn"]')
+    text = text.replace('tuner = "none", ', "").replace("0, 1", "0")
+    untuned = text.replace('"detection"', '"untuned"').replace("{epochs", '{tuner = "none", epochs')
+    grid.write_text("[[grid]]".join([GRID.split("[[grid]]")[0], text, untuned]))
+    bench(grid, output=tmp_path / "out", run=replace(RUN, compile=True))
+    compiled = [key for key, value in asked.items() if value]
+    assert len(asked) == 6
+    assert compiled == [("deft", None)]
+
+
+def test_a_foreign_card_makes_no_folder_ours(grid, tmp_path):
+    out = tmp_path / "out"
+    (out / "data").mkdir(parents=True)
+    (out / "data" / "mine.txt").write_text("x")
+    for card in ("{}", "[1]", "no json", '{"format": 1}', '{"tool_version": "1"}'):
+        (out / "bench.json").write_text(card)
+        with pytest.raises(UsageError, match="bench did not make"):
+            bench(grid, output=out, run=RUN, overwrite=True)
+    assert (out / "data" / "mine.txt").exists()
+
+
+def test_data_in_the_output_folder_are_refused(grid, tmp_path):
+    out = grid.parent
+    (out / "bench.json").write_text(json.dumps({"format": 1, "tool_version": "1"}))
+    with pytest.raises(UsageError, match="Data lie in the output folder") as told:
+        bench(grid, output=out, data=out / "root", run=RUN, overwrite=True)
+    for name in ("labels.csv", "truth.csv", "root"):
+        assert str(out / name) in told.value.message
+
+
+def test_what_a_killed_start_leaves_is_not_in_the_way(grid, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".bench.json.1234abcd.tmp").write_text("")
+    assert bench(grid, output=tmp_path / "out", run=RUN, only="all-rows").ran == 1
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_linked_part_is_refused_and_stays(grid, tmp_path):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    for folder in (out, elsewhere):
+        folder.mkdir()
+    (out / "bench.json").write_text(json.dumps({"format": 1, "tool_version": "1"}))
+    (out / "data").symlink_to(elsewhere)
+    with pytest.raises(UsageError, match="holds links, which are not deleted: data"):
+        bench(grid, output=out, run=RUN, overwrite=True)
+    assert (out / "bench.json").exists()
+
+
+def test_seeds_that_no_generator_takes_are_refused(grid, tmp_path):
+    for seed in (-1, 2**63):
+        with pytest.raises(UsageError, match="different whole numbers from 0, below"):
+            bench(grid, output=tmp_path / "out", seeds=(seed,))
+
+
+def failing(error):
+    def scan(*_arguments, **_options):
+        raise error
+
+    return scan
+
+
+def test_a_failed_cell_keeps_the_hint_and_shows_no_escape_codes(grid, tmp_path, monkeypatch):
+    monkeypatch.setattr(cell_runs, "scan", failing(RunError("it \x1b[31mbroke", "Mend it.")))
+    result = bench(grid, output=tmp_path / "out", run=RUN, only="detection", seeds=(0,))
+    assert result.rows[0]["error"] == "it \x1b[31mbroke Mend it."
+    assert result.failures[0].endswith("it \\x1b[31mbroke Mend it.")
+
+
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [(RunError("disk full"), True), (CollapseError("gone"), False), (UsageError("no"), False)],
+)
+def test_an_unfinished_scan_stays_where_going_on_may_help(
+    error, stays, grid, tmp_path, monkeypatch
+):
+    def scan(*_arguments, output, **_options):
+        unfinished_folder(output).mkdir(parents=True)
+        raise error
+
+    monkeypatch.setattr(cell_runs, "scan", scan)
+    bench(grid, output=tmp_path / "out", run=RUN, only="accuracy", seeds=(0,))
+    assert len(list((tmp_path / "out" / "scans").glob("*.unfinished"))) == int(stays)
+
+
+def test_one_place_holds_what_was_made_in_one_way(grid, tmp_path, monkeypatch):
+    monkeypatch.setattr(cell_runs, "scan", failing(RunError("no")))
+    asked = {"output": tmp_path / "out", "run": RUN, "only": "detection"}
+    bench(grid, **asked)
+    assert len(rows_of(tmp_path / "out")) == 4
+    bench(grid, **asked, seeds=(0,), limit_rows=30)
+    rows = rows_of(tmp_path / "out")
+    assert [(row["seed"], row["limit_rows"]) for row in rows] == [(0, 30)] * 2
+    assert all(row["how"] for row in rows)
+
+
+def test_results_without_how_are_read_and_completed(grid, tmp_path, monkeypatch):
+    result = bench(grid, output=tmp_path / "out", run=RUN, only="all-rows")
+    table = pq.read_table(result.results)
+    pq.write_table(table.drop_columns(["how"]), result.results)
+    again = bench(grid, output=tmp_path / "out", run=RUN, only="all-rows")
+    assert (again.ran, again.found) == (0, 1)
+    assert pq.read_table(result.results) == table
+    pq.write_table(table.drop_columns(["how"]), result.results)
+    monkeypatch.setattr(cell_runs, "adapt", failing(RunError("no")))
+    more = bench(grid, output=tmp_path / "out", run=RUN, only="all-rows", seeds=(1,))
+    assert [row["seed"] for row in Results.read(more.output).rows] == [0, 1]
+    other = bench(grid, output=tmp_path / "out", run=RUN, only="all-rows", seeds=(2,), epochs=2)
+    assert [row["seed"] for row in Results.read(other.output).rows] == [2]
+
+
+def test_a_card_without_its_weights_deleted_is_tidied(grid, tmp_path):
+    result = bench(grid, output=tmp_path / "out", run=RUN, only="all-rows")
+    (card,) = (result.output / "adapted").glob("*[0-9a-f].json")
+    card.with_suffix("").mkdir()
+    result.results.unlink()
+    assert bench(grid, output=tmp_path / "out", run=RUN, only="all-rows").ran == 1
+    assert not card.with_suffix("").exists()
+
+
+def test_the_model_in_a_folder_is_compared_by_content(grid, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    shutil.copytree(NANO, folder)
+    grid.write_text(GRID.replace('model = "nano"', f'model = "local-dir:{folder}"', 1))
+    monkeypatch.setattr(cell_runs, "scan", failing(RunError("no")))
+    asked = {"output": tmp_path / "out", "run": RUN, "only": "detection", "seeds": (0,)}
+    before, again = (bench(grid, **asked).rows[0] for _ in range(2))
+    with (folder / "open_clip_config.json").open("a") as file:
+        file.write("\n")
+    after = bench(grid, **asked).rows[0]
+    assert before["key"] == again["key"] != after["key"]
+    assert before["how"] == again["how"] != after["how"]
+
+
+def test_the_card_of_an_adaptation_comes_after_its_epochs(grid, tmp_path, monkeypatch):
+    def killed(*_arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cell_runs.shutil, "move", killed)
+        with pytest.raises(KeyboardInterrupt):
+            bench(grid, output=tmp_path / "out", run=RUN, only="all-rows")
+    assert bench(grid, output=tmp_path / "out", run=RUN, only="all-rows").failures == ()
+    assert len(list((tmp_path / "out" / "adapted").glob("*.epochs.jsonl"))) == 1
+
+
+def test_two_grids_of_one_name_cannot_share_a_place():
+    from deftclean.cells import Cell, LabelledData, Selection
+    from deftclean.chosen_cells import _refuse_mixed
+
+    cell = Cell("g", "c", "m", LabelledData("d"), Selection("deft", "real", "nano"), None, 0)
+    other = Selection("deft", "real", "ViT-B-16")
+    _refuse_mixed([cell, replace(cell, seed=1)])
+    with pytest.raises(InputError, match="1 places of the tables are asked for with different"):
+        _refuse_mixed([cell, replace(cell, seed=1, selection=other)])

@@ -48,6 +48,24 @@ def test_places_without_figures_and_failed_ones():
     assert grid.failures == ("other, b, seed 0: it broke",)
 
 
+def test_a_mean_says_how_many_seeds_it_is_of():
+    rows = [row(seed=seed, precision=share) for seed, share in enumerate((0.90, 0.94, None))]
+    (grid,) = grid_tables(rows)
+    assert grid.tables[0].rows[0][1][0].text == "92.00 ± 2.83 [2 of 3 seeds]"
+
+
+def test_other_rows_than_the_papers_are_said():
+    cell = Cell("g", "c", "m", LabelledData("clothing1m"), None, None, 0, {"accuracy_last": 70.0})
+    given = row(data="clothing1m", limit_rows=5000, all_rows=True)
+    (grid,) = grid_tables([given], [cell])
+    assert grid.departures == (
+        "rows of a data set at most 5,000, where the published figures have all",
+        "Clothing1M with all rows, where the published figures have a balanced sample",
+    )
+    (grid,) = grid_tables([row(data="clothing1m", all_rows=False)], [cell])
+    assert grid.departures == ()
+
+
 def test_what_is_not_the_papers_is_said_above_the_tables():
     cell = Cell(
         "g", "c", "m", LabelledData("d"), Selection("deft", "real", "ViT-B-16"), None, 0,

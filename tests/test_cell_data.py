@@ -105,6 +105,35 @@ def test_changed_labels_are_prepared_anew(own, tmp_path):
     assert after.rows(LabelledData("mine"), 0) != first
 
 
+def test_a_picture_in_another_class_folder_is_other_data(folder, tmp_path):
+    own = OwnData("mine", images=folder)
+    before = places(tmp_path / "rows", own=[own]).identity(LabelledData("mine"), 0)
+    first, second = sorted(path for path in folder.iterdir() if path.is_dir())[:2]
+    moved = next(first.iterdir())
+    moved.rename(second / f"moved{moved.suffix}")
+    assert places(tmp_path / "rows", own=[own]).identity(LabelledData("mine"), 0) != before
+
+
+def test_public_data_elsewhere_are_others(tmp_path):
+    for name in ("one", "two"):
+        layouts.cifar10(tmp_path / name / "cifar10")
+    given = LabelledData("cifar10")
+    one, two = (places(tmp_path / "rows", tmp_path / name) for name in ("one", "two"))
+    assert one.identity(given, 0) != two.identity(given, 0)
+    assert one.rows(given, 0).labels != two.rows(given, 0).labels
+    (tmp_path / "moved").mkdir()
+    for name in ("one", "rows"):
+        (tmp_path / name).rename(tmp_path / "moved" / name)
+    moved = places(tmp_path / "moved" / "rows", tmp_path / "moved" / "one")
+    assert moved.identity(given, 0) == one.identity(given, 0)
+
+
+def test_ratios_that_differ_little_are_other_rows(own, tmp_path):
+    data = places(tmp_path / "rows", own=[own])
+    made = {data.rows(LabelledData("mine", "symmetric", r), 0) for r in (0.2, 0.2000001)}
+    assert len(made) == 2
+
+
 def test_a_file_named_twice_by_the_truth_is_refused(own, tmp_path):
     with own.truth.open("a") as file:
         file.write(f"{column(own.labels, 'file_name')[0]},apple\n")

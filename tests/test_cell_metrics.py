@@ -39,7 +39,14 @@ def test_nothing_wrong_and_nothing_kept():
     clean = selection_metrics([True, True], [False, False], [0.1, 0.2])
     assert (clean.precision, clean.recall, clean.f1) == (0, 0, 0)
     assert (clean.auroc, clean.missed_at_budget) == (None, None)
+    assert (clean.wrong_precision, clean.wrong_recall, clean.wrong_f1) == (0, None, None)
     assert selection_metrics([False], [True], [0.5]).auroc is None
+
+
+def test_where_no_label_is_right_none_can_be_found():
+    wrong = selection_metrics([False, False], [True, False], [0.1, 0.2])
+    assert (wrong.precision, wrong.recall, wrong.f1) == (0, None, None)
+    assert (wrong.wrong_precision, wrong.wrong_recall) == (1, 0.5)
 
 
 rows = st.lists(
@@ -59,7 +66,10 @@ def test_as_scikit_learn_has_it(drawn):
         theirs = precision_recall_fscore_support(
             right, keep, labels=[label], average="macro", zero_division=0
         )
-        assert ours == pytest.approx(theirs[:3])
+        if (right == label).any():
+            assert ours == pytest.approx(theirs[:3])
+        else:
+            assert ours == (0, None, None)
     if found.auroc is not None:
         assert found.auroc == pytest.approx(roc_auc_score(right, score))
 

@@ -1,7 +1,9 @@
 """The paper's tables as cells."""
 
+import re
 from collections import Counter
 from dataclasses import fields
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -9,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deftclean.cell_changes import with_changes
-from deftclean.cells import Adaptation, LabelledData, Selection
+from deftclean.cells import Adaptation, Cell, LabelledData, Selection
 from deftclean.config import DetectorConfig, resolve
 from deftclean.datasets import DatasetName
 from deftclean.errors import UsageError
 from deftclean.paper import PAPER_TABLES, paper_cells
 from deftclean.published import published
 from deftclean.recipes import RECIPES, AdaptConfig, Method, resolve_adaptation
+from deftclean.strategy_options import Strategy, StrategyOptions
 
 COUNTS = {
     "table1": 72, "table2": 120, "table3": 27, "table4": 20, "table5": 72, "table6": 24,
@@ -315,3 +318,20 @@ def test_epochs_of_what_is_trained():
         "gmm", "synthetic", "nano",
         {"tuner": "fft", "lr": 5e-4, "tower_lr_share": 1.0, "epochs": 2},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("strategy", get_args(Strategy))
+def test_epochs_go_to_every_strategy_that_takes_them(strategy):
+    cell = Cell("g", "c", "m", LabelledData("d"), Selection(strategy, "real", "nano"), None, 0)
+    (changed,) = with_changes([cell], epochs=2)
+    options = StrategyOptions(strategy)
+    assert resolve("real", options.settings(changed.selection.settings), rows=1)
+    assert (changed.selection.settings == {"epochs": 2}) == options.trains
+
+
+def test_the_documentation_counts_the_cells():
+    page = (Path(__file__).parents[1] / "docs" / "paper.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| `(\w+)` \|(?:[^|\n]*\|){4} (\d+) \|$", page, flags=re.MULTILINE)
+    assert {name: int(count) for name, count in lines} == COUNTS
+    tables = [block.split("\n") for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)]
+    assert [{line.count("|") for line in table if line} for table in tables] == [{7}, {3}]
