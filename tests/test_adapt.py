@@ -241,7 +241,10 @@ def test_a_resumed_run_ends_with_the_same_bytes(method, settings, scored, tmp_pa
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow)],
+)
 def test_a_stopped_command_goes_on_with_the_same_numbers(number, code, scored, tmp_path):
     command = ("adapt", scored.table, "--backbone", "nano", "--epochs", 30, "--batch-size", 16)
     done, errors = stopped(number, 1, tmp_path, *command, "-o", "run")

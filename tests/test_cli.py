@@ -41,7 +41,12 @@ def test_demo_finds_the_flipped_digits(tmp_path):
         "-o trial/clean.parquet"
     )
 
-    # The printed command gives the same bytes, with other workers too.
+
+@pytest.mark.slow
+def test_the_command_that_demo_prints_gives_the_same_bytes(tmp_path):
+    done = run_cli("demo", "trial", "--quiet", cwd=tmp_path)
+    command = next(line for line in done.stdout.splitlines() if line.startswith("deftclean scan"))
+    # With other workers, too.
     first = (tmp_path / "trial" / "clean.parquet").read_bytes()
     words = command.split()[1:]
     again = run_cli(*words, "--overwrite", "--workers", "2", "-q", cwd=tmp_path)
