@@ -4,10 +4,10 @@ Puts backbone, inputs, losses and the training loop together; knows no command a
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,19 +16,17 @@ from torch import Tensor
 
 from deftclean import __version__
 from deftclean.adapted import aligned, fine_tuned, prompt_tuned
-from deftclean.augmenting import StrongPictures
 from deftclean.backbones import BackboneName, load_backbone
 from deftclean.checkpoint import findable_name, load_detector, read_card
+from deftclean.classifier_inputs import FeatureInputs, Inputs, PictureInputs
 from deftclean.classifiers import Aligned, Classifier, FineTuned
 from deftclean.config import DetectorConfig
-from deftclean.embeddings import Embeddings
 from deftclean.errors import InputError
 from deftclean.evaluation import Evaluation, evaluate
-from deftclean.feeds import EmbeddingEpochs, EpochBatches
+from deftclean.feeds import EpochBatches
 from deftclean.fine_tuning import Batches, FitEpoch, FitProgress, Targets, fine_tune
 from deftclean.fitting import make_loss
-from deftclean.loading import ImageBatch
-from deftclean.picture_sets import SCORING_BATCH, PictureSet
+from deftclean.picture_sets import PictureSet
 from deftclean.probing import believed, classes_left_out, row_losses, train_probe
 from deftclean.progress import NowAndThen, Progress
 from deftclean.recipes import AdaptConfig, probe_of, with_all_steps
@@ -134,81 +132,6 @@ def _timm_student(
     return Student(
         whole, trained, found.architecture, found.arguments, None, None, found.sha256, None
     )
-
-
-class Inputs(Protocol):
-    """What a classifier is shown of some pictures."""
-
-    def feed(self, batches: EpochBatches) -> Callable[[int], Batches]:
-        """Training batches of epoch 0, 1, ..."""
-
-    def in_order(self, chosen: NDArray[np.int64]) -> Batches:
-        """Some pictures, un-augmented."""
-
-
-@dataclass(frozen=True)
-class PictureInputs:
-    """Pixels, decoded or from the cache at every visit."""
-
-    pictures: PictureSet
-    preprocess: dict[str, Any]
-    config: AdaptConfig
-
-    def feed(self, batches: EpochBatches) -> Callable[[int], Batches]:
-        """Training batches of epoch 0, 1, ..."""
-        return self.pictures.epochs(self._view(), batches)
-
-    def in_order(self, chosen: NDArray[np.int64]) -> Batches:
-        """Some pictures, un-augmented."""
-        return self.pictures.in_order(chosen)
-
-    def _view(self) -> torch.utils.data.Dataset[ImageBatch]:
-        resize = self.pictures.preparation.training
-        if self.config.augmentation == "strong":
-            return StrongPictures(self.pictures.resized(resize), self.preprocess, self.config.flip)
-        return self.pictures.resized(resize, self.config.flip)
-
-
-@dataclass(frozen=True)
-class FeatureInputs:
-    """What the head sees, computed once."""
-
-    embeddings: Embeddings
-    runtime: Runtime
-
-    @classmethod
-    def of(
-        cls,
-        classifier: FineTuned,
-        pictures: PictureSet,
-        chosen: NDArray[np.int64],
-        path: Path,
-        progress: Progress,
-    ) -> "FeatureInputs":
-        """Compute the features of some pictures into a file."""
-        classifier.eval()
-        runtime = pictures.runtime
-        found: Embeddings | None = None
-        with progress.stage("Embedding", len(chosen)) as advance:
-            for batch, pixels in pictures.in_order(chosen):
-                with torch.inference_mode(), runtime.autocast():
-                    features = classifier.features(pixels).float().cpu().numpy()
-                found = found or Embeddings(path, len(pictures.rows.distinct), features.shape[1])
-                found.put(batch.numpy(), features)
-                advance(len(batch), "")
-        assert found is not None  # noqa: S101 - callers refuse an empty data set
-        return cls(found, runtime)
-
-    def feed(self, batches: EpochBatches) -> Callable[[int], Batches]:
-        """Training batches of epoch 0, 1, ..."""
-        return EmbeddingEpochs(self.embeddings, batches, self.runtime)
-
-    def in_order(self, chosen: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Some pictures."""
-        for at in range(0, len(chosen), SCORING_BATCH):
-            part = chosen[at : at + SCORING_BATCH]
-            features = self.embeddings.take(part)
-            yield torch.from_numpy(part), features.to(self.runtime.device)
 
 
 @dataclass(frozen=True)

@@ -183,24 +183,23 @@ def scan(
 
         session = Session.load(model, run.weights, run.offline, preprocess, runtime, progress)
         pictures = RunPictures(rows, preparation, session, folder, cache)
-        unfinished = Unfinished(
-            unfinished_folder(output),
-            {
-                **session.identity(manifest.class_names, resolved.config, rows),
-                "--compile": run.compile,
-            },
-        )
         cost = CostOfRun(rows, resolved.config, options, runtime, progress)
         if resolved.config.tuner == "none":
             pictures.embed(progress, cost)
         zero_shot = pictures.zero_shot(manifest.class_names, progress, cost)
         warnings += zero_shot_warnings(zero_shot, rows, progress)
         task = Task(pictures, manifest, resolved.config, zero_shot, progress)
-        judged = (
-            detect_rows(task, resolved.warmup_is_fixed, threshold, unfinished, resume, run.compile)
-            if options.is_deft
-            else select_rows(options, task)
-        )
+        unfinished: Unfinished | None = None
+        if options.is_deft:
+            identity = session.identity(manifest.class_names, resolved.config, rows)
+            unfinished = Unfinished(
+                unfinished_folder(output), {**identity, "--compile": run.compile}
+            )
+            judged = detect_rows(
+                task, resolved.warmup_is_fixed, threshold, unfinished, resume, run.compile
+            )
+        else:
+            judged = select_rows(options, task)
         warnings += judged.warnings
         config = replace(resolved.config, rule=judged.rule)
         card = session.card(manifest, config, judged.threshold, judged.epochs, warnings, target)
@@ -217,7 +216,7 @@ def scan(
                 remove_detector(target)
             else:
                 save_detector(judged.detector, card, target, overwrite)
-        if options.is_deft:
+        if unfinished is not None:
             unfinished.remove()
     if cache is not None:
         cache.say(progress)

@@ -3,8 +3,6 @@
 Headings may come from a grid file: all text is escaped.
 """
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,20 +33,11 @@ def markdown_page(grids: Sequence[GridTables]) -> str:
 
 def html_page(grids: Sequence[GridTables]) -> str:
     """All grids, one page in light and dark."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from deftclean.pages import content_hash, page_environment
 
-    environment = Environment(
-        loader=FileSystemLoader(_ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["shown"] = visible
     css = (_ASSETS / "tables.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    page = environment.get_template("tables.html")
-    return page.render(grids=grids, css=css, css_hash=f"sha256-{digest}", legend=_LEGEND)
+    page = page_environment(_ASSETS, shown=visible).get_template("tables.html")
+    return page.render(grids=grids, css=css, css_hash=content_hash(css), legend=_LEGEND)
 
 
 def _markdown_table(table: MetricTable) -> list[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,9 @@ class Results:
             )
         return cls(path, tuple(table.to_pylist()))
 
-    def done(self) -> dict[str, dict[str, Any]]:
-        """Rows without an error, by key."""
-        return {row["key"]: row for row in self.rows if row["error"] is None}
+    def done(self) -> set[str]:
+        """Keys of rows without an error."""
+        return {row["key"] for row in self.rows if row["error"] is None}
 
     def with_row(self, row: Mapping[str, Any], order: Mapping[str, int]) -> "Results":
         """The same with one cell's row in place of an earlier one.
@@ -152,12 +152,12 @@ def cell_columns(cell: Cell) -> dict[str, Any]:
         "strategy": chosen.strategy if chosen else None,
         "preset": chosen.preset if chosen else None,
         "model": chosen.model if chosen else None,
-        "settings": _json(chosen.settings) if chosen else None,
+        "settings": settings_text(chosen.settings) if chosen else None,
         "backbone": adaptation.backbone if adaptation else None,
         "adapt_method": adaptation.method if adaptation else None,
-        "adapt_settings": _json(adaptation.settings) if adaptation else None,
+        "adapt_settings": settings_text(adaptation.settings) if adaptation else None,
         "seed": cell.seed,
-        "published": _json(cell.published),
+        "published": settings_text(cell.published),
     }
 
 
@@ -172,11 +172,6 @@ def hashed(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def failed(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Rows with an error."""
-    return [row for row in rows if row["error"] is not None]
-
-
 def _may_stay(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     if old["cell"] == new["cell"]:
         return False
@@ -187,5 +182,6 @@ def _may_stay(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return all(old[name] == new[name] for name in _HOW)
 
 
-def _json(values: Mapping[Any, Any]) -> str:
+def settings_text(values: Mapping[Any, Any]) -> str:
+    """Plain values as they stand in a column: JSON, by name."""
     return json.dumps(dict(values), sort_keys=True, ensure_ascii=False)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deftclean.bench_results import settings_text
 from deftclean.cells import Cell
 
 Row = Mapping[str, Any]
@@ -237,10 +238,10 @@ def _compared(row: Row, cell: Cell) -> list[tuple[str, Any, Any]]:
     chosen, adaptation = cell.selection, cell.adaptation
     if chosen is not None:
         pairs.append(("model", row["model"], chosen.model))
-        pairs.append(("settings of scan", row["settings"], _sorted(chosen.settings)))
+        pairs.append(("settings of scan", row["settings"], settings_text(chosen.settings)))
     if adaptation is not None:
         pairs.append(("backbone", row["backbone"], adaptation.backbone))
-        settings = _sorted(adaptation.settings)
+        settings = settings_text(adaptation.settings)
         pairs.append(("settings of adapt", row["adapt_settings"], settings))
     limit = row["limit_rows"]
     pairs.append(("rows of a data set", "all" if limit is None else f"at most {limit:,}", "all"))
@@ -248,7 +249,3 @@ def _compared(row: Row, cell: Cell) -> list[tuple[str, Any, Any]]:
         sample = "a balanced sample"
         pairs.append(("Clothing1M with", "all rows" if row["all_rows"] else sample, sample))
     return pairs
-
-
-def _sorted(settings: Mapping[str, Any]) -> str:
-    return json.dumps(dict(settings), sort_keys=True, ensure_ascii=False)

@@ -151,8 +151,9 @@ def _run_all(cells: Sequence[Cell], runner: "CellRunner") -> tuple[Results, int]
     order = {cell_name(cell): place for place, cell in enumerate(cells)}
     ran = 0
     for number, cell in enumerate(cells, 1):
-        if runner.key(cell) in results.done():
-            results = results.with_how(runner.key(cell), runner.how(cell))
+        key = runner.key(cell)
+        if key in results.done():
+            results = results.with_how(key, runner.how(cell))
             continue
         runner.progress.say(f"cell {number} of {len(cells)}: {_title(cell)}")
         try:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -322,11 +322,6 @@ def stratified_sample(labels: pa.Array, size: int, seed: int) -> NDArray[np.int6
     rank = np.arange(len(codes)) - np.repeat(firsts, sizes)
     place = (rank + 0.5) / np.repeat(sizes, sizes)
     return np.sort(by_class[np.argsort(place, kind="stable")][:size])
-
-
-def public_names() -> tuple[str, ...]:
-    """Data sets that need no declaration."""
-    return get_args(DatasetName)
 
 
 def read_wrong(truth: Path) -> pa.Array:

@@ -20,17 +20,15 @@ from deftclean.cell_metrics import SelectionMetrics, selection_metrics
 from deftclean.cells import Adaptation, Cell, Selection
 from deftclean.errors import CollapseError, DeftcleanError, RunError, UsageError
 from deftclean.files import whole_file
+from deftclean.grid_file import NOISE_RATIO
 from deftclean.peak_memory import Cost, measured
 from deftclean.progress import Progress
 from deftclean.run_folder import AdaptResult
 from deftclean.run_options import RunOptions
 from deftclean.runtime import Runtime
 from deftclean.scores import read_scores
-from deftclean.strategy_options import Strategy
+from deftclean.strategy_options import TOLD, Strategy
 from deftclean.unfinished import unfinished_folder
-
-_TOLD = "small-loss"  # the one strategy that must know how much is wrong
-_RATIO = "noise_ratio"
 
 
 @dataclass(frozen=True)
@@ -183,8 +181,8 @@ class CellRunner:
     def _scan(
         self, cell: Cell, chosen: Selection, rows: CellRows, table: Path, resumed: bool
     ) -> ScanResult:
-        settings = {k: v for k, v in chosen.settings.items() if k != _RATIO}
-        told = chosen.strategy == _TOLD or _RATIO in chosen.settings
+        settings = {k: v for k, v in chosen.settings.items() if k != NOISE_RATIO}
+        told = chosen.strategy == TOLD or NOISE_RATIO in chosen.settings
         return scan(
             rows.images,
             rows.labels,
@@ -327,7 +325,7 @@ def _with_cost(found: dict[str, Any]) -> dict[str, Any]:
 
 def _noise_ratio(cell: Cell, chosen: Selection, rows: CellRows) -> float:
     """What small-loss is told: the setting, the ratio of the noise, or the share that is wrong."""
-    told = chosen.settings.get(_RATIO, cell.data.ratio)
+    told = chosen.settings.get(NOISE_RATIO, cell.data.ratio)
     if told is not None:
         return float(told)
     wrong = rows.wrong()

@@ -84,9 +84,10 @@ def _changed(cells: list[Cell], changes: Mapping[str, Any]) -> list[Cell]:
 
 
 def _reseeded(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Cell]:
-    plain = dict.fromkeys(cell_name(replace(cell, seed=0)) for cell in cells)
-    first = {cell_name(replace(cell, seed=0)): cell for cell in reversed(tuple(cells))}
-    return [replace(first[name], seed=seed) for name in plain for seed in seeds]
+    first: dict[str, Cell] = {}
+    for cell in cells:
+        first.setdefault(_place(cell), cell)
+    return [replace(cell, seed=seed) for cell in first.values() for seed in seeds]
 
 
 def _refuse_double(cells: Iterable[Cell]) -> None:
@@ -105,14 +106,19 @@ def _refuse_mixed(cells: Iterable[Cell]) -> None:
     ways: dict[str, set[str]] = {}
     for cell in cells:
         way = repr((cell.data, cell.selection, cell.adaptation))
-        ways.setdefault(cell_name(replace(cell, seed=0)), set()).add(way)
-    mixed = {_text(cell) for cell in cells if len(ways[cell_name(replace(cell, seed=0))]) > 1}
+        ways.setdefault(_place(cell), set()).add(way)
+    mixed = {_text(cell) for cell in cells if len(ways[_place(cell)]) > 1}
     if mixed:
         raise InputError(
             f"{len(mixed)} places of the tables are asked for with different settings: "
             f"{few(sorted(map(visible, mixed)), 3)}.",
             "Give the grids different names.",
         )
+
+
+def _place(cell: Cell) -> str:
+    """In a table, where all seeds of a cell are."""
+    return cell_name(replace(cell, seed=0))
 
 
 def _text(cell: Cell) -> str:

@@ -19,7 +19,7 @@ from deftclean.labels import few
 from deftclean.own_data import OwnData
 from deftclean.recipes import AdaptConfig, Method, resolve_adaptation
 from deftclean.setting_values import misfit
-from deftclean.strategy_options import Strategy, StrategyOptions
+from deftclean.strategy_options import TOLD, Strategy, StrategyOptions
 
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
 ALL_ROWS = "all-rows"
@@ -36,7 +36,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # also the name of a folder
 _OURS = ("seed", "method")  # settings that a cell says elsewhere
 NOISE_RATIO = "noise_ratio"
 """The one setting that is an argument of `scan` itself: what small-loss is told."""
-_TOLD = "small-loss"
 SEED_LIMIT = 2**63
 """Seeds are below it."""
 
@@ -239,9 +238,9 @@ class _Reader:
             if name not in strategies:
                 self.problems.append(f"{where} strategy_settings.{name} is none of its strategies")
         for name, values in table.items():
-            if isinstance(values, dict) and NOISE_RATIO in values and name != _TOLD:
+            if isinstance(values, dict) and NOISE_RATIO in values and name != TOLD:
                 self.problems.append(
-                    f"{where} strategy_settings.{name}: {NOISE_RATIO} goes with {_TOLD}"
+                    f"{where} strategy_settings.{name}: {NOISE_RATIO} goes with {TOLD}"
                 )
         return {
             name: self._settings(where, f"strategy_settings.{name}", values)
@@ -264,10 +263,10 @@ class _Reader:
                 self.problems.append(f"{where} sweep {key} must be a list of values")
                 return [{}]
         self._settings(where, "sweep", table)
-        others = [each for each in strategies if each not in (_TOLD, ALL_ROWS)]
+        others = [each for each in strategies if each not in (TOLD, ALL_ROWS)]
         if NOISE_RATIO in table and others:
             self.problems.append(
-                f"{where} sweep: {NOISE_RATIO} goes with {_TOLD}, not with {few(others)}"
+                f"{where} sweep: {NOISE_RATIO} goes with {TOLD}, not with {few(others)}"
             )
         return [dict(zip(table, step, strict=True)) for step in product(*table.values())]
 
@@ -393,12 +392,8 @@ def _taken(strategy: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _takes(strategy: Strategy, key: str, value: Any) -> bool:
     if key == NOISE_RATIO:
-        return strategy == "small-loss"
-    try:
-        StrategyOptions(strategy).settings({key: value})
-    except UsageError:
-        return False
-    return True
+        return strategy == TOLD
+    return StrategyOptions(strategy).takes(key, value)
 
 
 def _column(data: LabelledData) -> str:

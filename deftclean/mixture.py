@@ -36,12 +36,18 @@ def low_component(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]
         RunError: values that are not finite; says how many.
     """
     _refuse_infinite(values)
-    if len(values) < 2 or _all_the_same(values):
+    if len(values) < 2:
+        return np.ones(len(values))
+    # In units of a power of two, which changes no digit: the difference of two finite numbers may
+    # be none.
+    near_one = np.ldexp(values, -int(np.frexp(np.abs(values).max())[1]))
+    low, high = near_one.min(), near_one.max()
+    if high - low <= _SAME:
         return np.ones(len(values))
     # k-means draws by place: sorted, so that it draws the same whatever the order.
     order = np.argsort(values, kind="stable")
     posterior = np.empty(len(values))
-    posterior[order] = _low_of_two(_scaled(values[order])[:, None], seed)
+    posterior[order] = _low_of_two((near_one[order] - low)[:, None] / (high - low), seed)
     return posterior
 
 
@@ -51,25 +57,6 @@ def _refuse_infinite(values: NDArray[np.float64]) -> None:
             f"{wrong:,} of {len(values):,} losses are not finite: training has diverged.",
             "Lower --lr, or limit gradients with --clip-grad 1.",
         )
-
-
-def _near_one(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same in another unit: the difference of two finite numbers may be none."""
-    # By a power of two, which changes no digit.
-    return np.ldexp(values, -int(np.frexp(np.abs(values).max())[1]))
-
-
-def _all_the_same(values: NDArray[np.float64]) -> bool:
-    near_one = _near_one(values)
-    return bool(near_one.max() - near_one.min() <= _SAME)
-
-
-def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) in [0, 1], of which some are 0 and some 1."""
-    near_one = _near_one(values)
-    low, high = near_one.min(), near_one.max()
-    scaled: NDArray[np.float64] = (near_one - low) / (high - low)
-    return scaled
 
 
 def _low_of_two(scaled: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from deftclean.embeddings import Embeddings
 from deftclean.rows import UsableRows
 from deftclean.runtime import Runtime
-from deftclean.scoring import RowsByPicture
+from deftclean.scoring import RowsByPicture, joined
 
 NEIGHBOURS = 10
 _MOST_PAIRS = 2**28  # compared at once: about a gigabyte
@@ -65,7 +65,7 @@ def vote(
     """
     ballots = np.unique(rows.pictures[rows.trainable])
     features = embeddings.take(ballots).to(runtime.device)
-    labels = _Ballots(rows, by_picture, classes)
+    labels = _Ballots(by_picture, classes)
     themselves = torch.from_numpy(ballots).to(runtime.device)
     block = min(_BLOCK, max(1, _MOST_PAIRS // len(ballots)))
     parts = []
@@ -78,25 +78,20 @@ def vote(
         shares = labels.mean(voters, ~nearest.values.isneginf().cpu())
         parts.append(_answers(pictures, shares, by_picture))
         on_block(len(pictures))
-    found = [torch.cat(column).numpy() for column in zip(*parts, strict=True)]
-    order = np.argsort(found[0])
-    return Vote(*(column[order] for column in found))
+    return Vote(*joined(parts))
 
 
 class _Ballots:
     """The labels of pictures, as many rows give them."""
 
-    def __init__(self, rows: UsableRows, by_picture: RowsByPicture, classes: int) -> None:
-        self._labelled = torch.from_numpy(rows.labelled)
+    def __init__(self, by_picture: RowsByPicture, classes: int) -> None:
         self._by_picture = by_picture
         self._classes = classes
 
     def mean(self, pictures: Tensor, counted: Tensor) -> Tensor:
         """(B, k) pictures, and which of them count -> (B, K) mean of their labels."""
         flat = pictures.flatten()
-        found, places = self._by_picture.of(flat)
-        kept = self._labelled[found]
-        found, places = found[kept], places[kept]
+        found, places = self._by_picture.labelled_of(flat)
         given = self._by_picture.labels[found]
         weight = counted.flatten().double() / torch.bincount(places, minlength=len(flat)).clamp(1)
         each = len(pictures)

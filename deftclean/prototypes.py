@@ -32,7 +32,7 @@ def prototype_distances(
     prototypes = _class_means(features.in_order(SCORING_BATCH), pictures, classes)
     columns: list[tuple[Tensor, ...]] = []
     for batch, image in features.in_order(SCORING_BATCH):
-        rows, places = _labelled(batch, pictures)
+        rows, places = pictures.by_picture.labelled_of(batch)
         means = prototypes[pictures.labels[rows]]
         columns.append((rows, (image.double()[places] - means).norm(dim=1)))
     found: NDArray[np.float64] = joined(columns)[1]
@@ -43,16 +43,9 @@ def _class_means(batches: Features, pictures: RunPictures, classes: int) -> Tens
     """(K, D) unit vectors; zero for a class without rows."""
     sums: Tensor | None = None
     for batch, features in batches:
-        rows, places = _labelled(batch, pictures)
+        rows, places = pictures.by_picture.labelled_of(batch)
         if sums is None:
             sums = features.new_zeros(classes, features.shape[1], dtype=torch.float64)
         sums.index_add_(0, pictures.labels[rows], features.double()[places])
     assert sums is not None  # noqa: S101 - a data set without pictures is refused
     return torch.nn.functional.normalize(sums, dim=1)
-
-
-def _labelled(batch: Tensor, pictures: RunPictures) -> tuple[Tensor, Tensor]:
-    """Labelled rows that show some pictures, and at which place of the batch."""
-    rows, places = pictures.by_picture.of(batch)
-    kept = torch.from_numpy(pictures.rows.labelled)[rows]
-    return rows[kept], places[kept]

@@ -4,19 +4,16 @@ Every text goes through the template engine's escaping or into JSON that cannot 
 page's own rules let nothing be loaded, and no script run but its own, known by its hash.
 """
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from deftclean.errors import RunError
 from deftclean.gallery import Exhibit
 from deftclean.histogram import histogram
 from deftclean.overview import Overview
+from deftclean.pages import content_hash, page_environment
 
 MOST_BYTES = 15_000_000
 """No report is larger."""
@@ -69,7 +66,9 @@ def page(contents: Contents) -> bytes:
     script = _asset("report.js")
     given, suggested = (_filter(contents, field) for field in ("given_label", "suggested"))
     text = (
-        _environment()
+        page_environment(
+            _ASSETS, shown=shown, count=_count, percent=_percent, probability=_probability
+        )
         .get_template("page.html")
         .render(
             contents=contents,
@@ -80,9 +79,9 @@ def page(contents: Contents) -> bytes:
             threshold=threshold,
             charts=charts,
             css=css,
-            css_hash=_hash(css),
+            css_hash=content_hash(css),
             script=script,
-            script_hash=_hash(script),
+            script_hash=content_hash(script),
             data=_data(contents, given, suggested),
             given_filter=given,
             suggested_filter=suggested,
@@ -98,20 +97,6 @@ def page(contents: Contents) -> bytes:
             "Show fewer: --images 100",
         )
     return encoded
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        shown=shown, count=_count, percent=_percent, probability=_probability
-    )
-    return environment
 
 
 def shown(text: str | None) -> str:
@@ -140,10 +125,6 @@ def _probability(value: float | None) -> str:
 
 def _asset(name: str) -> str:
     return (_ASSETS / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _data(contents: Contents, given: Filter, suggested: Filter) -> dict[str, Any]:

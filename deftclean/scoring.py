@@ -75,6 +75,7 @@ class RowsByPicture:
         shown = rows.pictures[rows.readable]
         order = np.argsort(shown, kind="stable")
         self.labels = torch.from_numpy(rows.labels)
+        self._labelled = torch.from_numpy(rows.labelled)
         self._rows = rows.readable[order]
         self._starts = np.searchsorted(shown[order], np.arange(len(rows.distinct) + 1))
 
@@ -86,6 +87,12 @@ class RowsByPicture:
         within = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
         rows = self._rows[starts[places] + within]
         return torch.from_numpy(rows), torch.from_numpy(places)
+
+    def labelled_of(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of `of` that have a label."""
+        rows, places = self.of(pictures)
+        kept = self._labelled[rows]
+        return rows[kept], places[kept]
 
 
 class DetectorScorer:

@@ -76,13 +76,13 @@ def select_rows(options: StrategyOptions, task: Task) -> Judged:
         case "longremix":
             return _longremix(task)
         case "gmm":
-            return _reselecting(task, _by_mixture(task))
+            return _reselecting(task, _by_mixture)
         case "rolt":
-            return _reselecting(task, _by_prototypes(task))
+            return _reselecting(task, _by_prototypes)
         case "unicon":
-            return _reselecting(task, _by_divergence(task))
+            return _reselecting(task, _by_divergence)
         case "promix":
-            return _reselecting(task, _by_class(task))
+            return _reselecting(task, _by_class)
         case "deft":
             raise ValueError("the dual-prompt detector is no rule over a classifier")
 
@@ -161,8 +161,8 @@ class View:
     labelled: Evidence
 
 
-Rules = Callable[[View, int], Choice]
-"""A view and the number of finished epochs -> what is kept of the n labelled rows."""
+Rules = Callable[[Task, View, int], Choice]
+"""The data, a view and the number of finished epochs -> what is kept of the n labelled rows."""
 
 
 def _small_loss(task: Task, noise_ratio: float) -> Judged:
@@ -185,7 +185,7 @@ def _reselecting(task: Task, rules: Rules) -> Judged:
     model = fresh_tower(task.pictures.session.loaded.encoder, task.classes, task.config)
     _train_reselecting(task, model, rules, task.pictures.rows.trainable)
     view = _look(task, model, task.progress)
-    return _selected(task, view.evidence, rules(view, task.config.epochs), 0.5)
+    return _selected(task, view.evidence, rules(task, view, task.config.epochs), 0.5)
 
 
 def _longremix(task: Task) -> Judged:
@@ -194,76 +194,60 @@ def _longremix(task: Task) -> Judged:
     Cordeiro et al. 2023, https://arxiv.org/abs/2103.04173.
     """
     encoder = task.pictures.session.loaded.encoder
-    rules, seen = _by_mixture(task), deque[NDArray[np.bool_]](maxlen=_LAST_SELECTIONS)
+    seen = deque[NDArray[np.bool_]](maxlen=_LAST_SELECTIONS)
 
-    def remembering(view: View, done: int) -> Choice:
-        choice = rules(view, done)
+    def remembering(task: Task, view: View, done: int) -> Choice:
+        choice = _by_mixture(task, view, done)
         seen.append(choice.keep)
         return choice
 
     first = fresh_tower(encoder, task.classes, task.config)
     _train_reselecting(task, first, remembering, task.pictures.rows.trainable)
-    remembering(_look(task, first, Silent()), task.config.epochs)
+    remembering(task, _look(task, first, Silent()), task.config.epochs)
     del first  # with `--tuner fft` a whole tower
     core = np.logical_and.reduce(seen)
 
-    def with_core(view: View, done: int) -> Choice:
-        choice = rules(view, done)
+    def with_core(task: Task, view: View, done: int) -> Choice:
+        choice = _by_mixture(task, view, done)
         return kept_first(choice.score, choice.keep | core)
 
     second = fresh_tower(encoder, task.classes, task.config)
     trusted = _some(task.pictures.rows.trainable[core], "longremix's core set")
     _train_reselecting(task, second, with_core, trusted)
     view = _look(task, second, task.progress)
-    return _selected(task, view.evidence, with_core(view, task.config.epochs), 0.5)
+    return _selected(task, view.evidence, with_core(task, view, task.config.epochs), 0.5)
 
 
-def _by_mixture(task: Task) -> Rules:
+def _by_mixture(task: Task, view: View, done: int) -> Choice:  # noqa: ARG001
     """GMM: posterior of the lower of two heaps of losses, above 1/2."""
-
-    def rules(view: View, done: int) -> Choice:  # noqa: ARG001
-        return above(low_component(view.labelled.loss, task.config.seed), 0.5)
-
-    return rules
+    return above(low_component(view.labelled.loss, task.config.seed), 0.5)
 
 
-def _by_prototypes(task: Task) -> Rules:
+def _by_prototypes(task: Task, view: View, done: int) -> Choice:  # noqa: ARG001
     """RoLT: a mixture of the distances from the class mean, class by class.
 
     Wei et al. 2021, https://arxiv.org/abs/2108.11569.
     """
-
-    def rules(view: View, done: int) -> Choice:  # noqa: ARG001
-        distances = prototype_distances(view.features, task.pictures, task.classes)
-        score = np.ones(len(distances))
-        for label in np.unique(task.labels):
-            own = task.labels == label
-            # Two rows are equally far from their mean but for rounding.
-            if own.sum() > 2:
-                score[own] = low_component(distances[own], task.config.seed)
-        return above(score, 0.5)
-
-    return rules
+    distances = prototype_distances(view.features, task.pictures, task.classes)
+    score = np.ones(len(distances))
+    for label in np.unique(task.labels):
+        own = task.labels == label
+        # Two rows are equally far from their mean but for rounding.
+        if own.sum() > 2:
+            score[own] = low_component(distances[own], task.config.seed)
+    return above(score, 0.5)
 
 
-def _by_divergence(task: Task) -> Rules:
+def _by_divergence(task: Task, view: View, done: int) -> Choice:  # noqa: ARG001
     """UNICON: as many rows of every class, by divergence."""
-
-    def rules(view: View, done: int) -> Choice:  # noqa: ARG001
-        return uniform(view.labelled.divergence, task.labels)
-
-    return rules
+    return uniform(view.labelled.divergence, task.labels)
 
 
-def _by_class(task: Task) -> Rules:
+def _by_class(task: Task, view: View, done: int) -> Choice:
     """ProMix: class-wise small losses, a growing share, and matched high confidence."""
-
-    def rules(view: View, done: int) -> Choice:
-        grown = min(1.0, done / task.config.epochs)
-        share = _FIRST_CLASS_SHARE + (CLASS_SHARE - _FIRST_CLASS_SHARE) * grown
-        return class_wise(view.labelled.given_prob, task.labels, share)
-
-    return rules
+    grown = min(1.0, done / task.config.epochs)
+    share = _FIRST_CLASS_SHARE + (CLASS_SHARE - _FIRST_CLASS_SHARE) * grown
+    return class_wise(view.labelled.given_prob, task.labels, share)
 
 
 # ---------------------------------------------------------------- training and looking
@@ -278,7 +262,7 @@ def _train_reselecting(
         if epoch <= task.config.warmup:
             return trusted
         return _some(
-            trainable[rules(_look(task, model, Silent()), epoch - 1).keep],
+            trainable[rules(task, _look(task, model, Silent()), epoch - 1).keep],
             f"the selection before epoch {epoch}",
         )
 

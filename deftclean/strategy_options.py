@@ -14,6 +14,9 @@ Strategy = Literal[
 TRAINED: tuple[Strategy, ...] = ("small-loss", "gmm", "rolt", "unicon", "longremix", "promix")
 """Strategies that train a linear head, and a visual tuner where there is one."""
 
+TOLD: Strategy = "small-loss"
+"""The one strategy that has to be told how much is wrong."""
+
 _OF_ALL = ("seed", "decode", "tuner")
 _OF_HEADS = (
     *("prompt_length", "rank", "bottleneck", "tower_lr_share", "lr", "momentum", "weight_decay"),
@@ -51,10 +54,21 @@ class StrategyOptions:
     @property
     def reselects(self) -> bool:
         """Whether all pictures are looked at before every epoch after warm-up."""
-        return self.strategy in TRAINED and self.strategy != "small-loss"
+        return self.strategy in TRAINED and self.strategy != TOLD
+
+    def takes(self, name: str, value: Any) -> bool:
+        """Whether a field of `DetectorConfig` means something here.
+
+        Where nothing is trained, it may be said that there is no tuner.
+        """
+        if self.is_deft:
+            return True
+        if self.trains:
+            return name in _OF_ALL + _OF_HEADS
+        return name in _OF_ALL and (name != "tuner" or value == "none")
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The given settings, as far as the strategy takes them.
+        """The given settings; without a tuner where nothing is trained.
 
         Args:
             given: fields of `DetectorConfig`; None means not given.
@@ -63,11 +77,14 @@ class StrategyOptions:
             UsageError: every setting that means nothing here.
         """
         chosen = {name: value for name, value in given.items() if value is not None}
-        if self.is_deft:
-            return chosen
-        if not self.trains:
-            return {"tuner": "none", **self._only(chosen, _OF_ALL)}
-        return self._only(chosen, _OF_ALL + _OF_HEADS)
+        wrong = sorted(name for name, value in chosen.items() if not self.takes(name, value))
+        if wrong:
+            listed = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
+            raise UsageError(
+                f"{listed}: --strategy {self.strategy} has no such setting.",
+                "Leave it out, or use --strategy deft.",
+            )
+        return chosen if self.trains else {"tuner": "none", **chosen}
 
     def check(self, threshold: float | None, resume: bool, compiled: bool) -> None:
         """Refuse what does not go together.
@@ -84,12 +101,12 @@ class StrategyOptions:
             raise UsageError(
                 f"There is no strategy {self.strategy!r}.", f"{', '.join(get_args(Strategy))}."
             )
-        if self.strategy == "small-loss" and self.noise_ratio is None:
+        if self.strategy == TOLD and self.noise_ratio is None:
             problems.append(
-                "--strategy small-loss needs --noise-ratio R, the share of labels that is wrong"
+                f"--strategy {TOLD} needs --noise-ratio R, the share of labels that is wrong"
             )
-        if self.strategy != "small-loss" and self.noise_ratio is not None:
-            problems.append("--noise-ratio goes with --strategy small-loss")
+        if self.strategy != TOLD and self.noise_ratio is not None:
+            problems.append(f"--noise-ratio goes with --strategy {TOLD}")
         if self.noise_ratio is not None and not 0 <= self.noise_ratio < 1:
             problems.append(f"--noise-ratio is {self.noise_ratio}; it must be 0 or more, below 1")
         if not self.is_deft and threshold is not None:
@@ -102,16 +119,3 @@ class StrategyOptions:
             problems.append("--compile goes with --strategy deft only")
         if problems:
             raise UsageError("; ".join(problems) + ".")
-
-    def _only(self, chosen: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
-        # Nothing is trained: that there is no tuner may be said, another one may not.
-        wrong = sorted(set(chosen) - set(known))
-        if not self.trains and chosen.get("tuner", "none") != "none":
-            wrong.append("tuner")
-        if wrong:
-            listed = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
-            raise UsageError(
-                f"{listed}: --strategy {self.strategy} has no such setting.",
-                "Leave it out, or use --strategy deft.",
-            )
-        return dict(chosen)

@@ -20,6 +20,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from deftclean.escaping import visible
+
 if TYPE_CHECKING:
     from deftclean.api import ScanResult
     from deftclean.predicting import PredictResult
@@ -263,4 +265,4 @@ def _print_table(title: str, table: Table, console: Console) -> None:
 
 def _name(text: str) -> Text:
     """A file name or label, with control characters made visible and no markup read."""
-    return Text("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
+    return Text(visible(text))

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean import __version__
-from deftclean.checking import check_images
-from deftclean.images import RowImages
+from deftclean.checking import ImageChecks, check_images
 from deftclean.manifest import Manifest, ManifestOptions, read_manifest
 from deftclean.progress import Progress
 from deftclean.resizing import Preparation
@@ -47,7 +46,7 @@ def write_unscored(
     with work_folder() as folder:
         found = row_images(manifest, reading, folder)
         checks = check_images(found.source, preparation, None, runtime, progress)
-        table = _table(manifest, found, checks.status, checks.error, checks.sha256)
+        table = _table(manifest, checks.take(found.of_row))
     facts = {
         "schema_version": SCHEMA_VERSION,
         "tool_version": __version__,
@@ -62,11 +61,8 @@ def write_unscored(
     write_scores(ScoreTable(table, facts), output, manifest.root, overwrite=True, labels=labels)
 
 
-def _table(
-    manifest: Manifest, images: RowImages, status: pa.Array, error: pa.Array, sha256: pa.Array
-) -> pa.Table:
-    count, of_row = len(manifest), pa.array(images.of_row)
-    status = status.take(of_row)
+def _table(manifest: Manifest, checks: ImageChecks) -> pa.Table:
+    count, status = len(manifest), checks.status
     unlabelled = pc.and_(pc.equal(status, "ok"), pc.is_null(manifest.given_labels))
     known = {
         "row": pa.array(np.arange(count), pa.int64()),
@@ -74,8 +70,8 @@ def _table(
         "given_label": manifest.given_labels,
         "keep": pa.array(np.zeros(count, dtype=bool)),
         "status": pc.if_else(unlabelled, "unlabeled", status),
-        "error": error.take(of_row),
-        "content_sha256": sha256.take(of_row),
+        "error": checks.error,
+        "content_sha256": checks.sha256,
         "source_line": manifest.source_lines,
     }
     return pa.table(

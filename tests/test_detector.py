@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 import torch
+from conftest import tiny_encoder
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from deftclean.checkpoint import build_detector
@@ -121,17 +122,9 @@ def test_the_compiled_image_tower_gives_the_same_features_and_gradients(encoder,
 @pytest.mark.parametrize("tuner", get_args(Tuner))
 def test_one_forward_step_on_a_fake_cuda_device(tuner, names, agree):
     """FakeTensorMode raises where tensors of two devices meet; nothing is computed."""
-    import open_clip
-
-    from deftclean.encoder import Encoder
-
-    vision = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 16}
-    text = {"context_length": 24, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
-    preprocess = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "size": (32, 32)}
     with FakeTensorMode(allow_non_fake_inputs=True):
         with torch.device("cuda"):
-            model = open_clip.CLIP(16, vision, text)
-        encoder = Encoder(model, open_clip.SimpleTokenizer(context_length=24), preprocess)
+            encoder = tiny_encoder()
         detector = build_detector(encoder, names, DetectorConfig(tuner=tuner, context_length=8))
         pixels = torch.zeros(4, 3, 32, 32, dtype=torch.uint8, device="cuda")
         labels = torch.zeros(4, dtype=torch.int64, device="cuda")

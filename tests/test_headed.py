@@ -1,15 +1,14 @@
 """A linear head on the tower, and the evidence it gives, against plain computations."""
 
 import numpy as np
-import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import tiny_encoder
 from scipy.spatial.distance import jensenshannon
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from deftclean.config import DetectorConfig
-from deftclean.encoder import Encoder
 from deftclean.headed import EvidenceCollector, divergence_from, fresh_tower, smallest, train_pass
 from deftclean.optimiser import Optimiser
 from deftclean.runtime import Runtime
@@ -104,13 +103,9 @@ def test_only_tuner_and_head_are_trained(encoder, tuner):
 
 def test_forward_and_rules_stay_on_their_device():
     """FakeTensorMode raises where tensors of two devices meet; nothing is computed."""
-    vision = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 16}
-    text = {"context_length": 24, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
-    preprocess = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "size": (32, 32)}
     with FakeTensorMode(allow_non_fake_inputs=True):
         with torch.device("cuda"):
-            clip = open_clip.CLIP(16, vision, text)
-        encoder = Encoder(clip, open_clip.SimpleTokenizer(context_length=24), preprocess)
+            encoder = tiny_encoder()
         model = fresh_tower(encoder, 3, DetectorConfig())
         features = model.image_features(torch.zeros(4, 3, 32, 32, dtype=torch.uint8, device="cuda"))
         logits = model(features)

@@ -23,6 +23,7 @@ def rows_of(pictures: list[int], readable: list[int], labels: list[int]) -> Any:
         pictures=np.array(pictures),
         readable=np.array(readable),
         labels=np.array(labels),
+        labelled=np.arange(len(labels)) != 6,
         distinct=range(1 + max(pictures)),
     )
 
@@ -36,6 +37,12 @@ def test_rows_are_found_by_picture() -> None:
     assert places.tolist() == [0, 0, 0, 1, 1, 2]
     none, places = RowsByPicture(ROWS).of(torch.tensor([], dtype=torch.int64))
     assert len(none) == len(places) == 0
+
+
+def test_rows_with_a_label_are_found_by_picture() -> None:
+    rows, places = RowsByPicture(ROWS).labelled_of(torch.tensor([2, 0, 3]))
+    assert rows.tolist() == [4, 7, 0, 3, 8]
+    assert places.tolist() == [0, 0, 1, 1, 2]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4])
