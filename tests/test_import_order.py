@@ -35,7 +35,7 @@ ORDER = [
     *("unscored", "cell_runs", "bench_tables", "bench_pages", "benching", "terminal"),
     *("terminal_data", "terminal_bench", "settings_file", "options", "cli_adapt", "cli_check"),
     *("cli_report", "cli_export", "cli_doctor", "cli_corrupt", "cli_dataset", "cli_bench"),
-    *("cli",),
+    *("cli_scan", "cli_score", "cli_demo", "cli"),
 ]
 
 
