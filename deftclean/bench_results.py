@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from deftclean.cells import Cell
 from deftclean.errors import InputError
+from deftclean.escaping import visible
 from deftclean.files import whole_file
 
 RESULTS = "results.parquet"
@@ -164,6 +165,15 @@ def cell_columns(cell: Cell) -> dict[str, Any]:
 def cell_name(cell: Cell) -> str:
     """What tells a cell from others of a comparison, whatever it is run with."""
     return hashed([cell.grid, cell.column, cell.method, cell.seed])
+
+
+def cell_title(row: Mapping[str, Any]) -> str:
+    """What a person reads of a cell: grid, column, method and seed.
+
+    Args:
+        row: of the results, or `cell_columns` of a cell.
+    """
+    return visible(f"{row['grid']} · {row['column']} · {row['method']} · seed {row['seed']}")
 
 
 def hashed(value: Any) -> str:

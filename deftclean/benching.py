@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deftclean import __version__
 from deftclean.bench_pages import html_page, markdown_page
-from deftclean.bench_results import RESULTS, Results, cell_name
+from deftclean.bench_results import RESULTS, Results, cell_columns, cell_name, cell_title
 from deftclean.bench_tables import grid_tables
 from deftclean.cell_data import CellData
 from deftclean.cells import Cell
@@ -128,8 +128,6 @@ def bench(
     cells = _with_data(chosen, places, skip_missing, progress)
     _open_folder(output, overwrite)
     results, ran = _run_all(cells, _runner(output, places, run, progress))
-    results.write()
-    _write_tables(output, results.rows)
     rows = _rows_of(cells, results)
     return BenchResult(
         output=output,
@@ -146,7 +144,7 @@ def bench(
 
 
 def _run_all(cells: Sequence[Cell], runner: "CellRunner") -> tuple[Results, int]:
-    """Every cell that is not there yet; the results are written after each."""
+    """Every cell that is not there yet; results and tables are written after each."""
     results = Results.read(runner.output)
     order = {cell_name(cell): place for place, cell in enumerate(cells)}
     ran = 0
@@ -155,7 +153,7 @@ def _run_all(cells: Sequence[Cell], runner: "CellRunner") -> tuple[Results, int]
         if key in results.done():
             results = results.with_how(key, runner.how(cell))
             continue
-        runner.progress.say(f"cell {number} of {len(cells)}: {_title(cell)}")
+        runner.progress.say(f"cell {number} of {len(cells)}: {cell_title(cell_columns(cell))}")
         try:
             row = runner.row(cell)
         except (KeyboardInterrupt, SystemExit):
@@ -167,8 +165,9 @@ def _run_all(cells: Sequence[Cell], runner: "CellRunner") -> tuple[Results, int]
         if row["error"] is not None:
             runner.progress.warn(_failure(row))
         results = results.with_row(row, order)
-        results.write()
+        _write(runner.output, results)
         ran += 1
+    _write(runner.output, results)  # rows that were found may say more now, or tables be gone
     return results, ran
 
 
@@ -189,13 +188,8 @@ def _rows_of(cells: Iterable[Cell], results: Results) -> tuple[dict[str, Any], .
     return tuple(by_name[cell_name(cell)] for cell in cells)
 
 
-def _title(cell: Cell) -> str:
-    return visible(f"{cell.grid} · {cell.column} · {cell.method} · seed {cell.seed}")
-
-
 def _failure(row: Mapping[str, Any]) -> str:
-    where = f"{row['grid']} · {row['column']} · {row['method']} · seed {row['seed']}"
-    return visible(f"{where}: {row['error']}")
+    return f"{cell_title(row)}: {visible(row['error'])}"
 
 
 # ---------------------------------------------------------------- data
@@ -300,8 +294,9 @@ def _open_folder(output: Path, overwrite: bool) -> None:
     (output / "data").mkdir(exist_ok=True)
 
 
-def _write_tables(output: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    grids = grid_tables(rows, _originals(rows))
+def _write(output: Path, results: Results) -> None:
+    results.write()
+    grids = grid_tables(results.rows, _originals(results.rows))
     for name, text in ((_MARKDOWN, markdown_page(grids)), (_HTML, html_page(grids))):
         with whole_file(output / name, overwrite=True) as file:
             file.write_text(text, encoding="utf-8")

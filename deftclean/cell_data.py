@@ -297,9 +297,10 @@ def _state(own: OwnData) -> str:
     found = hashlib.sha256(json.dumps(own.as_dict(), sort_keys=True).encode())
     for path in own.files:
         found.update(path.read_bytes() if path.is_file() else b"\0")
-    if own.labels is None and own.images.is_dir():  # the folders' names are the labels
-        names, _ = walk_images(own.images, follow=False)
-        found.update(json.dumps(names).encode())
+    for folder in own.class_folders:
+        if folder.is_dir():
+            names, _ = walk_images(folder, follow=False)
+            found.update(json.dumps(names).encode())
     return found.hexdigest()
 
 

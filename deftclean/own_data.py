@@ -47,6 +47,13 @@ class OwnData:
         return tuple(path for path in (*named, self.test, self.test_images) if path is not None)
 
     @property
+    def class_folders(self) -> tuple[Path, ...]:
+        """Folders whose sub-folders' names are labels."""
+        test = self.test if self.test_images is None else None
+        folders = (self.images if self.labels is None else None, test)
+        return tuple(folder for folder in folders if folder is not None)
+
+    @property
     def truth_is_known(self) -> bool:
         """Whether the true label of rows is known."""
         return self.truth is not None or self.labels is None

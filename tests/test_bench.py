@@ -140,6 +140,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(grid, tmp_path):
             bench(grid, output=tmp_path / "out", run=RUN)
     before = rows_of(tmp_path / "out")
     assert len(before) == 2
+    assert "2 of 2 cells" in (tmp_path / "out" / "tables.md").read_text()
     with pytest.MonkeyPatch.context() as patch:
         counted = Interrupted(patch, -1, KeyboardInterrupt)
         result = bench(grid, output=tmp_path / "out", run=RUN)

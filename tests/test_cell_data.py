@@ -1,13 +1,14 @@
 """Rows of cells: from public layouts and from data of the user's own, with their truth."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import public_layouts as layouts
 import pyarrow as pa
 import pytest
-from conftest import COLOURS
+from conftest import COLOURS, draw
 
 from deftclean.cell_data import CellData, stratified_sample
 from deftclean.cells import LabelledData
@@ -112,6 +113,21 @@ def test_a_picture_in_another_class_folder_is_other_data(folder, tmp_path):
     moved = next(first.iterdir())
     moved.rename(second / f"moved{moved.suffix}")
     assert places(tmp_path / "rows", own=[own]).identity(LabelledData("mine"), 0) != before
+
+
+def test_a_test_picture_in_another_class_folder_is_other_data(own, tmp_path):
+    test = tmp_path / "test"
+    for name in ("apple", "leaf"):
+        (test / name).mkdir(parents=True)
+        draw(COLOURS[name], 0).save(test / name / f"{name}.png")
+    own = replace(own, test=test)
+    before = places(tmp_path / "rows", own=[own])
+    first = before.test_rows("mine")
+    (test / "apple" / "apple.png").rename(test / "leaf" / "apple.png")
+    after = places(tmp_path / "rows", own=[own])
+    assert after.identity(LabelledData("mine"), 0) != before.identity(LabelledData("mine"), 0)
+    assert column(first.labels, "label") == ["apple", "leaf"]
+    assert column(after.test_rows("mine").labels, "label") == ["leaf", "leaf"]
 
 
 def test_public_data_elsewhere_are_others(tmp_path):
