@@ -98,6 +98,9 @@ def cases() -> Iterator[Case]:
     yield Case("human", "agree", "peft", "ce", 0)
     for loss in robust:
         yield Case("human", "all", "fft", loss, 0)
+    for seed in SEEDS:  # TURN, which chooses among all rows by itself
+        for noise in get_args(NoiseName):
+            yield Case(noise, "all", "turn", "ce", seed)
 
 
 # ---------------------------------------------------------------- data
