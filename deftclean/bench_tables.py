@@ -159,6 +159,7 @@ def _facts(rows: Sequence[Row]) -> tuple[str, ...]:
     seeds = sorted({row["seed"] for row in rows})
     facts = [
         f"training rows: {_by_column(rows, 'rows')}",
+        *_unscored(rows),
         f"test rows: {_by_column(rows, 'tested_on')}",
         f"seeds: {', '.join(map(str, seeds))}" + _spread(seeds),
         f"device: {_distinct(rows, 'device')}, {_distinct(rows, 'precision_mode')}",
@@ -177,6 +178,12 @@ def _facts(rows: Sequence[Row]) -> tuple[str, ...]:
         whole = any(row["all_rows"] for row in rows if row["data"] == "clothing1m")
         facts.append("Clothing1M: all rows" if whole else "Clothing1M: a balanced random sample")
     return tuple(fact for fact in facts if not fact.endswith(": ")) + _settings(rows)
+
+
+def _unscored(rows: Iterable[Row]) -> tuple[str, ...]:
+    """How many rows have a score, where some have none: no readable picture, or no label."""
+    some = [row for row in rows if row["scored"] is not None and row["scored"] < row["rows"]]
+    return (f"of these have a score: {_by_column(some, 'scored')}",) if some else ()
 
 
 def _spread(seeds: Sequence[int]) -> str:

@@ -106,7 +106,7 @@ def bench(
         limit_rows: of every data set a stratified sample of so many rows, to train and to test on.
         all_rows: of Clothing1M all rows, not a balanced sample.
         skip_missing: leave out cells whose data are missing.
-        run: device, workers, cache; its model is in place of every selection's.
+        run: device, workers, cache; its model is in place of every selection's. No weights.
         progress: told what happens; nobody by default.
 
     Raises:
@@ -118,6 +118,11 @@ def bench(
     run, progress, output = run or RunOptions(), progress or Silent(), Path(output)
     if limit_rows is not None and limit_rows < 2:
         raise UsageError(f"--limit-rows is {limit_rows}; it must be 2 or more.")
+    if run.weights is not None:
+        raise UsageError(
+            "bench takes no weights: they would be those of every model.",
+            "Name them with the model: hf-hub:ORG/REPO or local-dir:FOLDER.",
+        )
     chosen = chosen_cells(
         grid, paper, seeds=seeds, model=run.model, backbone=backbone, epochs=epochs, only=only
     )

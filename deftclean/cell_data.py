@@ -65,6 +65,10 @@ class CellRows:
         """(N,) bool, whether the label is wrong; null where that is not known."""
         return read_wrong(self.truth)
 
+    def labelled(self) -> pa.Array:
+        """(N,) bool, whether there is a label."""
+        return _texts(read_table(self.labels, None, None)["label"]).is_valid()
+
 
 @dataclass(frozen=True)
 class CellData:

@@ -49,6 +49,7 @@ class CellRunner:
     runtime: Runtime
     progress: Progress
     _broken: dict[str, DeftcleanError] = field(default_factory=dict)
+    _unscored: set[Path] = field(default_factory=set)
     _weights: dict[str, str | None] = field(default_factory=dict)
 
     # ------------------------------------------------------------ keys
@@ -202,9 +203,10 @@ class CellRunner:
         from deftclean.unscored import write_unscored
 
         table = self.output / "scans" / f"all-{self._rows_key(cell)}.parquet"
-        if not table.is_file():
+        if table not in self._unscored:  # an earlier command may have missed pictures
             table.parent.mkdir(exist_ok=True)
             write_unscored(rows.images, rows.labels, table, self.run, self.progress)
+            self._unscored.add(table)
         return table
 
     # ------------------------------------------------------------ adaptations
@@ -328,8 +330,8 @@ def _noise_ratio(cell: Cell, chosen: Selection, rows: CellRows) -> float:
     told = chosen.settings.get(NOISE_RATIO, cell.data.ratio)
     if told is not None:
         return float(told)
-    wrong = rows.wrong()
-    if wrong.null_count:
+    wrong = rows.wrong().filter(rows.labelled())
+    if wrong.null_count or not len(wrong):
         raise UsageError(
             f"{chosen.strategy} must be told the noise ratio, and it is not known which labels of "
             f"{cell.data.name} are wrong.",

@@ -77,6 +77,7 @@ def load_cars(root: Path, split: Split) -> PublicSet:
     """
     CARS.check_split(split, ("train", "test"))
     if (root / "cars_annos.mat").is_file():
+        CARS.folder(root, ["car_ims"])
         found = _matlab(root / "cars_annos.mat")
         notes = _field(found, "annotations", root / "cars_annos.mat")
         meant = np.atleast_1d(notes["test"]).astype(np.int64) == (split == "test")

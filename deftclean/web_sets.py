@@ -74,7 +74,10 @@ def load_clothing1m(root: Path, split: Split, balanced: bool = False, seed: int 
         keys, classes, true_classes = (x.take(chosen) for x in (keys, classes, true_classes))
     given = home.named(classes, names, folder / labels_file)
     true = home.named(true_classes, names, folder / "clean_label_kv.txt")
-    if not (root / "images").is_dir():
+    inside = (root / "images").is_dir()
+    if not inside and not any((root / str(digit)).is_dir() for digit in range(10)):
+        raise home.refusal(f"{root} lacks the pictures: images/, or 0/ to 9/")
+    if not inside:
         keys = pc.replace_substring_regex(keys, "^images/", "")
     return PublicSet(root, keys, given, true, differs(given, true), tuple(names))
 
@@ -120,7 +123,8 @@ def load_webvision(root: Path, split: Split, classes: int = 50) -> PublicSet:
     home = WEBVISION
     home.check_split(split, ("train", "val"))
     list_file = "train_filelist_google.txt" if split == "train" else "val_filelist.txt"
-    folder = home.folder(root, ["info/synsets.txt", f"info/{list_file}"])
+    pictures = "google" if split == "train" else "val_images_256"
+    folder = home.folder(root, ["info/synsets.txt", f"info/{list_file}", pictures])
     lines = [line.partition(" ") for line in home.lines(folder / "info" / "synsets.txt")]
     if len(lines) < classes:
         raise home.refusal(f"synsets.txt names {len(lines)} classes, not {classes}")
@@ -145,7 +149,7 @@ def load_food101n(root: Path) -> PublicSet:
     """
     home = FOOD101N
     lists = ["meta/imagelist.tsv", "meta/verified_train.tsv", "meta/verified_val.tsv"]
-    folder = home.folder(root, [*lists, "meta/classes.txt"], ["Food-101N_release"])
+    folder = home.folder(root, [*lists, "meta/classes.txt", "images"], ["Food-101N_release"])
     codes = [line for line in home.lines(folder / "meta/classes.txt") if line != "class_name"]
     names = [plain(code) for code in codes]
     keys = _without_heading(home.columns(folder / lists[0], {"key": pa.string()}, "\t"))["key"]

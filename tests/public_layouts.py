@@ -156,6 +156,8 @@ def webvision(root: Path) -> None:
         "google/q0001/d.jpg 0",
     )
     text(root / "info" / "val_filelist.txt", "val000001.jpg 1", "val000002.jpg 5")
+    for name in ("google/q0001/a.jpg", "google/q0002/b.jpg", "val_images_256/val000001.jpg"):
+        picture(root / name)
 
 
 def food101n(root: Path) -> None:

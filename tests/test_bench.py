@@ -14,6 +14,7 @@ import deftclean
 from deftclean import RunOptions, bench, cell_runs, cli
 from deftclean.bench_results import MEASUREMENTS, Results
 from deftclean.errors import CollapseError, InputError, RunError, UsageError
+from deftclean.scores import METADATA_KEY
 from deftclean.unfinished import unfinished_folder
 from deftclean.weights import NANO
 
@@ -455,6 +456,42 @@ def test_the_card_of_an_adaptation_comes_after_its_epochs(grid, tmp_path, monkey
             bench(grid, output=tmp_path / "out", run=RUN, only="all-rows")
     assert bench(grid, output=tmp_path / "out", run=RUN, only="all-rows").failures == ()
     assert len(list((tmp_path / "out" / "adapted").glob("*.epochs.jsonl"))) == 1
+
+
+def test_weights_are_named_with_the_model(grid, tmp_path):
+    with pytest.raises(UsageError, match="takes no weights"):
+        bench(grid, output=tmp_path / "out", run=replace(RUN, weights="openai"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_rows_are_looked_at_anew_by_the_next_command(grid, folder, tmp_path):
+    away = [path.rename(path.with_suffix(".away")) for path in folder.rglob("*.png")]
+    asked = {"output": tmp_path / "out", "run": RUN, "only": "all-rows"}
+    assert "no row is left to learn from" in bench(grid, **asked).failures[0]
+    for path in away:
+        path.rename(path.with_suffix(".png"))
+    result = bench(grid, **asked)
+    assert result.failures == ()
+    assert result.rows[0]["trained_on"] == 60
+
+
+def test_small_loss_is_told_the_share_of_the_labels_that_are_given(grid, folder, tmp_path):
+    head, first, *rest = (folder.parent / "labels.csv").read_text().splitlines()
+    name, _, *more = first.split(",")
+    unlabelled = ",".join([name, "", *more])
+    (folder.parent / "labels.csv").write_text("\n".join([head, unlabelled, *rest]) + "\n")
+    text = GRID.split('[[grid]]\nname = "accuracy"')[0].replace('["deft"]', '["small-loss"]')
+    grid.write_text(text)
+    asked = {"output": tmp_path / "out", "run": RUN, "seeds": (0,), "only": "colours · small"}
+    result = bench(grid, **asked)
+    assert result.failures == ()
+    (row,) = result.rows[:1]
+    assert (row["rows"], row["scored"]) == (60, 59)
+    metadata = pq.read_schema(next((tmp_path / "out" / "scans").glob("*.parquet"))).metadata
+    told = json.loads(metadata[METADATA_KEY])["noise_ratio"]
+    assert told == pytest.approx(row["noise_rate"])
+    page = result.markdown.read_text()
+    assert "of these have a score: 59" in page
 
 
 def test_two_grids_of_one_name_cannot_share_a_place():

@@ -115,8 +115,8 @@ def test_every_grid_of_the_paper_runs(name, root, tmp_path):
         paper=[name], data=root, output=tmp_path / "out", backbone="nano", epochs=1, run=RUN
     )
     assert len(result.rows) == len(paper_cells(name))
-    # What is kept of two dozen rows may be of one class, which no classifier can learn from; and the
-    # longest textual prompts do not fit into the built-in model. Nothing else fails.
+    # What is kept of two dozen rows may be of one class, which no classifier can learn from; and
+    # the longest textual prompts do not fit into the built-in model. Nothing else fails.
     hopeless = ("all rows to learn from have the label", "leaves no room for a class name")
     odd = [text for text in result.failures if not any(words in text for words in hopeless)]
     assert odd == []

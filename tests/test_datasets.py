@@ -1,6 +1,7 @@
 """Public data sets: tiny copies in the exact layout, what is read from them, what is refused."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,8 @@ def test_stanford_cars_in_one_list(tmp_path):
         tmp_path / "cars_annos.mat", names, [1, 2, 2], test=[0, 0, 1],
         class_names=layouts.cars_names(),
     )  # fmt: skip
+    assert "lacks car_ims" in refusal("stanford-cars", tmp_path)
+    layouts.picture(tmp_path / names[0])
     found = load("stanford-cars", tmp_path)
     assert rows(found) == list(zip(names[:2], layouts.CARS, strict=True))
     assert rows(load("stanford-cars", tmp_path, split="test")) == [(names[2], layouts.CARS[1])]
@@ -250,10 +253,22 @@ def test_clothing1m(tmp_path, inner):
         one = load("clothing1m", tmp_path, split=split)
         assert one.file_names.to_pylist() == [key]
         assert one.wrong.to_pylist() == [False]
-    (tmp_path / "images").rename(tmp_path / "elsewhere")
+    for folder in (tmp_path / "images").iterdir():
+        folder.rename(tmp_path / folder.name)
+    (tmp_path / "images").rmdir()
     assert load("clothing1m", tmp_path).file_names[0].as_py() == keys[0].removeprefix("images/")
     layouts.text(tmp_path / inner / "noisy_label_kv.txt", f"{keys[0]} 0")
     assert "no label for 11" in refusal("clothing1m", tmp_path)
+
+
+def test_lists_without_pictures_are_refused(tmp_path):
+    layouts.clothing1m(tmp_path / "clothing", [0, 1, 2])
+    shutil.rmtree(tmp_path / "clothing" / "images")
+    said = refusal("clothing1m", tmp_path / "clothing")
+    assert "lacks the pictures: images/, or 0/ to 9/" in said
+    layouts.food101n(tmp_path / "food")
+    shutil.rmtree(tmp_path / "food" / "images")
+    assert "lacks images" in refusal("food-101n", tmp_path / "food")
 
 
 @settings(max_examples=50, deadline=None)
@@ -277,6 +292,7 @@ def test_a_balanced_sample_holds_each_class_as_often(classes, size, seed):
 
 def test_webvision(tmp_path):
     layouts.webvision(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
     found = load("webvision", tmp_path, classes=2)
     assert found.class_names == ("tench", "goldfish")
     assert rows(found) == [
@@ -294,6 +310,9 @@ def test_webvision(tmp_path):
     )
     assert every.file_names.to_pylist()[0] == "val_images_256/val000001.jpg"
     assert "names 6 classes, not 50" in refusal("webvision", tmp_path)
+    for split, pictures in (("train", "google"), ("val", "val_images_256")):
+        (tmp_path / pictures).rename(tmp_path / "elsewhere" / pictures)
+        assert f"lacks {pictures}" in refusal("webvision", tmp_path, split=split)
 
 
 def test_names_that_two_ids_share_are_told_apart():

@@ -70,10 +70,19 @@ def test_a_strategy_from_the_command_line(folder):
     assert gate.returncode == 0, gate.stderr
 
 
-@pytest.mark.parametrize("strategy", ["knn", "confident-learning", "longremix", "rolt"])
+@pytest.mark.parametrize("strategy", OTHERS)
 def test_same_seed_same_bytes(folder, tmp_path, strategy):
     first = scanned(folder, tmp_path / "a.parquet", strategy).output.read_bytes()
     assert scanned(folder, tmp_path / "b.parquet", strategy).output.read_bytes() == first
+
+
+def test_same_seed_same_bytes_with_visual_prompts(folder, tmp_path):
+    one, two, other = (
+        scanned(folder, tmp_path / f"{name}.parquet", "promix", tuner="vpt-deep", seed=seed)
+        for name, seed in (("one", 0), ("two", 0), ("other", 1))
+    )
+    assert one.output.read_bytes() == two.output.read_bytes()
+    assert one.scores.table["clean_prob"] != other.scores.table["clean_prob"]
 
 
 @pytest.fixture
