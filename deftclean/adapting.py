@@ -198,8 +198,11 @@ def _config_of_rows(
     every: TrainingRows,
     progress: Progress,
 ) -> AdaptConfig:
-    """The recipe for the rows that are left; epochs that the user gives stand."""
-    if not _epochs_follow_rows(recipe, given):
+    """The recipe for the rows that are left; epochs that the user gives stand.
+
+    TURN leaves rows out by itself, and counts its epochs when it has: not twice.
+    """
+    if not _epochs_follow_rows(recipe, given) or recipe.method == "turn":
         return recipe
     config = with_all_steps(recipe, len(wanted.chosen), len(every.chosen))
     if config.epochs > recipe.epochs:

@@ -131,8 +131,9 @@ def bench(
     _refuse_inside(output, root, chosen)
     places = CellData(output / "data", root, chosen.data, limit_rows, all_rows, progress)
     cells = _with_data(chosen, places, skip_missing, progress)
+    runner = _runner(output, places, run, progress)  # which refuses a device that is not there
     _open_folder(output, overwrite)
-    results, ran = _run_all(cells, _runner(output, places, run, progress))
+    results, ran = _run_all(cells, runner)
     rows = _rows_of(cells, results)
     return BenchResult(
         output=output,
@@ -214,7 +215,8 @@ def _with_data(
     if not missing:
         return cells
     listed = "\n".join(f"  {name}: {problem}" for name, problem in missing.items())
-    text = f"{len(missing)} data sets are missing or incomplete:\n{listed}"
+    what = "data set is" if len(missing) == 1 else "data sets are"
+    text = f"{len(missing)} {what} missing or incomplete:\n{listed}"
     if not skip_missing:
         raise InputError(text, "Put them there, or give --skip-missing to go on without them.")
     if not cells:

@@ -111,7 +111,8 @@ class CellData:
     def _problem(self, name: str, tested: bool) -> str | None:
         if name in self.own:
             absent = [str(path) for path in self.own[name].files if not path.exists()]
-            return f"{', '.join(absent)} does not exist" if absent else None
+            verb = "does" if len(absent) == 1 else "do"
+            return f"{', '.join(absent)} {verb} not exist" if absent else None
         if self.root is None:
             return f"give --data ROOT, with the data set in ROOT/{name}"
         try:

@@ -97,7 +97,7 @@ def _refuse_double(cells: Iterable[Cell]) -> None:
         raise InputError(
             f"{len(double)} cells have the grid, column, method and seed of another one: "
             f"{few(sorted(set(double)), 3)}.",
-            "Leave one of them out, or give the grids different names.",
+            "Ask for each once; different grids need different names.",
         )
 
 

@@ -25,6 +25,9 @@ TOWER_LR_SHARE: dict[Tuner, float] = {"bitfit": 0.02, "fft": 0.002}
 """Learning rate of the tower's own weights, where they are trained, as a share of the contexts'. At
 the contexts' rate the tower forgets what it knew; tried on few rows, see docs/method.md."""
 
+LARGEST_FLOAT = 3.4e38
+"""Of float32, which weights are; a finite Python number may be larger."""
+
 MIN_WARMUP_STEPS = 80
 """Steps that teach the negative context to tell labels apart; measured in docs/results.md."""
 
@@ -230,9 +233,9 @@ def _check(config: DetectorConfig) -> None:
     ]
     finite = [f.name for f in fields(config) if isinstance(getattr(config, f.name), float)]
     problems += [
-        f"--{name.replace('_', '-')} must be a finite number"
+        f"--{name.replace('_', '-')} must be a finite number of 32 bits"
         for name in finite
-        if not math.isfinite(getattr(config, name))
+        if not abs(getattr(config, name)) <= LARGEST_FLOAT
     ]
     if problems:
         raise UsageError("; ".join(problems) + ".")

@@ -196,8 +196,10 @@ def _check_options(options: NoiseOptions) -> None:
         "--transition": (options.transition is not None, ("transition",)),
         "--from": (options.labels is not None, ("labels",)),
     }
+    optional = {"--from-column": (options.labels_column is not None, ("labels",))}
     missing = [n for n, (given, of) in needed.items() if options.noise in of and not given]
-    useless = [n for n, (given, of) in needed.items() if options.noise not in of and given]
+    every = {**needed, **optional}
+    useless = [n for n, (given, of) in every.items() if options.noise not in of and given]
     problems = []
     if missing:
         problems.append(f"needs {' and '.join(missing)}")

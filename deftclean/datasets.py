@@ -41,6 +41,11 @@ DatasetName = Literal[
 ]  # fmt: skip
 HumanLabels = Literal["worse", "aggregate", "random1", "random2", "random3"]
 
+NOISY_SETS: tuple[DatasetName, ...] = (
+    *("cifar10n", "cifar100n", "clothing1m", "webvision", "food-101n", "animal-10n"),
+)
+"""Those whose labels are wrong in part as they are published."""
+
 _TRAINING_ONLY = ("cifar10n", "cifar100n", "food-101n")
 
 

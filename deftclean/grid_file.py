@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from deftclean.cells import Adaptation, Cell, CellNoise, LabelledData, Selection
 from deftclean.config import PRESETS, DetectorConfig, resolve
-from deftclean.datasets import DatasetName
+from deftclean.datasets import NOISY_SETS, DatasetName
 from deftclean.errors import InputError, UsageError
 from deftclean.labels import few
 from deftclean.own_data import OwnData
@@ -71,7 +71,7 @@ def read_grid(path: str | Path) -> Grid:
     grid = reader.grid(parsed)
     if reader.problems:
         problems = "\n".join(f"  {problem}" for problem in reader.problems)
-        raise InputError(f"{path}:\n{problems}", "See docs: benchmarks of your own.")
+        raise InputError(f"{path}:\n{problems}", "See docs: Comparing strategies, A grid file.")
     return grid
 
 
@@ -141,7 +141,8 @@ class _Reader:
         strategies = self._list(where, table, "strategies", str)
         seeds = self._seeds(where, table.get("seeds", [0]))
         preset = table.get("preset", "real")
-        if not isinstance(preset, str) or preset not in PRESETS:
+        preset_is_known = isinstance(preset, str) and preset in PRESETS
+        if not preset_is_known:
             self.problems.append(f"{where} preset {preset!r} is none of {', '.join(PRESETS)}")
         model = table.get("model", "ViT-B-16")
         if not (isinstance(model, str) and model):
@@ -151,13 +152,15 @@ class _Reader:
         self._check_names(where, "strategies", strategies, (*STRATEGIES, ALL_ROWS))
         if ALL_ROWS in strategies and "adapt" not in table:
             self.problems.append(f"{where} strategies: {ALL_ROWS} goes with adapt")
+        before_settings = len(self.problems)
         settings = self._settings(where, "settings", table.get("settings", {}))
         self._check_shared(where, settings, strategies)
         of_each = self._of_strategies(where, table.get("strategy_settings", {}), strategies)
         steps = self._sweep(where, table.get("sweep", {}), strategies)
+        sound = len(self.problems) == before_settings
         adaptation = self._adaptation(where, table["adapt"]) if "adapt" in table else None
-        if len(self.problems) > before:
-            return []
+        if adaptation is not None and adaptation.method == "prompts" and strategies != ["deft"]:
+            self.problems.append(f"{where} adapt: method prompts goes with the strategy deft alone")
         chosen = [
             (
                 strategy,
@@ -165,11 +168,16 @@ class _Reader:
                 step,
             )
             for strategy in strategies
+            if strategy in (*STRATEGIES, ALL_ROWS) and sound
             for step in (steps if strategy != ALL_ROWS else [{}])
         ]
         for strategy, values, _ in chosen:
-            if strategy != ALL_ROWS:
+            if strategy != ALL_ROWS and preset_is_known:
                 self._check_values(where, strategy, preset, values)
+            if strategy == TOLD and NOISE_RATIO not in values and 1.0 in (r for _, r in noises):
+                self.problems.append(f"{where}: {TOLD} keeps nothing at a noise ratio of 1")
+        if len(self.problems) > before:
+            return []
         return [
             Cell(
                 grid=name,
@@ -197,10 +205,15 @@ class _Reader:
         adapted: bool,
     ) -> None:
         self._check_names(where, "data", names, (*declared, *get_args(DatasetName)))
+        noisy = any(kind != "given" for kind, _ in noises)
         for name in dict.fromkeys(names):
+            if noisy and name in NOISY_SETS:
+                self.problems.append(
+                    f"{where} noise is put into true labels, and {name} has wrong ones of its own"
+                )
             if name not in own:
                 continue
-            if any(kind != "given" for kind, _ in noises) and not own[name].truth_is_known:
+            if noisy and not own[name].truth_is_known:
                 self.problems.append(
                     f"{where} noise is put into true labels, and [data.{name}] names no truth"
                 )
@@ -211,7 +224,10 @@ class _Reader:
         if not isinstance(noise, list) or not noise:
             self.problems.append(f'{where} noise must be a list, such as ["given"]')
             return []
-        return [found for entry in noise for found in self._noise(where, entry)]
+        found = [each for entry in noise for each in self._noise(where, entry)]
+        if len(set(found)) < len(found):
+            self.problems.append(f"{where} noise: one stands there twice")
+        return found
 
     def _noise(self, where: str, entry: Any) -> Iterator[tuple[CellNoise, float | None]]:
         if entry == "given":
@@ -234,6 +250,8 @@ class _Reader:
         self, where: str, table: Any, strategies: Sequence[str]
     ) -> dict[str, dict[str, Any]]:
         table = self._table(f"{where} strategy_settings", table)
+        if table.get(ALL_ROWS):
+            self.problems.append(f"{where} strategy_settings.{ALL_ROWS}: it has no settings")
         for name in table:
             if name not in strategies:
                 self.problems.append(f"{where} strategy_settings.{name} is none of its strategies")
@@ -262,6 +280,10 @@ class _Reader:
             if not isinstance(values, list) or not values:
                 self.problems.append(f"{where} sweep {key} must be a list of values")
                 return [{}]
+            if any(value in values[:place] for place, value in enumerate(values)):
+                self.problems.append(f"{where} sweep {key}: one value stands there twice")
+        if table and set(strategies) == {ALL_ROWS}:
+            self.problems.append(f"{where} sweep: {ALL_ROWS} has no settings")
         self._settings(where, "sweep", table)
         others = [each for each in strategies if each not in (TOLD, ALL_ROWS)]
         if NOISE_RATIO in table and others:

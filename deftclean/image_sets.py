@@ -1,5 +1,6 @@
 """Tiny-ImageNet, Stanford-Cars and CUB-200-2011: pictures as files, labels taken to be true."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ def load_cars(root: Path, split: Split) -> PublicSet:
     if (root / "cars_annos.mat").is_file():
         CARS.folder(root, ["car_ims"])
         found = _matlab(root / "cars_annos.mat")
-        notes = _field(found, "annotations", root / "cars_annos.mat")
+        wanted = ("relative_im_path", "class", "test")
+        notes = _field(found, "annotations", root / "cars_annos.mat", wanted)
         meant = np.atleast_1d(notes["test"]).astype(np.int64) == (split == "test")
         files = [str(name) for name in np.atleast_1d(notes["relative_im_path"])[meant]]
         classes = np.atleast_1d(notes["class"])[meant]
@@ -90,7 +92,7 @@ def load_cars(root: Path, split: Split) -> PublicSet:
     if split == "test":
         name = "cars_test_annos_withlabels.mat"
         list_file = folder / name if (folder / name).is_file() else folder / "devkit" / name
-    notes = _field(_matlab(list_file), "annotations", list_file)
+    notes = _field(_matlab(list_file), "annotations", list_file, ("fname", "class"))
     names = _field(_matlab(folder / "devkit" / "cars_meta.mat"), "class_names", folder)
     files = [f"cars_{split}/{name}" for name in np.atleast_1d(notes["fname"])]
     return _cars(folder, files, np.atleast_1d(notes["class"]), names)
@@ -115,10 +117,12 @@ def _matlab(path: Path) -> dict[str, Any]:
     return found
 
 
-def _field(found: dict[str, Any], name: str, path: Path) -> Any:
-    needed = {"annotations": "class", "class_names": None}[name]
-    if name not in found or (needed and needed not in (found[name].dtype.names or ())):
-        raise CARS.refusal(f"{path} has no {name} with labels")
+def _field(found: dict[str, Any], name: str, path: Path, columns: Sequence[str] = ()) -> Any:
+    if name not in found:
+        raise CARS.refusal(f"{path} has no {name}")
+    missing = [each for each in columns if each not in (found[name].dtype.names or ())]
+    if missing:
+        raise CARS.refusal(f"{name} in {path} lack {', '.join(missing)}")
     return found[name]
 
 

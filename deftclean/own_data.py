@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deftclean.errors import InputError
+from deftclean.errors import InputError, UsageError
 from deftclean.labels import few
 from deftclean.manifest import Manifest, ManifestOptions, read_manifest
 
@@ -90,7 +90,7 @@ def own_rows(data: OwnData) -> OwnRows:
     reading = ManifestOptions(label_column=data.label_column, class_names=data.class_names)
     if data.labels is None:  # a folder has no columns
         reading = ManifestOptions(class_names=data.class_names)
-    manifest = read_manifest(data.images, data.labels, reading)
+    manifest = _read(data, "label_column", data.images, data.labels, reading)
     return OwnRows(manifest.root, manifest.file_names, manifest.given_labels, _true(data, manifest))
 
 
@@ -107,8 +107,24 @@ def test_rows_of(data: OwnData) -> OwnRows:
         )
     reading = ManifestOptions(label_column=data.test_column, class_names=data.class_names)
     table = data.test if data.test_images is not None else None
-    found = read_manifest(data.test_images or data.test, table, reading)
+    found = _read(data, "test_column", data.test_images or data.test, table, reading)
     return OwnRows(found.root, found.file_names, found.given_labels, found.given_labels)
+
+
+def _read(
+    data: OwnData, key: str, images: Path, table: Path | None, reading: ManifestOptions
+) -> Manifest:
+    """Rows of one table; what is wrong with it is told by the key of the grid file.
+
+    Raises:
+        InputError, UsageError: it cannot be read.
+    """
+    try:
+        return read_manifest(images, table, reading)
+    except (InputError, UsageError) as error:
+        message = error.message.replace("--label-column", f"{key} of [data.{data.name}]")
+        hint = error.hint.replace("--label-column", key)
+        raise type(error)(message, hint) from error
 
 
 def _true(data: OwnData, manifest: Manifest) -> pa.Array:
@@ -117,7 +133,7 @@ def _true(data: OwnData, manifest: Manifest) -> pa.Array:
             return manifest.given_labels
         return pa.nulls(len(manifest), pa.string())
     reading = ManifestOptions(label_column=data.truth_column, class_names=data.class_names)
-    truth = read_manifest(data.images, data.truth, reading)
+    truth = _read(data, "truth_column", data.images, data.truth, reading)
     counts = pc.value_counts(truth.file_names)
     twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
     if twice:

@@ -208,7 +208,7 @@ def name_tokens(tower: TextTower, names: tuple[str, ...], length: int) -> list[l
         raise UsageError(
             f"--context-length {length} leaves no room for a class name: the model's text tower "
             f"reads {tower.context_length} tokens.",
-            f"Use at most {tower.context_length - _FRAME_TOKENS - 1}, less the longest name.",
+            f"Use at most {tower.context_length - _FRAME_TOKENS}, less the longest name's tokens.",
         )
     problems = []
     empty = [name for name, row in zip(names, tokens, strict=True) if len(row) < 2]

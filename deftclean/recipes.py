@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from deftclean.config import Decode, Schedule, Tuner, is_share, tower_share
+from deftclean.config import LARGEST_FLOAT, Decode, Schedule, Tuner, is_share, tower_share
 from deftclean.errors import UsageError
 
 Method = Literal["fft", "linear", "turn", "peft", "vlpt", "prompts"]
@@ -230,7 +230,7 @@ def _check(config: AdaptConfig) -> None:
         f"--{field.name.replace('_', '-')} must be a finite number"
         for field in fields(config)
         if isinstance(getattr(config, field.name), float)
-        and not math.isfinite(getattr(config, field.name))
+        and not abs(getattr(config, field.name)) <= LARGEST_FLOAT
     ]
     if problems:
         raise UsageError("; ".join(problems) + ".")

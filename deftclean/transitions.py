@@ -38,11 +38,14 @@ def changes_matrix(changes: Sequence[str], class_names: Sequence[str], ratio: fl
     known = set(class_names)
     unknown = sorted({name for pair in pairs for name in pair if name not in known})
     twice = [old for old, count in Counter(old for old, _ in pairs).items() if count > 1]
+    same = sorted({old for old, new in pairs if old == new})
     problems = []
     if unknown:
-        problems.append(f"{few([repr(name) for name in unknown])} are no classes")
+        problems.append(f"no classes: {few([repr(name) for name in unknown])}")
     if twice:
-        problems.append(f"{few([repr(name) for name in twice])} change twice; use --transition")
+        problems.append(f"changed twice: {few([repr(name) for name in twice])}; use --transition")
+    if same:
+        problems.append(f"changed into themselves: {few([repr(name) for name in same])}")
     if problems:
         raise UsageError(
             f"--map: {'; '.join(problems)}.", f"The classes are {few(list(class_names), 12)}."
@@ -84,7 +87,10 @@ def read_transition(path: Path, class_names: Sequence[str]) -> Matrix:
             matrix: Matrix = _by_name(path, found, class_names)
         else:
             matrix = np.array(found, dtype=np.float64)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (
+        *(OSError, ValueError, TypeError, AttributeError),
+        *(csv.Error, OverflowError, RecursionError),
+    ) as error:
         raise InputError(f"--transition {path} cannot be read: {error}.", _FORMS) from error
     _check(path, matrix, class_names)
     matrix /= matrix.sum(axis=1, keepdims=True)
@@ -124,7 +130,7 @@ def _by_name(
     named = {*found, *(name for row in found.values() for name in row)}
     if unknown := sorted(named - set(place)):
         raise InputError(
-            f"--transition {path}: {few([repr(name) for name in unknown])} are no classes.",
+            f"--transition {path}: no classes: {few([repr(name) for name in unknown])}.",
             f"The classes are {few(list(class_names), 12)}.",
         )
     matrix = np.eye(len(class_names))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from conftest import COLOURS, draw, run_cli
 
 import deftclean
@@ -461,6 +462,13 @@ def test_the_card_of_an_adaptation_comes_after_its_epochs(grid, tmp_path, monkey
 def test_weights_are_named_with_the_model(grid, tmp_path):
     with pytest.raises(UsageError, match="takes no weights"):
         bench(grid, output=tmp_path / "out", run=replace(RUN, weights="openai"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_leaves_no_folder(grid, tmp_path):
+    with pytest.raises(UsageError, match="cuda"):
+        bench(grid, output=tmp_path / "out", run=replace(RUN, device="cuda"))
     assert not (tmp_path / "out").exists()
 
 

@@ -130,6 +130,13 @@ def test_a_test_picture_in_another_class_folder_is_other_data(own, tmp_path):
     assert column(after.test_rows("mine").labels, "label") == ["leaf", "leaf"]
 
 
+@pytest.mark.parametrize("key", ["label_column", "truth_column"])
+def test_a_column_that_is_not_there_is_told_by_its_key(own, tmp_path, key):
+    data = places(tmp_path / "rows", own=[replace(own, **{key: "gone"})])
+    with pytest.raises((InputError, UsageError), match=rf"'gone' \({key} of \[data\.mine\]\)"):
+        data.rows(LabelledData("mine"), 0)
+
+
 def test_public_data_elsewhere_are_others(tmp_path):
     for name in ("one", "two"):
         layouts.cifar10(tmp_path / name / "cifar10")

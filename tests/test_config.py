@@ -148,14 +148,16 @@ def test_settings_out_of_range(setting: str, value: float, wanted: str) -> None:
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("value", [float("inf"), float("nan"), float("-inf")])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), float("-inf"), 1e300])
 @pytest.mark.parametrize(
     "setting", ["lr", "momentum", "weight_decay", "positive_weight", "clip_grad"]
 )
 def test_settings_that_are_not_finite(setting: str, value: float) -> None:
     with pytest.raises(UsageError) as caught:
         resolve("synthetic", {setting: value}, 1_000)
-    assert f"--{setting.replace('_', '-')} must be a finite number" in caught.value.message
+    assert (
+        f"--{setting.replace('_', '-')} must be a finite number of 32 bits" in caught.value.message
+    )
 
 
 def test_all_bad_settings_are_reported_together() -> None:
@@ -164,7 +166,8 @@ def test_all_bad_settings_are_reported_together() -> None:
         resolve("real", bad, 1_000)
     assert caught.value.message == (
         "--batch-size is 0; it must be at least 1; --lr is -1.0; it must be above 0; "
-        "--momentum is 2.0; it must be in [0, 1); --weight-decay must be a finite number."
+        "--momentum is 2.0; it must be in [0, 1); --weight-decay must be a finite number of "
+        "32 bits."
     )
 
 

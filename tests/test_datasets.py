@@ -194,6 +194,9 @@ def test_stanford_cars_in_one_list(tmp_path):
         class_names=layouts.cars_names(),
     )  # fmt: skip
     assert "lacks car_ims" in refusal("stanford-cars", tmp_path)
+    layouts.cars_annotations(tmp_path / "bad" / "cars_annos.mat", names, [1, 2, 2])
+    (tmp_path / "bad" / "car_ims").mkdir()
+    assert "lack relative_im_path, test" in refusal("stanford-cars", tmp_path / "bad")
     layouts.picture(tmp_path / names[0])
     found = load("stanford-cars", tmp_path)
     assert rows(found) == list(zip(names[:2], layouts.CARS, strict=True))

@@ -131,6 +131,18 @@ GRID = '[[grid]]\nname = "g"\ndata = ["mine"]\nstrategies = ["deft"]\n'
         (OWN + GRID + "sweep = {lr = [2020-01-01]}\n", "sweep: lr must be a number, not datetime"),
         (OWN + GRID + "adapt = {settings = {epochs = true}}\n", "adapt settings: epochs must be"),
         (OWN + GRID + "adapt = {settings = {lr = [0.1]}}\n", "adapt settings: lr must be a numb"),
+        (OWN + GRID + 'noise = ["given", "given"]\n', "noise: one stands there twice"),
+        (OWN + GRID + "sweep = {epochs = [5, 5]}\n", "sweep epochs: one value stands there twice"),
+        (OWN + GRID.replace("deft", "all-rows") + "sweep = {lr = [0.1]}\nadapt = {}\n",
+         "sweep: all-rows has no settings"),
+        (OWN + GRID.replace("deft", "all-rows") + "strategy_settings = {all-rows = {lr = 0.1}}\n",
+         "strategy_settings.all-rows: it has no settings"),
+        (OWN + GRID.replace("deft", "small-loss") + 'noise = [{kind = "symmetric", ratio = 1}]\n',
+         "small-loss keeps nothing at a noise ratio of 1"),
+        (GRID.replace("mine", "cifar100n") + 'noise = [{kind = "symmetric", ratio = 0.2}]\n',
+         "noise is put into true labels, and cifar100n has wrong ones of its own"),
+        (OWN + GRID.replace("deft", "gmm") + 'adapt = {method = "prompts"}\n',
+         "adapt: method prompts goes with the strategy deft alone"),
         (OWN + GRID + "seeds = [9223372036854775808]\n", "from 0, below 2**63, not [92"),
         (OWN + GRID.replace("deft", "small-loss") + "settings = {noise_ratio = [0.1]}\n",
          "settings noise_ratio [0.1] must be in [0, 1)"),
@@ -178,6 +190,14 @@ def test_all_mistakes_are_told_at_once(written):
     with pytest.raises(InputError) as told:
         read_grid(written(text))
     assert [word in told.value.message for word in ("'x'", "'y'", "preset 2")] == [True] * 3
+
+
+def test_values_are_checked_beside_other_mistakes(written):
+    text = OWN + GRID + "colour = 3\nsettings = {lr = -1.0}\n"
+    with pytest.raises(InputError) as caught:
+        read_grid(written(text))
+    assert "unknown 'colour'" in caught.value.message
+    assert "--lr is -1.0; it must be above 0" in caught.value.message
 
 
 def test_what_is_no_toml_and_what_is_not_there(written, tmp_path):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +254,21 @@ def test_a_class_that_loses_all_its_rows_is_told(tmp_path):
     assert result.cleaned.left_out == ("ocean",)
     assert any(text.endswith("1: ocean") for text in result.warnings)
     assert "TURN selected no row" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_rows_that_the_table_leaves_out_do_not_count_twice(scored, tmp_path, capsys, monkeypatch):
+    """`--epochs` grow by what TURN leaves out, not also by what the table does."""
+    from deftclean import cli
+
+    monkeypatch.setenv("COLUMNS", "300")
+    command = ["adapt", str(scored.table), "--method", "turn", "--backbone", "nano"]
+    assert cli.run([*command, "--holdout", "0", "--offline", "-o", str(tmp_path / "run")]) == 0
+    told = capsys.readouterr().err
+    chosen, offered, epochs = map(
+        int, re.search(r"TURN selects (\d+) of (\d+) rows; (\d+) epochs", told).groups()
+    )
+    assert chosen < offered < COUNT
+    assert epochs == math.ceil(5 * offered / chosen)
 
 
 def test_a_probe_that_believes_too_little_ends_the_run(scored, tmp_path, monkeypatch, capsys):
