@@ -124,7 +124,10 @@ def test_every_grid_of_the_paper_runs(name, root, tmp_path):
     if all(cell.adaptation is None for cell in paper_cells(name)):
         too_long = [row for row in result.rows if '"context_length": 32' in row["settings"]]
         assert len(done) == len(result.rows) - len(too_long)
-    assert len(done) > 2 / 3 * len(result.rows)
+    # Whoever learns from all rows succeeds; of what one epoch of DEFT keeps, Figure 3's worst noise
+    # leaves a single class in most cells.
+    assert all(row["strategy"] is not None for row in result.rows if row["error"] is not None)
+    assert len(done) > len(result.rows) / 3
     for row in done:
         told = row["accuracy_last"] if row["backbone"] is not None else row["precision"]
         assert told is not None
