@@ -211,6 +211,7 @@ class RunPictures:
             on_batch: told how many pictures are done.
         """
         if self._embeddings is not None:
+            on_batch(len(self.rows.distinct))
             return self._embeddings
         for pictures, image in self.in_order(encode):
             size = len(self.rows.distinct), image.shape[1]

@@ -64,6 +64,7 @@ def test_a_strategy_from_the_command_line(folder):
     assert done.returncode == 0, done.stderr
     assert "gmm, 4 epochs (2 warm-up)" in done.stderr
     assert "epoch 4/4: loss" in done.stderr
+    assert "Scoring: 60 in" in done.stderr
     table = pq.read_table(folder.parent / "t.parquet")
     assert json.loads(table.schema.metadata[METADATA_KEY])["strategy"] == "gmm"
     gate = run_cli("check", "t.parquet", "--fail-on", "noise_rate>0.99", cwd=folder.parent)
