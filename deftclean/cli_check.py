@@ -124,11 +124,18 @@ def rendered(result: "CheckResult", format: Format) -> str:
             return as_sarif(result, base)
 
 
-def print_gate(result: "CheckResult") -> None:
-    """What was asked of a table whose summary has been shown, on standard output."""
+def leave_by_gates(result: "CheckResult | None", exit_zero: bool) -> None:
+    """What gates say of a table whose summary has been shown; nothing if none were asked.
+
+    Raises:
+        typer.Exit: they were asked; with their code.
+    """
+    if result is None:
+        return
     from deftclean.gate_text import print_asked
 
     print_asked(result, Console())
+    leave(result, exit_zero)
 
 
 def leave(result: "CheckResult", exit_zero: bool) -> None:

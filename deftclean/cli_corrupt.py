@@ -11,6 +11,7 @@ from deftclean.options import (
     ClassNames,
     Delimiter,
     LabelColumn,
+    LabelTable,
     Overwrite,
     PathColumn,
     Quiet,
@@ -31,9 +32,7 @@ CORRUPT_EXAMPLES = (
 
 def corrupt(
     data: Annotated[Path, typer.Argument(help="Image folder (sub-folder = class), or a table.")],
-    labels: Annotated[
-        Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl or .parquet.")
-    ] = None,
+    labels: LabelTable = None,
     output: Annotated[
         Path | None,
         typer.Option(

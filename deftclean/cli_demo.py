@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deftclean.cli_scan import show
 from deftclean.options import Device, Quiet, progress_of
 
 DEMO_EXAMPLES = "Example:\n\ndeftclean demo my-demo"
@@ -29,6 +28,7 @@ def demo(
     from deftclean import api
     from deftclean.demo import compare_with_truth, write_demo
     from deftclean.run_options import RunOptions
+    from deftclean.terminal import print_result
 
     made = write_demo(folder, seed)
     result = api.scan(
@@ -40,7 +40,7 @@ def demo(
         run=RunOptions(model="nano", device=device),
         progress=progress_of(quiet),
     )
-    show(result)
+    print_result(result, Console())
     found = compare_with_truth(result.scores, made.truth)
     out = Console(highlight=False)
     out.print()

@@ -1,12 +1,12 @@
 """The command `scan`: its options, and what it prints."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from deftclean.cli_check import Baseline, ExitZero, FailOn, leave, print_gate
+from deftclean.cli_check import Baseline, ExitZero, FailOn, leave_by_gates
 from deftclean.config import (
     PRESETS,
     ClassPosition,
@@ -26,6 +26,7 @@ from deftclean.options import (
     Delimiter,
     Device,
     LabelColumn,
+    LabelTable,
     NoCache,
     Offline,
     Output,
@@ -77,9 +78,7 @@ def _preset_help() -> str:
 
 def scan(
     data: Annotated[Path, typer.Argument(help="Image folder (sub-folder = class), or a table.")],
-    labels: Annotated[
-        Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl or .parquet.")
-    ] = None,
+    labels: LabelTable = None,
     output: Output = Path("clean.parquet"),
     overwrite: Overwrite = False,
     resume: Annotated[
@@ -303,6 +302,7 @@ def scan(
     Writes the score table (-o) and beside it the detector, clean.detector/, for `deftclean score`.
     """
     from deftclean import api
+    from deftclean.terminal import print_result
 
     settings = {
         "seed": seed, "rule": rule, "tuner": tuner, "prompt_length": prompt_length,
@@ -336,23 +336,5 @@ def scan(
         fail_on=fail_on or (),
         baseline=baseline,
     )
-    show(result)
-    gate(result, exit_zero)
-
-
-def show(result: Any) -> None:
-    """Print what a command has made."""
-    from deftclean.terminal import print_result
-
     print_result(result, Console())
-
-
-def gate(result: Any, exit_zero: bool) -> None:
-    """What gates say of the table that was just written, if they were asked.
-
-    Raises:
-        typer.Exit: one has failed, or could not be asked.
-    """
-    if result.check is not None:
-        print_gate(result.check)
-        leave(result.check, exit_zero)
+    leave_by_gates(result.check, exit_zero)

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from deftclean.cli_check import Baseline, ExitZero, FailOn
-from deftclean.cli_scan import gate, show
+from deftclean.cli_check import Baseline, ExitZero, FailOn, leave_by_gates
 from deftclean.config import Rule
 from deftclean.options import (
     AllowOutside,
@@ -17,6 +17,7 @@ from deftclean.options import (
     Delimiter,
     Device,
     LabelColumn,
+    LabelTable,
     NoCache,
     Offline,
     Output,
@@ -47,9 +48,7 @@ SELECT_EXAMPLES = (
 def score(
     detector: Annotated[Path, typer.Argument(help="Detector folder that scan wrote.")],
     data: Annotated[Path, typer.Argument(help="Image folder, or a table.")],
-    labels: Annotated[
-        Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl or .parquet.")
-    ] = None,
+    labels: LabelTable = None,
     output: Output = Path("scores.parquet"),
     overwrite: Overwrite = False,
     rule: Annotated[Rule | None, typer.Option(help="Keep rule. Default: the detector's.")] = None,
@@ -89,6 +88,7 @@ def score(
     predictions and get no clean probability.
     """
     from deftclean import api
+    from deftclean.terminal import print_result
 
     reading = reading_of(path_column, label_column, class_names, delimiter, rename, allow_outside)
     run = run_of(
@@ -109,8 +109,8 @@ def score(
         fail_on=fail_on or (),
         baseline=baseline,
     )
-    show(result)
-    gate(result, exit_zero)
+    print_result(result, Console())
+    leave_by_gates(result.check, exit_zero)
 
 
 def select(
@@ -128,13 +128,7 @@ def select(
 ) -> None:
     """Decide anew which rows are kept, without training, model or images."""
     from deftclean import api
+    from deftclean.terminal import print_result
 
-    show(
-        api.select(
-            table,
-            output=output,
-            rule=rule,
-            threshold=threshold,
-            overwrite=overwrite,
-        )
-    )
+    result = api.select(table, output=output, rule=rule, threshold=threshold, overwrite=overwrite)
+    print_result(result, Console())

@@ -116,6 +116,7 @@ CacheSize = Annotated[
         rich_help_panel="Cache",
     ),
 ]
+LabelTable = Annotated[Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl or .parquet.")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress; results and warnings only.")
 ]

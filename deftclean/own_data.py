@@ -121,7 +121,7 @@ def _read(
     """
     try:
         return read_manifest(images, table, reading)
-    except (InputError, UsageError) as error:
+    except UsageError as error:  # of which InputError is one
         message = error.message.replace("--label-column", f"{key} of [data.{data.name}]")
         hint = error.hint.replace("--label-column", key)
         raise type(error)(message, hint) from error
