@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 import deftclean
 from benchmarks.case_log import append, logged
-from deftclean.config import Noise
-from deftclean.recipes import FitLossName, Method
-from deftclean.scores import SCORE_SCHEMA, ScoreTable, image_root, read_scores, write_scores
+from deftclean.settings.adaptation import FitLossName, Method
+from deftclean.settings.detector import Noise
+from deftclean.table.scores import SCORE_SCHEMA, ScoreTable, image_root, read_scores, write_scores
 
 NoiseName = Literal["human", "symmetric"]
 Rows = Literal["all", "threshold", "agree", "clean"]

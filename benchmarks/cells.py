@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from deftclean.bench_pages import markdown_page
-from deftclean.bench_results import Results, cell_name
-from deftclean.bench_tables import grid_tables
-from deftclean.chosen_cells import chosen_cells
+from deftclean.experiments.choose import chosen_cells
+from deftclean.experiments.pages import markdown_page
+from deftclean.experiments.results import Results, cell_name
+from deftclean.experiments.tables import grid_tables
 
 # They stand for the others, are the same in every row, or say nothing to a reader.
 _LEFT_OUT = (

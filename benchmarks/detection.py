@@ -21,10 +21,10 @@ import numpy as np
 
 import deftclean
 from benchmarks.case_log import append, logged
-from deftclean.config import Noise
-from deftclean.demo import write_demo
-from deftclean.metrics import auroc, detection_metrics
-from deftclean.scores import keep_flags
+from deftclean.core.metrics import auroc, detection_metrics
+from deftclean.datasets.demo import write_demo
+from deftclean.settings.detector import Noise
+from deftclean.table.scores import keep_flags
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import deftclean
 from benchmarks.growth import write_images, write_labels
-from deftclean.progress import Advance, Silent
+from deftclean.core.progress import Advance, Silent
 
 CLASSES = tuple(f"class name {index:02d}" for index in range(100))
 

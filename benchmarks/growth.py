@@ -25,7 +25,7 @@ import pyarrow.csv
 from PIL import Image
 
 import deftclean
-from deftclean.progress import Advance, Silent
+from deftclean.core.progress import Advance, Silent
 
 FILES = 1000
 STEPS = 200

@@ -25,22 +25,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import deftclean
-from deftclean.cache import Cache
-from deftclean.checking import check_images
-from deftclean.checkpoint import build_detector, load_detector, read_card
-from deftclean.config import DetectorConfig
-from deftclean.detector import DualPromptDetector
-from deftclean.encoder import Encoder
-from deftclean.images import DistinctPictures, FolderImages
-from deftclean.loading import Pictures, Wanted, make_loader
-from deftclean.losses import clean_probability
-from deftclean.picture_sets import SCORING_BATCH
-from deftclean.progress import Silent
-from deftclean.resizing import Preparation
-from deftclean.rows import UsableRows
-from deftclean.runtime import Runtime, choose_runtime
-from deftclean.session import RunPictures, Session
-from deftclean.weights import LoadedModel, load_model
+from deftclean.core.progress import Silent
+from deftclean.core.runtime import Runtime, choose_runtime
+from deftclean.detection.session import RunPictures, Session
+from deftclean.images.cache import Cache
+from deftclean.images.first_pass import check_images
+from deftclean.images.loading import Pictures, Wanted, make_loader
+from deftclean.images.resizing import Preparation
+from deftclean.images.sources import DistinctPictures, FolderImages
+from deftclean.images.usable_rows import UsableRows
+from deftclean.models.detector import DualPromptDetector
+from deftclean.models.encoder import Encoder
+from deftclean.models.saved_detector import build_detector, load_detector, read_card
+from deftclean.models.weights import LoadedModel, load_model
+from deftclean.settings.detector import DetectorConfig
+from deftclean.training.losses import clean_probability
+from deftclean.training.picture_sets import SCORING_BATCH
 
 _CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),

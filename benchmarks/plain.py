@@ -17,7 +17,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transformer import text_global_pool
 from torch import Tensor, nn
 
-from deftclean.config import ClassPosition, DetectorConfig
+from deftclean.settings.detector import ClassPosition, DetectorConfig
 
 
 class PlainText:

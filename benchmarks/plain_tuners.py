@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.plain import PlainImage
-from deftclean.config import Tuner
+from deftclean.settings.detector import Tuner
 
 
 def plain_image(

@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.tables import REPEATS
-from deftclean.review_file import COLUMNS
-from deftclean.scores import SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable, decide, write_scores
+from deftclean.reports.review_file import COLUMNS
+from deftclean.table.scores import SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable, decide, write_scores
 
 CLASSES = pa.array([f"class name {index:03d}" for index in range(1000)])
 

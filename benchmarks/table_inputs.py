@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
-from deftclean.scores import SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable, decide, write_scores
+from deftclean.table.scores import SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable, decide, write_scores
 
 CLASSES = pa.array([f"class name {index:02d}" for index in range(100)])
 

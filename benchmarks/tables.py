@@ -21,7 +21,7 @@ FORMATS = ("csv", "jsonl", "parquet")
 READ = """
 import sys
 from pathlib import Path
-from deftclean.manifest import ManifestOptions, read_manifest
+from deftclean.data.manifest import ManifestOptions, read_manifest
 manifest = read_manifest(Path(sys.argv[1]), None, ManifestOptions())
 manifest.label_indices(manifest.class_names)
 """
@@ -36,7 +36,7 @@ def make_inputs(work: Path, rows: int, files: int) -> None:
 def cases(work: Path, sizes: list[int], files: int) -> Iterator[tuple[str, list[str]]]:
     """Name and command of each case."""
     yield "start-up: --help", ["-m", "deftclean", "--help"]
-    yield "start-up: import", ["-c", "import deftclean.manifest, deftclean.api"]
+    yield "start-up: import", ["-c", "import deftclean.data.manifest, deftclean.detection.scan"]
     for rows in sizes:
         make_inputs(work, rows, files)
         for suffix in FORMATS:

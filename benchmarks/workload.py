@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.plain import PlainImage, PlainText, similarities, step_loss
-from deftclean.checkpoint import build_detector
-from deftclean.config import DetectorConfig
-from deftclean.detector import DualPromptDetector
-from deftclean.encoder import Encoder
-from deftclean.losses import dual_prompt_loss, similarity_loss
-from deftclean.step import judge
-from deftclean.weights import NANO
+from deftclean.detection.step import judge
+from deftclean.models.detector import DualPromptDetector
+from deftclean.models.encoder import Encoder
+from deftclean.models.saved_detector import build_detector
+from deftclean.models.weights import NANO
+from deftclean.settings.detector import DetectorConfig
+from deftclean.training.losses import dual_prompt_loss, similarity_loss
 
 CONFIG = DetectorConfig(context_length=16, prompt_length=20)
 

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from deftclean.adapting import AdaptOptions, adapt
-    from deftclean.api import ScanResult, scan, score, select
-    from deftclean.benching import BenchResult, bench
-    from deftclean.corrupting import CorruptResult, NoiseOptions, corrupt
-    from deftclean.datasets import DatasetOptions, DatasetResult, dataset
-    from deftclean.errors import DeftcleanError
-    from deftclean.exporting import ExportResult, export
-    from deftclean.gate import check
-    from deftclean.gate_results import CheckResult
-    from deftclean.manifest import ManifestOptions
-    from deftclean.predicting import PredictResult, load_classifier, predict
-    from deftclean.reporting import ReportResult, report
-    from deftclean.reviewing import ReviewResult, review
-    from deftclean.run_folder import AdaptResult
-    from deftclean.run_options import RunOptions
+    from deftclean.adaptation.adapt import AdaptOptions, adapt
+    from deftclean.adaptation.predict import PredictResult, load_classifier, predict
+    from deftclean.adaptation.run_folder import AdaptResult
+    from deftclean.core.errors import DeftcleanError
+    from deftclean.core.run import RunOptions
+    from deftclean.data.manifest import ManifestOptions
+    from deftclean.datasets.corrupt import CorruptResult, NoiseOptions, corrupt
+    from deftclean.datasets.dataset import DatasetOptions, DatasetResult, dataset
+    from deftclean.detection.scan import ScanResult, scan, score, select
+    from deftclean.experiments.bench import BenchResult, bench
+    from deftclean.exports.export import ExportResult, export
+    from deftclean.gate.check import check
+    from deftclean.gate.results import CheckResult
+    from deftclean.reports.report import ReportResult, report
+    from deftclean.reports.review import ReviewResult, review
 
 __all__ = [
     "AdaptOptions",
@@ -58,35 +58,35 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AdaptOptions": "deftclean.adapting",
-    "AdaptResult": "deftclean.run_folder",
-    "BenchResult": "deftclean.benching",
-    "bench": "deftclean.benching",
-    "CorruptResult": "deftclean.corrupting",
-    "NoiseOptions": "deftclean.corrupting",
-    "corrupt": "deftclean.corrupting",
-    "DatasetOptions": "deftclean.datasets",
-    "DatasetResult": "deftclean.datasets",
-    "dataset": "deftclean.datasets",
-    "PredictResult": "deftclean.predicting",
-    "adapt": "deftclean.adapting",
-    "load_classifier": "deftclean.predicting",
-    "predict": "deftclean.predicting",
-    "CheckResult": "deftclean.gate_results",
-    "check": "deftclean.gate",
-    "ReportResult": "deftclean.reporting",
-    "ReviewResult": "deftclean.reviewing",
-    "report": "deftclean.reporting",
-    "review": "deftclean.reviewing",
-    "DeftcleanError": "deftclean.errors",
-    "ExportResult": "deftclean.exporting",
-    "export": "deftclean.exporting",
-    "ManifestOptions": "deftclean.manifest",
-    "RunOptions": "deftclean.run_options",
-    "ScanResult": "deftclean.api",
-    "scan": "deftclean.api",
-    "score": "deftclean.api",
-    "select": "deftclean.api",
+    "AdaptOptions": "deftclean.adaptation.adapt",
+    "AdaptResult": "deftclean.adaptation.run_folder",
+    "BenchResult": "deftclean.experiments.bench",
+    "bench": "deftclean.experiments.bench",
+    "CorruptResult": "deftclean.datasets.corrupt",
+    "NoiseOptions": "deftclean.datasets.corrupt",
+    "corrupt": "deftclean.datasets.corrupt",
+    "DatasetOptions": "deftclean.datasets.dataset",
+    "DatasetResult": "deftclean.datasets.dataset",
+    "dataset": "deftclean.datasets.dataset",
+    "PredictResult": "deftclean.adaptation.predict",
+    "adapt": "deftclean.adaptation.adapt",
+    "load_classifier": "deftclean.adaptation.predict",
+    "predict": "deftclean.adaptation.predict",
+    "CheckResult": "deftclean.gate.results",
+    "check": "deftclean.gate.check",
+    "ReportResult": "deftclean.reports.report",
+    "ReviewResult": "deftclean.reports.review",
+    "report": "deftclean.reports.report",
+    "review": "deftclean.reports.review",
+    "DeftcleanError": "deftclean.core.errors",
+    "ExportResult": "deftclean.exports.export",
+    "export": "deftclean.exports.export",
+    "ManifestOptions": "deftclean.data.manifest",
+    "RunOptions": "deftclean.core.run",
+    "ScanResult": "deftclean.detection.scan",
+    "scan": "deftclean.detection.scan",
+    "score": "deftclean.detection.scan",
+    "select": "deftclean.detection.scan",
 }
 
 

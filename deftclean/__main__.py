@@ -1,5 +1,5 @@
 """`python -m deftclean`."""
 
-from deftclean.cli import main
+from deftclean.cli.main import main
 
 main()

@@ -17,7 +17,7 @@ from mkdocs.structure.files import File, Files
 from rich.text import Text
 from typer.models import ArgumentInfo, OptionInfo
 
-from deftclean.cli import app
+from deftclean.cli.main import app
 
 PAGE = "reference/commands.md"
 PREFIX = "DEFTCLEAN"

@@ -1,0 +1,1 @@
+"""Phase 2: `adapt`, `predict`, `load_classifier`."""

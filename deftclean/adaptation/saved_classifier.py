@@ -1,0 +1,225 @@
+"""An adapted classifier on disk: weights, what it is, and how it did; and back again.
+
+The folder of a timm model (`fft`, `linear`) is also one that timm reads by itself:
+``timm.create_model("local-dir:FOLDER", pretrained=True)``.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import nn
+
+from deftclean.adaptation.classifiers import Aligned, Classifier, FineTuned, PromptTuned
+from deftclean.core.errors import InputError, UsageError, WeightsError
+from deftclean.core.runtime import initial_weights
+from deftclean.models.backbones import build
+from deftclean.models.encoder import Encoder
+from deftclean.models.saved_detector import build_detector, findable_name
+from deftclean.models.tuners import make_tuner
+from deftclean.models.weights import LoadedModel, load_model
+from deftclean.settings.adaptation import AdaptConfig
+from deftclean.settings.detector import DetectorConfig
+
+FORMAT_VERSION = 1
+WEIGHTS = "model.safetensors"
+
+_CARD = "deftclean.json"
+_TIMM = "config.json"
+_CROP_MODES = {"shortest": "center", "squash": "squash", "longest": "border"}
+
+
+@dataclass(frozen=True)
+class AdaptedCard:
+    """What a run folder says of itself.
+
+    Attributes:
+        format_version: of this folder.
+        tool_version: deftclean's.
+        backbone: as given to `--backbone`.
+        model: the CLIP that prompts are injected into, as `--model` names it; a folder is relative
+            to the run folder; None where the weights stand for themselves.
+        weights: its tag or file, likewise.
+        weights_sha256: of the weights that training began with; None for random ones.
+        architecture: timm's name; None where a CLIP is needed.
+        arguments: with which timm builds it.
+        preprocess: size, mean, std, interpolation, resize_mode, fill_color, crop_pct.
+        class_names: the K classes, in order.
+        config: resolved settings.
+        detector: settings of the prompts of `vlpt` and `prompts`; None for other methods.
+        data: what it was trained on, in numbers.
+        results: what was measured.
+        warnings: what a user of its predictions should know.
+    """
+
+    format_version: int
+    tool_version: str
+    backbone: str
+    model: str | None
+    weights: str | None
+    weights_sha256: str | None
+    architecture: str | None
+    arguments: dict[str, Any]
+    preprocess: dict[str, Any]
+    class_names: tuple[str, ...]
+    config: AdaptConfig
+    detector: DetectorConfig | None
+    data: dict[str, Any]
+    results: dict[str, Any]
+    warnings: list[str]
+
+
+def fine_tuned(model: nn.Module, preprocess: Mapping[str, Any]) -> FineTuned:
+    """A timm model that takes uint8 pixels."""
+    return FineTuned(model, tuple(preprocess["mean"]), tuple(preprocess["std"]))
+
+
+def prompt_tuned(encoder: Encoder, classes: int, config: AdaptConfig) -> PromptTuned:
+    """A CLIP image tower with a fresh tuner and a new head.
+
+    Raises:
+        UsageError: the tower is no ViT of CLIP's kind.
+    """
+    tower = encoder.image
+    if reason := tower.why_no_additions():
+        raise UsageError(
+            f"--method peft: this model cannot be taken: {reason}.", "Choose a CLIP with a ViT."
+        )
+    tuner = make_tuner(config, tower, initial_weights(config.seed))
+    return PromptTuned(tower, tuner, classes)
+
+
+def aligned(encoder: Encoder, class_names: tuple[str, ...], detector: DetectorConfig) -> Aligned:
+    """A visual tuner and one textual context, as a detector begins.
+
+    Raises:
+        UsageError: the model cannot take the prompts, or class names cannot be prompts.
+    """
+    return Aligned(build_detector(encoder, class_names, detector))
+
+
+def check_adapted_output(folder: Path, overwrite: bool) -> None:
+    """Refuse to overwrite a folder that is no run folder of ours.
+
+    Raises:
+        UsageError: the folder exists and may not be replaced, or cannot be made.
+    """
+    if not folder.parent.is_dir():
+        raise UsageError(f"The folder {folder.parent} does not exist.", "Make it first.")
+    if not folder.exists():
+        return
+    if not overwrite:
+        raise UsageError(f"{folder} exists already.", "Choose another -o, or give --overwrite.")
+    if not (folder / _CARD).is_file():
+        raise UsageError(
+            f"{folder} is not a folder of deftclean adapt, so --overwrite leaves it alone.",
+            "Move it away, or choose another -o.",
+        )
+
+
+def write_adapted(folder: Path, classifier: Classifier, card: AdaptedCard) -> None:
+    """Weights and configuration into a folder that exists."""
+    safetensors.torch.save_file(classifier.tensors(), folder / WEIGHTS)
+    _write_json(folder / _CARD, asdict(card))
+    if isinstance(classifier, FineTuned):
+        _write_json(folder / _TIMM, _timm_config(classifier.model, card))
+
+
+def read_card(folder: Path) -> AdaptedCard:
+    """Read `deftclean.json`.
+
+    Raises:
+        InputError: the folder is no run folder, damaged, or of a newer format.
+    """
+    path = folder / _CARD
+    if not path.is_file() or not (folder / WEIGHTS).is_file():
+        raise InputError(
+            f"{folder} is not a folder of deftclean adapt.",
+            "Give the one that was written: deftclean adapt clean.parquet -o adapted",
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["format_version"] > FORMAT_VERSION:
+            raise InputError(f"{folder} was written by a newer deftclean.", "Update deftclean.")
+        detector = values["detector"]
+        return AdaptedCard(
+            **{
+                **values,
+                "class_names": tuple(values["class_names"]),
+                "config": AdaptConfig(**values["config"]),
+                "detector": DetectorConfig(**detector) if detector is not None else None,
+            }
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error}.") from error
+
+
+def load_adapted(
+    folder: Path, card: AdaptedCard, offline: bool, announce: Callable[[str], None]
+) -> Classifier:
+    """The classifier of a run folder, on the CPU.
+
+    Raises:
+        WeightsError: its CLIP cannot be had, or is another one.
+        InputError: the weights are damaged or do not fit.
+    """
+    if card.architecture is not None:
+        model = build(card.architecture, card.arguments, len(card.class_names), seed=0)
+        classifier: Classifier = fine_tuned(model, card.preprocess)
+    else:
+        encoder = _clip(folder, card, offline, announce).encoder
+        classifier = (
+            aligned(encoder, card.class_names, card.detector)
+            if card.detector is not None
+            else prompt_tuned(encoder, len(card.class_names), card.config)
+        )
+    try:
+        classifier.load(safetensors.torch.load_file(folder / WEIGHTS))
+    except (safetensors.SafetensorError, ValueError, OSError) as error:
+        raise InputError(f"{folder / WEIGHTS} is damaged: {error}.") from error
+    return classifier
+
+
+def _clip(
+    folder: Path, card: AdaptedCard, offline: bool, announce: Callable[[str], None]
+) -> LoadedModel:
+    assert card.model is not None  # noqa: S101 - a card names an architecture or a CLIP
+    model, weights = findable_name(card.model, card.weights, folder)
+    loaded = load_model(model, weights, offline, announce)
+    if loaded.sha256 != card.weights_sha256:
+        raise WeightsError(
+            f"{folder} was trained with other weights of {card.model} than these.",
+            "Put the model back where it was.",
+        )
+    return loaded
+
+
+def _timm_config(model: Any, card: AdaptedCard) -> dict[str, Any]:
+    wanted = card.preprocess
+    height, width = wanted["size"]
+    return {
+        "architecture": card.architecture,
+        "num_classes": len(card.class_names),
+        "num_features": int(model.num_features),
+        "label_names": list(card.class_names),
+        "model_args": card.arguments,
+        "pretrained_cfg": {
+            "input_size": [3, height, width],
+            "mean": list(wanted["mean"]),
+            "std": list(wanted["std"]),
+            "interpolation": wanted["interpolation"],
+            "crop_pct": wanted["crop_pct"],
+            "crop_mode": _CROP_MODES[wanted["resize_mode"]],
+            "fixed_input_size": "img_size" in card.arguments,
+            "num_classes": len(card.class_names),
+        },
+    }
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    text = json.dumps(values, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The door: parse, call, print; the one error handler."""

@@ -1,0 +1,187 @@
+"""The command `check`, and the gate options that other commands share."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from deftclean.cli.options import Overwrite
+from deftclean.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from deftclean.gate.results import CheckResult
+
+Format = Literal["text", "json", "github", "junit", "sarif"]
+
+CHECK_EXAMPLES = (
+    "Examples:\n\n"
+    'deftclean check clean.parquet --fail-on "noise_rate>0.05" --fail-on "unreadable>0"\n\n'
+    'deftclean check clean.parquet --fail-on "noise_rate\\[cat]>10%"\n\n'
+    "deftclean check clean.parquet --baseline old.parquet\n\n"
+    'deftclean check clean.parquet --fail-on "flagged>100" --format sarif --output-file x.sarif'
+)
+
+_GATE = "Gate"
+_WIDTH = 120  # columns of text in a file
+_TOP = {"text": 10, "github": 10, "junit": 10, "json": 1000, "sarif": 1000}
+
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Fail (exit code 1) where this is true of the table: noise_rate>0.05, "
+        "noise_rate\\[cat]>10%, flagged>100, unreadable>0, rows<1000 ... Repeatable.",
+        rich_help_panel=_GATE,
+    ),
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        help="Earlier score table: problems that it has already are forgiven. Without --fail-on, "
+        "any new problem fails.",
+        rich_help_panel=_GATE,
+    ),
+]
+ExitZero = Annotated[
+    bool,
+    typer.Option(
+        "--exit-zero",
+        help="Exit with 0 where a gate failed. Errors, and gates that cannot be computed, keep "
+        "their codes.",
+        rich_help_panel=_GATE,
+    ),
+]
+
+
+def check(
+    table: Annotated[Path, typer.Argument(help="Score table that scan, score or select wrote.")],
+    fail_on: FailOn = None,
+    baseline: Baseline = None,
+    exit_zero: ExitZero = False,
+    format: Annotated[
+        Format,
+        typer.Option(
+            help="text; json, of a published schema; github: annotations; junit: a test case for "
+            "each gate; sarif: 2.1.0."
+        ),
+    ] = "text",
+    output_file: Annotated[
+        Path | None,
+        typer.Option(help="Write to a file; standard output then gets the text."),
+    ] = None,
+    overwrite: Overwrite = False,
+    top: Annotated[
+        int | None,
+        typer.Option(min=0, help="Most rows to list. Default: 10; 1,000 with json and sarif."),
+    ] = None,
+) -> None:
+    """Ask whether a score table is good enough: a gate for CI. Needs no torch.
+
+    Exit codes: 0 no gate failed, 1 a gate failed, 2 wrong options or input, 3 a gate could not be
+    computed. Without --fail-on and --baseline the table is shown, and nothing is asked of it.
+    """
+    from deftclean.gate.check import check as run_check
+
+    _check_output(table, baseline, output_file, overwrite)
+    limit = _TOP[format] if top is None else top
+    result = run_check(table, fail_on=fail_on or (), baseline=baseline, top=limit)
+    if output_file is not None:
+        _write(rendered(result, format), output_file, overwrite)
+    if output_file is None and format != "text":
+        typer.echo(rendered(result, format), nl=False)
+    else:
+        _print(result, Console())
+    leave(result, exit_zero)
+
+
+def rendered(result: "CheckResult", format: Format) -> str:
+    """The result in a format; files are relative to the repository, or else the current folder."""
+    from deftclean.table.places import repository_root
+
+    base = repository_root(Path())
+    match format:
+        case "text":
+            text = io.StringIO()
+            _print(result, Console(file=text, width=_WIDTH, no_color=True, force_terminal=False))
+            return text.getvalue()
+        case "json":
+            from deftclean.gate.formats.json import as_json
+
+            return as_json(result, base)
+        case "github":
+            from deftclean.gate.formats.github import as_github
+
+            return as_github(result, base)
+        case "junit":
+            from deftclean.gate.formats.junit import as_junit
+
+            return as_junit(result, base)
+        case "sarif":
+            from deftclean.gate.formats.sarif import as_sarif
+
+            return as_sarif(result, base)
+
+
+def leave_by_gates(result: "CheckResult | None", exit_zero: bool) -> None:
+    """What gates say of a table whose summary has been shown; nothing if none were asked.
+
+    Raises:
+        typer.Exit: they were asked; with their code.
+    """
+    if result is None:
+        return
+    from deftclean.gate.formats.text import print_asked
+
+    print_asked(result, Console())
+    leave(result, exit_zero)
+
+
+def leave(result: "CheckResult", exit_zero: bool) -> None:
+    """End the command with the code that the gates say.
+
+    Raises:
+        typer.Exit: always.
+    """
+    errors = Console(stderr=True)
+    for text in result.warnings:
+        errors.print(f"[yellow]Warning:[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
+    for gate in result.gates:
+        if gate.state == "unknown":
+            errors.print(
+                f"[red]Error:[/red] {escape(gate.message)}", highlight=False, soft_wrap=True
+            )
+    if not result.gates:
+        errors.print(
+            "[yellow]Warning:[/yellow] no gate was given, so nothing was checked: "
+            '--fail-on "noise_rate>0.05", or --baseline old.parquet',
+            highlight=False,
+            soft_wrap=True,
+        )
+    code = result.exit_code
+    raise typer.Exit(0 if exit_zero and code == 1 else code)
+
+
+def _print(result: "CheckResult", console: Console) -> None:
+    from deftclean.gate.formats.text import print_check
+
+    print_check(result, console)
+
+
+def _check_output(table: Path, baseline: Path | None, output: Path | None, overwrite: bool) -> None:
+    from deftclean.core.files import check_output
+
+    if output is None:
+        return
+    for given in (table, baseline):
+        if given is not None and output.resolve() == given.resolve():
+            raise UsageError(f"--output-file {output} is a table that is read.")
+    check_output(output, overwrite)
+
+
+def _write(text: str, output: Path, overwrite: bool) -> None:
+    from deftclean.core.files import whole_file
+
+    with whole_file(output, overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")

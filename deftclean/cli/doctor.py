@@ -1,0 +1,71 @@
+"""The command `doctor`: parse, call, print."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from deftclean.cli.options import CacheDir, CacheSize, Device, Weights
+
+if TYPE_CHECKING:
+    from deftclean.cli.diagnosis import Diagnosis
+
+DOCTOR_EXAMPLES = (
+    "Examples:\n\n"
+    "deftclean doctor\n\n"
+    "deftclean doctor --model ViT-L-14 --device cuda\n\n"
+    "deftclean doctor --format json > doctor.json"
+)
+
+_BROKEN = 3  # as for a run that could not be finished
+_MARKS = {"ok": " ", "note": "[yellow]![/yellow]", "broken": "[red]x[/red]"}
+
+
+def doctor(
+    model: Annotated[
+        str, typer.Option(help="Look for this model, as scan names it.", rich_help_panel="Model")
+    ] = "ViT-B-16",
+    weights: Weights = None,
+    device: Device = "auto",
+    cache_dir: CacheDir = None,
+    cache_size: CacheSize = 10.0,
+    form: Annotated[
+        Literal["text", "json"], typer.Option("--format", help="What to print.")
+    ] = "text",
+) -> None:
+    """Say what is installed, what a scan would use, and whether anything is broken.
+
+    Nothing is fetched or changed. Ends with 0 where a scan can work, else with 3.
+    """
+    from deftclean.cli.diagnosis import diagnose
+    from deftclean.core.run import RunOptions
+
+    run = RunOptions(
+        model=model, weights=weights, device=device, cache_dir=cache_dir, cache_size=cache_size
+    )
+    found = diagnose(run, model)
+    if form == "json":
+        typer.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        _print(found, Console(highlight=False))
+    if not found.ok:
+        raise typer.Exit(_BROKEN)
+
+
+def _print(found: "Diagnosis", console: Console) -> None:
+    group = ""
+    width = max(len(finding.name) for finding in found.findings)
+    for finding in found.findings:
+        if finding.group != group:
+            group = finding.group
+            console.print()
+            console.print(f"[bold]{group}[/bold]")
+        name = escape(finding.name.ljust(width))
+        console.print(f"{_MARKS[finding.state]} {name}  {escape(finding.value)}", soft_wrap=True)
+        if finding.hint:
+            console.print(f"  {' ' * width}  [dim]{escape(finding.hint)}[/dim]", soft_wrap=True)
+    broken = sum(finding.state == "broken" for finding in found.findings)
+    console.print()
+    console.print("A scan can work here." if found.ok else f"{broken} broken: the lines with an x.")

@@ -1,0 +1,135 @@
+"""The command `export`: parse, call, print."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from deftclean.cli.options import AllowOutside, Overwrite, Quiet, progress_of
+from deftclean.exports.formats import Link, RowChoice, Target
+
+if TYPE_CHECKING:
+    from deftclean.exports.export import ExportResult
+
+EXPORT_EXAMPLES = (
+    "Examples:\n\n"
+    "deftclean export clean.parquet --to csv -o cleaned.csv\n\n"
+    "deftclean export clean.parquet --to folder -o cleaned/ --link hard\n\n"
+    "deftclean export clean.parquet --to imagefolder -o cleaned/\n\n"
+    "deftclean export clean.parquet --to cleanlab -o issues.csv\n\n"
+    "deftclean export clean.parquet --to fiftyone -o fiftyone/\n\n"
+    "deftclean export clean.parquet --to label-studio -o tasks/"
+)
+
+
+def export(
+    table: Annotated[
+        Path, typer.Argument(help="Score table that scan, score, select or review wrote.")
+    ],
+    to: Annotated[
+        Target,
+        typer.Option(
+            help="csv, parquet: the cleaned table. folder: pictures by class. imagefolder: "
+            "pictures and metadata.csv, for Hugging Face. cleanlab: its columns, CSV or Parquet. "
+            "fiftyone: samples with mistakenness. label-studio: tasks with predictions."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="File to write, or folder; only a folder of export is replaced."
+        ),
+    ],
+    rows: Annotated[
+        RowChoice | None,
+        typer.Option(
+            help="kept; flagged: scored and not kept; all. Default: kept; all for cleanlab and "
+            "fiftyone; flagged for label-studio."
+        ),
+    ] = None,
+    scores: Annotated[
+        bool | None,
+        typer.Option(
+            "--scores/--no-scores",
+            help="With the columns that deftclean has added (csv, parquet, imagefolder). Default: "
+            "where rows are flagged or all.",
+        ),
+    ] = None,
+    link: Annotated[
+        Link,
+        typer.Option(help="How pictures get into a folder.", rich_help_panel="Pictures"),
+    ] = "copy",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Image folder, or the table that holds the images. Default: the scan's.",
+            rich_help_panel="Pictures",
+        ),
+    ] = None,
+    allow_outside: AllowOutside = False,
+    skip_changed: Annotated[
+        bool,
+        typer.Option(
+            "--skip-changed",
+            help="Leave rows out whose picture is missing or no longer the one that was scored; "
+            "without it, nothing is written then.",
+            rich_help_panel="Pictures",
+        ),
+    ] = False,
+    image_url: Annotated[
+        str | None,
+        typer.Option(
+            help="label-studio: what stands before a picture's name in its address. Default: "
+            "/data/local-files/?d=FOLDER/, files that Label Studio serves itself.",
+            rich_help_panel="Pictures",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the cleaned set, or the findings, in the format of another tool.
+
+    The label is the given one, or final_label where the table was reviewed. Needs no model.
+    """
+    from deftclean.exports.export import export as run_export
+
+    result = run_export(
+        table,
+        to=to,
+        output=output,
+        rows=rows,
+        scores=scores,
+        link=link,
+        data=data,
+        allow_outside=allow_outside,
+        skip_changed=skip_changed,
+        image_url=image_url,
+        overwrite=overwrite,
+        progress=progress_of(quiet),
+    )
+    _print(result, Console(highlight=False))
+
+
+_READ = {
+    "imagefolder": 'datasets.load_dataset("imagefolder", data_dir="{}")',
+    "fiftyone": 'fo.Dataset.from_dir("{}", dataset_type=fo.types.FiftyOneDataset)',
+    "label-studio": "labeling.xml is the labeling interface, tasks.json the import",
+}
+
+
+def _print(result: "ExportResult", console: Console) -> None:
+    """The end of export, on stdout."""
+    labels = "final_label, of the review" if result.reviewed else "given_label"
+    console.print(f"rows           {result.rows:,}")
+    console.print(f"written        {result.written:,}  [dim](labels: {labels})[/dim]")
+    if result.left_out:
+        others = ", ".join(f"{count:,} {name}" for name, count in result.left_out.items())
+        console.print(f"left out       {others}")
+    ending = "/" if result.output.is_dir() else ""
+    console.print(f"{result.to:<14} {escape(str(result.output))}{ending}", soft_wrap=True)
+    if result.to in _READ:
+        how = _READ[result.to].format(result.output)
+        console.print(f"read it        [dim]{escape(how)}[/dim]", soft_wrap=True)
+    console.print(f"time           {result.seconds:.1f} s")

@@ -1,0 +1,132 @@
+"""The commands `report` and `review`: parse, call, print."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from deftclean.cli.options import AllowOutside, Output, Overwrite, Quiet, progress_of
+
+if TYPE_CHECKING:
+    from deftclean.reports.report import ReportResult
+    from deftclean.reports.review import ReviewResult
+
+REPORT_EXAMPLES = (
+    "Examples:\n\n"
+    "deftclean report clean.parquet\n\n"
+    "deftclean report clean.parquet -o cats.html --class cat --class lynx --images 500\n\n"
+    "deftclean report clean.parquet --data train.parquet   (images inside that table)"
+)
+REVIEW_EXAMPLES = (
+    "Examples:\n\n"
+    "deftclean review clean.parquet review.csv -o reviewed.parquet\n\n"
+    "deftclean review reviewed.parquet more.csv -o reviewed-2.parquet"
+)
+
+
+def report(
+    table: Annotated[Path, typer.Argument(help="Score table that deftclean wrote.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Page to write (HTML, one file).")
+    ] = Path("report.html"),
+    images: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=2000,
+            help="Rows in the gallery, the most suspicious first. The file stays under 15 MB: of "
+            "many pictures each is smaller.",
+        ),
+    ] = 200,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class", help="Given label that the gallery is limited to. Repeatable. Default: all."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Image folder, or the table that holds the images. Default: the scan's."),
+    ] = None,
+    allow_outside: AllowOutside = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show a score table as a page, and review it there.
+
+    One HTML file that loads nothing and opens from disk: figures, charts, and the most suspicious
+    pictures, about which one decides with the keyboard. Its button saves review.csv, which
+    deftclean review merges into the table.
+    """
+    from deftclean.reports.report import report as run_report
+
+    result = run_report(
+        table,
+        output=output,
+        overwrite=overwrite,
+        images=images,
+        classes=classes or (),
+        data=data,
+        allow_outside=allow_outside,
+        progress=progress_of(quiet),
+    )
+    _print_report(result, Console(highlight=False))
+
+
+def review(
+    table: Annotated[Path, typer.Argument(help="Score table that the report was made from.")],
+    decisions: Annotated[Path, typer.Argument(help="review.csv, as the report saves it.")],
+    output: Output,
+    overwrite: Overwrite = False,
+) -> None:
+    """Merge what people decided in a report into the score table.
+
+    Sets keep and final_label, the label to train on. Rows that nobody decided about stay as they
+    are. The same files give the same bytes.
+    """
+    from deftclean.reports.review import review as run_review
+
+    result = run_review(table, decisions, output=output, overwrite=overwrite)
+    _print_review(result, Console(highlight=False))
+
+
+def _print_report(result: "ReportResult", console: Console) -> None:
+    summary, noise = result.overview.summary, result.overview.noise
+    rate = "-"
+    if noise is not None:
+        rate = f"{noise.value:.1%}  [dim](as a sample: {noise.low:.1%} to {noise.high:.1%})[/dim]"
+    lines = [
+        "",
+        f"rows           {summary.rows:,}",
+        f"flagged        {summary.flagged:,}",
+        f"noise rate     {rate}",
+    ]
+    if result.overview.reviewed.rows:
+        lines.append(f"reviewed       {result.overview.reviewed.rows:,}")
+    lines.append(f"gallery        {result.images:,} of {result.waiting:,} flagged rows to review")
+    if result.problems:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in result.problems.items())
+        lines.append(f"no picture     {kinds}  [dim](said in its place)[/dim]")
+    console.print("\n".join(lines))
+    size = f"[dim]({result.size / 1e6:.1f} MB)[/dim]"
+    console.print(f"report         {escape(str(result.output))}  {size}", soft_wrap=True)
+
+
+def _print_review(result: "ReviewResult", console: Console) -> None:
+    reviewed, summary = result.reviewed, result.summary
+    lines = ["", f"merged         {result.merged:,} decisions"]
+    if result.repeated:
+        lines.append(
+            f"repeated       {result.repeated:,} lines  [dim](the last about a row counts)[/dim]"
+        )
+    lines += [
+        f"reviewed       {reviewed.rows:,}  [dim]({reviewed.kept:,} kept, "
+        f"{reviewed.relabelled:,} relabelled, {reviewed.dropped:,} dropped)[/dim]",
+        f"rows           {summary.rows:,}",
+        f"kept           {summary.kept:,}",
+        f"flagged        {summary.flagged:,}  [dim](dropped rows are among them)[/dim]",
+    ]
+    console.print("\n".join(lines))
+    console.print(f"table          {escape(str(result.output))}", soft_wrap=True)

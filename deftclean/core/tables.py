@@ -1,0 +1,190 @@
+"""CSV, TSV, JSON-lines and Parquet files to Arrow tables, text columns left as they are.
+
+Knows nothing of images or labels.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from deftclean.core.errors import InputError
+
+_JSON_CHUNK = 65_536
+_CSV_BLOCK = 16 * 1024 * 1024  # no cell may be larger
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+
+
+def columns_of(path: Path, delimiter: str | None) -> pa.Schema:
+    """Names, types and metadata of a table, without reading its rows where the format allows.
+
+    Raises:
+        InputError: as `read_table`.
+    """
+    if path.suffix.lower() == ".parquet":
+        import pyarrow.parquet as pq
+
+        with _reading(path):
+            return pq.read_schema(path)
+    return read_table(path, delimiter, None).schema
+
+
+def read_table(path: Path, delimiter: str | None, images: tuple[str, bool] | None) -> pa.Table:
+    """All rows of a table.
+
+    CSV and TSV cells stay text exactly as written ("007" and "NA" too).
+
+    Args:
+        path: its suffix says the format.
+        delimiter: of CSV and TSV; None for a comma and a tab.
+        images: a Parquet column with image bytes, and whether they are a field of a struct; of
+            it only the struct's `path` is read, in the column's place, or nothing.
+
+    Raises:
+        InputError: the format is unknown or the file is damaged; bad lines by number.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(
+            f"{path}: tables end in {', '.join(SUFFIXES)}.", "Convert it, or rename the file."
+        )
+    with _reading(path):
+        if suffix == ".parquet":
+            return _read_parquet(path, images)
+        if suffix in (".csv", ".tsv"):
+            return _read_csv(path, delimiter or ("\t" if suffix == ".tsv" else ","))
+        return _read_json_lines(path)
+
+
+class _reading:  # noqa: N801 - reads as a statement
+    """Turns Arrow's and the system's errors about one file into `InputError`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, pa.ArrowException | OSError | UnicodeError):
+            text = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(
+                f"{self.path} cannot be read: {text}", "Is the file whole, and UTF-8 text?"
+            ) from error
+
+
+def _read_csv(path: Path, delimiter: str) -> pa.Table:
+    import pyarrow.csv as pv
+
+    if not path.stat().st_size:
+        raise InputError(f"{path} is empty.", "The first line names the columns.")
+    if not ((delimiter.isascii() and delimiter.isprintable()) or delimiter == "\t"):
+        raise InputError(f"The delimiter {delimiter!r} cannot be one.", "Use --delimiter ';'")
+    bad: list[str] = []
+
+    def note(row: Any) -> str:
+        bad.append(
+            f"record {row.number} has {row.actual_columns} fields, not {row.expected_columns}"
+        )
+        return "skip"
+
+    parse = pv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note)
+    # One thread: only then does Arrow know the numbers of bad lines.
+    names = pv.open_csv(
+        path,
+        read_options=pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
+        parse_options=parse,
+    ).schema.names
+    refuse_double(path, names)
+    bad.clear()
+    table = pv.read_csv(
+        path,
+        read_options=pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
+        parse_options=parse,
+        convert_options=pv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
+    )
+    if bad:
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise InputError(
+            f"{path}: {'; '.join(bad[:5])}{more}.",
+            'Quote cells that hold the separator: "a, b".',
+        )
+    return table
+
+
+def _read_json_lines(path: Path) -> pa.Table:
+    # Arrow's own reader would turn text that looks like a date into a time stamp.
+    tables: list[pa.Table] = []
+    bad: list[str] = []
+    chunk: list[dict[str, Any]] = []
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                bad.append(f"line {number}: {error}")
+                continue
+            if not isinstance(row, dict):
+                bad.append(f"line {number} is not a JSON object")
+                continue
+            chunk.append(row)
+            if len(chunk) == _JSON_CHUNK:
+                tables.append(_from_objects(path, chunk))
+                chunk = []
+    if bad:
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise InputError(f"{path}: {'; '.join(bad[:5])}{more}.", "Each line is one JSON object.")
+    tables.append(_from_objects(path, chunk))
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _from_objects(path: Path, rows: list[dict[str, Any]]) -> pa.Table:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    try:
+        return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+    except (pa.ArrowException, OverflowError) as error:
+        raise InputError(
+            f"{path}: a column mixes types: {str(error).splitlines()[0]}",
+            "Write every value of a column the same way, text in quotes.",
+        ) from error
+
+
+def _read_parquet(path: Path, images: tuple[str, bool] | None) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    schema = pq.read_schema(path)
+    refuse_double(path, schema.names)
+    if images is None:
+        return pq.read_table(path, use_pandas_metadata=False)
+    name, nested = images
+    others = [column for column in schema.names if column != name]
+    has_path = nested and schema.field(name).type.get_field_index("path") >= 0
+    columns = [*others, *([f"{name}.path"] if has_path else [])]
+    with pq.ParquetFile(path) as file:
+        table = file.read(columns=columns)
+    if not has_path:
+        return table
+    import pyarrow.compute as pc
+
+    paths = pc.struct_field(table[name], "path")
+    return table.set_column(table.column_names.index(name), name, paths)
+
+
+def refuse_double(path: Path, names: list[str]) -> None:
+    """Refuse a table with columns of the same name.
+
+    Raises:
+        InputError: which they are.
+    """
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise InputError(
+            f"{path}: columns with the same name: {', '.join(map(repr, double))}.",
+            "Give every column a name of its own.",
+        )

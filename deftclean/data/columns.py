@@ -1,0 +1,179 @@
+"""Which column of a table holds what: file names or images, and labels."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from deftclean.core.errors import InputError
+from deftclean.data.labels import few
+from deftclean.table.scores import SCORE_COLUMNS
+
+PATH_COLUMNS = (
+    "file_name", "filename", "file_path", "filepath", "file", "path",
+    "image_path", "image_file", "image_name", "image", "img_path", "img", "uri",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "labels", "given_label", "noisy_label", "class", "class_name", "class_label",
+    "category", "target", "y", "fine_label",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ImageColumn:
+    """Images that lie in a Parquet file itself.
+
+    Attributes:
+        table: the Parquet file.
+        name: the column.
+        nested: the bytes are the field `bytes` of a struct, not the column itself.
+    """
+
+    table: Path
+    name: str
+    nested: bool
+
+
+def huggingface_features(schema: pa.Schema) -> dict[str, Any]:
+    """What Hugging Face's `datasets` says of each column; empty where it says nothing."""
+    raw = (schema.metadata or {}).get(b"huggingface")
+    if raw is None:
+        return {}
+    try:
+        features = json.loads(raw)["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {k: v for k, v in features.items() if isinstance(v, dict)}
+
+
+def image_column(path: Path, schema: pa.Schema, wanted: str | None) -> ImageColumn | None:
+    """The column of a Parquet file with image bytes, if it has one.
+
+    Args:
+        path: the table.
+        schema: its columns.
+        wanted: the path column as the user names it; None to recognise it.
+
+    Raises:
+        InputError: there are several.
+    """
+    if path.suffix.lower() != ".parquet":
+        return None
+    nested = [
+        f.name
+        for f in schema
+        if pa.types.is_struct(f.type) and f.type.get_field_index("bytes") >= 0
+    ]
+    flat = [f.name for f in schema if _is_binary(f.type)]
+    found = nested + flat
+    if wanted is not None:
+        found = [name for name in found if name == wanted]
+    elif any(name.strip().lower() in PATH_COLUMNS for name in set(schema.names) - set(found)):
+        # A hash or a thumbnail beside a column of file names.
+        found = [name for name in found if name.strip().lower() in PATH_COLUMNS]
+    if len(found) > 1:
+        raise InputError(
+            f"{path} has several columns with image bytes: {few(found)}.",
+            f"Choose one: --path-column {found[0]}",
+        )
+    return ImageColumn(path, found[0], found[0] in nested) if found else None
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def find_path_column(path: Path, schema: pa.Schema, wanted: str | None) -> str:
+    """The column with the file names.
+
+    Raises:
+        InputError: none or several can be it.
+    """
+    return _find(path, schema, wanted, PATH_COLUMNS, "file names", "--path-column")
+
+
+def find_label_column(
+    path: Path,
+    schema: pa.Schema,
+    wanted: str | None,
+    features: Mapping[str, Any],
+    needed: bool,
+) -> str | None:
+    """The column with the labels; None where there is none and none is needed.
+
+    Args:
+        path: the table.
+        schema: its columns, without the one with the file names.
+        wanted: the column as the user names it; None to recognise it.
+        features: from `huggingface_features`.
+        needed: rows without labels are of no use.
+
+    Raises:
+        InputError: none or several can be it.
+    """
+    if wanted is None:
+        labelled = [n for n, f in features.items() if f.get("_type") == "ClassLabel"]
+        if len(labelled) == 1 and labelled[0] in schema.names:
+            return labelled[0]
+        usual = any(name.strip().lower() in LABEL_COLUMNS for name in schema.names)
+        if not needed and not usual:
+            return None
+    return _find(path, schema, wanted, LABEL_COLUMNS, "labels", "--label-column")
+
+
+def _find(
+    path: Path, schema: pa.Schema, given: str | None, usual: Sequence[str], what: str, option: str
+) -> str:
+    alone = len(schema.names) == 1 and what == "file names"
+    there = f"It has the columns {few(schema.names, 12)}."
+    if given is not None:
+        if given not in schema.names:
+            raise InputError(f"{path} has no column {given!r} ({option}).", there)
+        return given
+    found = [name for name in schema.names if name.strip().lower() in usual]
+    if not found:
+        more = (
+            " Is it separated by something else than commas? Say so: --delimiter ';'"
+            if alone
+            else ""
+        )
+        raise InputError(
+            f"{path}: no column with the {what} was recognised.",
+            f"{there} Name it: {option} NAME.{more}",
+        )
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: several columns could hold the {what}: {few(found)}.",
+            f"Choose one: {option} {found[0]!r}",
+        )
+    return str(found[0])
+
+
+def renamed(columns: pa.Table, rename: Mapping[str, str], path: Path) -> pa.Table:
+    """The columns as they go into the output, under their new names.
+
+    Raises:
+        InputError: a name is not there, stands twice, or is one of the score table's own.
+    """
+    unknown = [name for name in rename if name not in columns.column_names]
+    if unknown:
+        raise InputError(
+            f"--rename: {path} carries on no column {few(unknown)}.",
+            f"It carries on {few(columns.column_names, 12) or 'no columns'}.",
+        )
+    names = [rename.get(name, name) for name in columns.column_names]
+    clash = sorted({name for name in names if name in SCORE_COLUMNS})
+    if clash:
+        raise InputError(
+            f"{path} has columns that the score table writes itself: {few(clash)}.",
+            "Carry them on under other names: "
+            + " ".join(f"--rename {name}=input_{name}" for name in clash),
+        )
+    doubled = [name for name, count in Counter(names).items() if count > 1]
+    if doubled:
+        raise InputError(f"{path}: two columns would be called {few(doubled)}.", "See --rename.")
+    return columns.rename_columns(names)

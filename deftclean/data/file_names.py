@@ -1,0 +1,76 @@
+"""File names as a table writes them, to POSIX paths below the data folder."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from deftclean.core.errors import InputError
+
+
+def relative_names(
+    written: pa.Array | pa.ChunkedArray, table: Path, root: Path
+) -> tuple[pa.Array, NDArray[np.bool_]]:
+    """POSIX names relative to the data folder, and which rows have one at all.
+
+    Args:
+        written: (N,) the column with the file names.
+        table: the file it stands in, after which rows without a name are called.
+        root: the data folder.
+
+    Returns:
+        (N,) strings, `<table>#<row>` where the row names no file; (N,) bool, false there.
+
+    Raises:
+        InputError: the column is not text.
+    """
+    names = _texts(written, table)
+    nameless = pc.fill_null(_is_blank(names), True)
+    names = _below(names, root)
+    named = ~nameless.to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(~named).tolist()
+    spare = pa.array([f"{table.name}#{row}" for row in rows], pa.string())
+    return pc.replace_with_mask(names, nameless, spare), named
+
+
+def _texts(written: pa.Array | pa.ChunkedArray, table: Path) -> pa.Array:
+    try:
+        names = written.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputError(f"{table}: the file names are not text: {error}.") from error
+    return names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+
+
+def _is_blank(texts: pa.Array) -> pa.Array:
+    return pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
+
+
+def _below(names: pa.Array, root: Path) -> pa.Array:
+    """Names relative to the root; most are so already, and those that are not often repeat."""
+    unusual = pc.match_substring(names, "\\")
+    for start in ("./", "/"):
+        unusual = pc.or_(unusual, pc.starts_with(names, start))
+    unusual = pc.fill_null(unusual, False)
+    coded = names.filter(unusual).dictionary_encode()
+    # The two ways an absolute name may lead to the root; links in it are resolved in the first.
+    ways = (root.resolve().as_posix(), root.absolute().as_posix())
+    distinct = [_relative(name, root, ways) for name in coded.dictionary.to_pylist()]
+    clean = pa.array(distinct, pa.string()).take(coded.indices)
+    return pc.replace_with_mask(names, unusual, clean)
+
+
+def _relative(name: str, root: Path, ways: tuple[str, str]) -> str:
+    # A backslash is a separator in tables from Windows; a file really called so wins.
+    if "\\" in name and not os.path.lexists(root / name):
+        name = name.replace("\\", "/")
+    name = name.removeprefix("./")
+    if not name.startswith("/"):
+        return name
+    for way in ways:
+        if name.startswith(f"{way}/"):
+            return name.removeprefix(f"{way}/")
+    # No absolute path goes into a table: the file is `outside` either way.
+    return Path(os.path.relpath(name, ways[0])).as_posix()

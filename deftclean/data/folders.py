@@ -1,0 +1,116 @@
+"""The images below a folder, by name. None is opened."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from deftclean.core.errors import InputError
+from deftclean.data.labels import few
+
+IMAGE_SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".gif",
+        ".bmp",
+        ".dib",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".avif",
+    ]
+)
+
+
+def walk_images(root: Path, follow: bool) -> tuple[list[str], tuple[str, ...]]:
+    """Relative POSIX names of all images, sorted, and notes on what was left out.
+
+    Args:
+        root: the folder.
+        follow: go into linked folders too, each once.
+
+    Raises:
+        InputError: a folder cannot be listed, or a name is not valid Unicode.
+    """
+    names: list[str] = []
+    others: Counter[str] = Counter()
+    linked: list[str] = []
+    seen = {root.resolve()}
+    for folder, folders, files in os.walk(root, followlinks=follow, onerror=_cannot_list):
+        here = _prefix(Path(folder).relative_to(root))
+        visible = sorted(name for name in folders if not name.startswith("."))
+        if follow:
+            folders[:] = [name for name in visible if _is_new(Path(folder, name), seen)]
+        else:
+            links = {name for name in visible if Path(folder, name).is_symlink()}
+            folders[:] = [name for name in visible if name not in links]
+            linked += [here + name for name in sorted(links)]
+        # Text only: a Path for each file would take longer than listing it.
+        for name in files:
+            if name.startswith("."):
+                continue
+            suffix = _suffix(name)
+            if suffix in IMAGE_SUFFIXES:
+                names.append(here + name)
+            else:
+                others[suffix or "no suffix"] += 1
+    _refuse_unprintable(names)
+    return sorted(names), _notes(others, linked)
+
+
+def _prefix(folder: Path) -> str:
+    return f"{folder.as_posix()}/" if folder.parts else ""
+
+
+def _is_new(folder: Path, seen: set[Path]) -> bool:
+    """Whether to go into a folder; a link only where it leads to a folder not seen before."""
+    place = folder.resolve()
+    new = place not in seen or not folder.is_symlink()
+    seen.add(place)
+    return new
+
+
+def _suffix(name: str) -> str:
+    stem, _, ending = name.rpartition(".")
+    return f".{ending.lower()}" if stem and ending else ""
+
+
+def _notes(others: Counter[str], linked: list[str]) -> tuple[str, ...]:
+    notes = []
+    if others:
+        kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in others.most_common(5))
+        notes.append(f"{others.total():,} files that are not images were left out ({kinds})")
+    if linked:
+        notes.append(
+            f"{len(linked)} linked folder(s) were not followed ({few(linked)}); "
+            "--allow-outside follows them"
+        )
+    return tuple(notes)
+
+
+def _refuse_unprintable(names: list[str]) -> None:
+    unprintable = [ascii(name) for name in names if not _is_text(name)]
+    if unprintable:
+        raise InputError(
+            f"{len(unprintable)} file name(s) are not valid Unicode: {few(unprintable)}.",
+            "Rename them; a table cannot hold such names.",
+        )
+
+
+def _cannot_list(error: OSError) -> None:
+    raise InputError(f"{error.filename} cannot be listed: {error.strerror}.") from error
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

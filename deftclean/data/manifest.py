@@ -1,0 +1,282 @@
+"""An image folder or a label manifest, read and validated: file names, labels, class names.
+
+No torch here, and no image is opened: whether one can be read is settled later, row by row.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from deftclean.core.errors import InputError, UsageError
+from deftclean.core.tables import columns_of, read_table
+from deftclean.data.columns import (
+    ImageColumn,
+    find_label_column,
+    find_path_column,
+    huggingface_features,
+    image_column,
+    renamed,
+)
+from deftclean.data.file_names import relative_names
+from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
+from deftclean.data.labels import few, name_labels
+from deftclean.data.lines import record_lines
+from deftclean.table.reviewed import REVIEW_COLUMNS
+from deftclean.table.scores import METADATA_KEY, image_root, written_columns
+
+_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "dev"})
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """N rows: what to look at and what it is said to be.
+
+    Attributes:
+        source: what was read, for messages: a folder or a file name.
+        root: the data folder that `file_names` are relative to.
+        columns: the input's own columns, N rows, as they go into the output.
+        file_names: (N,) strings, POSIX paths; a row that names no file is `<table>#<row>`.
+        named: (N,) bool, false where the row names no file.
+        given_labels: (N,) strings, null where the row has no label; class names where the input
+            holds integers.
+        label_names: class name by label as the input writes it, in the order of the K classes.
+        images: where the bytes are, if they lie in the table.
+        labels_file: what the labels were read from; None where they are folder names.
+        source_lines: (N,) int64, the line of the labels file that each row begins on, from 1; null
+            where it has no lines.
+        notes: what a user should know about how the input was read.
+        label_column: where the labels stand in the input; None in a folder, or without labels.
+    """
+
+    source: str
+    root: Path
+    columns: pa.Table
+    file_names: pa.Array
+    named: NDArray[np.bool_]
+    given_labels: pa.Array
+    label_names: dict[str, str]
+    images: ImageColumn | None
+    labels_file: Path | None
+    source_lines: pa.Array
+    notes: tuple[str, ...]
+    label_column: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.file_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The K classes, in order."""
+        return tuple(dict.fromkeys(self.label_names.values()))
+
+    def label_indices(self, class_names: Sequence[str]) -> "np.ma.MaskedArray[Any, Any]":
+        """(N,) int64 index of each label in `class_names`; masked: no label, or another one."""
+        indices = pc.index_in(self.given_labels, value_set=pa.array(class_names, pa.string()))
+        filled = pc.fill_null(indices, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        return np.ma.MaskedArray(filled, mask=indices.is_null().to_numpy(zero_copy_only=False))
+
+
+@dataclass(frozen=True)
+class ManifestOptions:
+    """How to read a manifest where the usual names do not say it.
+
+    Attributes:
+        path_column: column with the file names (or the images).
+        label_column: column with the labels.
+        class_names: file with class names: a line each, a JSON list, or a JSON object from label
+            to name.
+        delimiter: of a CSV file, where it is not a comma (a tab for .tsv).
+        rename: input columns to be carried on under another name, old -> new.
+        allow_outside: follow links and names that leave the data folder.
+        known_labels: class name by label of a saved detector, for input that names no classes
+            itself; labels that are not in it stay as they are.
+    """
+
+    path_column: str | None = None
+    label_column: str | None = None
+    class_names: Path | None = None
+    delimiter: str | None = None
+    rename: Mapping[str, str] | None = None
+    allow_outside: bool = False
+    known_labels: Mapping[str, str] | None = None
+
+
+def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> Manifest:
+    """Read an image folder, or a table of labels with or without one.
+
+    Args:
+        data: a folder of images, or a table (then paths are relative to the table's folder,
+            unless the images lie in the table).
+        labels: a table whose paths are relative to the folder `data`; None where sub-folder
+            names are the labels.
+        options: columns and class names.
+
+    Raises:
+        InputError: what cannot be read, and what to do; all problems of a kind together.
+    """
+    if not data.exists():
+        raise InputError(f"{data} does not exist.", "Give an image folder or a label table.")
+    if labels is None and data.is_dir():
+        return _from_folder(data, options)
+    if labels is None:
+        return _from_table(data, None, options)
+    if not data.is_dir():
+        raise InputError(
+            f"{data} is not a folder.",
+            "With two arguments the first is the image folder: deftclean scan data/ labels.csv",
+        )
+    if not labels.is_file():
+        raise InputError(f"{labels} is not a file.", "Give a .csv, .tsv, .jsonl or .parquet file.")
+    return _from_table(labels, data, options)
+
+
+# ---------------------------------------------------------------- folders
+
+
+def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
+    given = {
+        "--path-column": options.path_column,
+        "--label-column": options.label_column,
+        "--delimiter": options.delimiter,
+        "--rename": options.rename,
+    }
+    unused = [name for name, value in given.items() if value]
+    if unused:
+        raise UsageError(
+            f"{', '.join(unused)} cannot go with a folder alone: it has no columns.",
+            "Give the label table too: deftclean scan data/ labels.csv",
+        )
+    names, notes = walk_images(root, options.allow_outside)
+    if not names:
+        raise InputError(
+            f"{root} holds no images.",
+            f"Images end in {', '.join(sorted(IMAGE_SUFFIXES)[:6])}, ... in any case of letters.",
+        )
+    labels = [name.split("/", 1)[0] if "/" in name else None for name in names]
+    folders = {label for label in labels if label is not None}
+    if not folders and options.known_labels is None:
+        raise InputError(
+            f"{root} has no class folders: its {len(names):,} images lie side by side.",
+            "Put each class into a sub-folder, or give a label table: "
+            "deftclean scan data/ labels.csv",
+        )
+    if folders and {folder.lower() for folder in folders} <= _SPLITS:
+        raise InputError(
+            f"The sub-folders of {root} are splits, not classes: {few(sorted(folders))}.",
+            f"Scan one of them: deftclean scan {root / min(folders)}",
+        )
+    labelled = name_labels(
+        pa.array(labels, pa.string()), options.class_names, None, options.known_labels
+    )
+    return Manifest(
+        source=root.name or str(root),
+        root=root,
+        columns=pa.table({}),
+        file_names=pa.array(names, pa.string()),
+        named=np.ones(len(names), dtype=bool),
+        given_labels=labelled.given,
+        label_names=labelled.names,
+        images=None,
+        labels_file=None,
+        source_lines=pa.nulls(len(names), pa.int64()),
+        notes=notes,
+    )
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Manifest:
+    # Parquet tells its columns before its rows are read; other formats are read once, whole.
+    parquet = path.suffix.lower() == ".parquet"
+    text = None if parquet else read_table(path, options.delimiter, None)
+    schema = columns_of(path, None) if text is None else text.schema
+    if not schema.names:
+        raise InputError(f"{path} has no rows.")
+    own = METADATA_KEY in (schema.metadata or {})
+    metadata = _own_metadata(schema) if own else {}
+    if root is None:
+        root = _recorded_root(metadata, path) if own else path.parent
+    features = huggingface_features(schema)
+    images = image_column(path, schema, options.path_column)
+    wanted = _wanted(options.path_column, "file_name", own)
+    path_name = images.name if images else find_path_column(path, schema, wanted)
+    rest = pa.schema([field for field in schema if field.name != path_name])
+    needed = options.known_labels is None
+    wanted = _wanted(options.label_column, "given_label", own)
+    label_name = find_label_column(path, rest, wanted, features, needed)
+    column = (images.name, images.nested) if images else None
+    table = read_table(path, None, column) if text is None else text
+    if not len(table):
+        raise InputError(f"{path} has no rows.")
+
+    written = table[path_name] if path_name in table.column_names else pa.nulls(len(table))
+    file_names, named = relative_names(written, path, root)
+    class_list = features.get(label_name, {}).get("names") if label_name else None
+    given = table[label_name] if label_name else pa.nulls(len(table), pa.string())
+    labelled = name_labels(given, options.class_names, class_list, options.known_labels)
+    dropped, review_notes = _own_columns(schema, metadata, path) if own else (set[str](), ())
+    columns = table.drop_columns(
+        [c for c in table.column_names if c in dropped or c in (path_name, "given_label")]
+    )
+    return Manifest(
+        source=path.name,
+        root=root,
+        columns=renamed(columns, options.rename or {}, path),
+        file_names=file_names,
+        named=named,
+        given_labels=labelled.given,
+        label_names=labelled.names,
+        images=images,
+        labels_file=path,
+        source_lines=_lines(path, options.delimiter, len(table)),
+        notes=(*labelled.notes, *review_notes),
+        label_column=label_name,
+    )
+
+
+def _wanted(given: str | None, usual: str, own: bool) -> str | None:
+    """The column that the user names, or in a table of our own the one of the score table."""
+    return usual if given is None and own else given
+
+
+def _own_columns(
+    schema: pa.Schema, metadata: Mapping[str, Any], path: Path
+) -> tuple[set[str], tuple[str, ...]]:
+    """Columns of a table of ours that a new one replaces, and what to say about it."""
+    written = set(written_columns(metadata))
+    if not set(REVIEW_COLUMNS) <= set(schema.names):
+        return written, ()
+    note = f"the review in {path.name} is left out: merge its review.csv again with the new table"
+    return {*written, *REVIEW_COLUMNS}, (note,)
+
+
+def _own_metadata(schema: pa.Schema) -> dict[str, Any]:
+    """What a score table says of itself; nothing where that is damaged."""
+    try:
+        metadata = json.loads(schema.metadata[METADATA_KEY])
+    except ValueError:
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _recorded_root(metadata: Mapping[str, Any], path: Path) -> Path:
+    if "image_root" not in metadata:
+        raise InputError(
+            f"{path}: its score metadata are damaged.", "Give the image folder as first argument."
+        )
+    return image_root(metadata, path)
+
+
+def _lines(path: Path, delimiter: str | None, count: int) -> pa.Array:
+    if path.suffix.lower() == ".parquet":
+        return pa.nulls(count, pa.int64())
+    found = record_lines(path, delimiter, count)
+    return pa.nulls(count, pa.int64()) if found is None else pa.array(found, pa.int64())

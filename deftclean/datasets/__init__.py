@@ -1,0 +1,1 @@
+"""Data whose truth is known: public sets, noise put in, the demonstration."""

@@ -1,0 +1,1 @@
+"""Ways of selecting rows that DEFT is compared with."""

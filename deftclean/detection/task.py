@@ -1,0 +1,68 @@
+"""What every way of selecting rows is given, and what it gives back."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deftclean.core.progress import Progress
+from deftclean.data.manifest import Manifest
+from deftclean.detection.scoring import DetectorScores, ZeroShotScores
+from deftclean.detection.session import RunPictures
+from deftclean.detection.train import EpochMetrics
+from deftclean.models.detector import DualPromptDetector
+from deftclean.settings.detector import DetectorConfig, Rule
+
+
+@dataclass(frozen=True)
+class Task:
+    """One data set, and what is known about it before anything is trained.
+
+    Attributes:
+        pictures: embedded already where the settings have no tuner.
+        manifest: N rows and the K classes.
+        config: resolved settings.
+        zero_shot: of every readable row.
+        progress: told what happens.
+    """
+
+    pictures: RunPictures
+    manifest: Manifest
+    config: DetectorConfig
+    zero_shot: ZeroShotScores
+    progress: Progress
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return len(self.manifest.class_names)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,) class of the labelled readable rows, ascending by row."""
+        rows = self.pictures.rows
+        return rows.labels[rows.trainable]
+
+    def labelled(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of some rows have a label."""
+        return self.pictures.rows.labelled[rows]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found about every readable row.
+
+    Attributes:
+        scores: `clean_prob` is the score; that of a row without a label means nothing.
+        rule, threshold: by which the score table decides what is kept.
+        detector: that was trained, of `deft`.
+        epochs: its metrics.
+        warnings: what may make the result useless.
+    """
+
+    scores: DetectorScores
+    rule: Rule
+    threshold: float
+    detector: DualPromptDetector | None = None
+    epochs: list[EpochMetrics] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)

@@ -1,0 +1,273 @@
+"""Phase 1 of DEFT: learn the contexts and the visual tuner from noisy labels.
+
+Yields what happened after each epoch; prints nothing and knows no file.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from deftclean.core.errors import CollapseError
+from deftclean.core.metrics import auroc
+from deftclean.core.runtime import Runtime, stream
+from deftclean.detection.step import Judgement, judge
+from deftclean.models.detector import DualPromptDetector
+from deftclean.settings.detector import DetectorConfig
+from deftclean.training.collapse import CollapseWatch
+from deftclean.training.feeds import Features
+from deftclean.training.losses import dual_prompt_loss, similarity_loss, symmetric_cross_entropy
+from deftclean.training.optimiser import Optimiser, learning_rate
+
+MIN_SEPARATION = 0.6
+"""Separation at the end of warm-up below which the threshold has not been learned."""
+
+_FIRST_CHECK = 10  # steps until the first look for a collapse
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One epoch of training.
+
+    Attributes:
+        epoch: from 1.
+        warmup: whether every given label was trusted.
+        loss: mean of L_dp + L_sim over the epoch's batches.
+        cross_entropy: of softmax(pos) with the given labels, mean over all rows, in nats;
+            ln K is chance.
+        noise_rate: share of rows judged not clean at their visit.
+        separation: AUROC of p_clean for given against complementary labels of the same rows;
+            0.5 is chance, and needs no truth.
+        lr: learning rate.
+        prolonged: warm-up was to end here and goes on, because separation is too low.
+    """
+
+    epoch: int
+    warmup: bool
+    loss: float
+    cross_entropy: float
+    noise_rate: float
+    separation: float
+    lr: float
+    prolonged: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Where training stands after an epoch: all that it needs to go on as if never stopped.
+
+    Attributes:
+        epoch: finished epochs.
+        warmup_end: last epoch of warm-up, prolonged or not.
+        steps: finished steps.
+        tensors: trained tensors by name.
+        optimiser: its momenta, `slot.name`.
+        scaler: of the float16 gradient scaler; empty in other precisions.
+    """
+
+    epoch: int
+    warmup_end: int
+    steps: int
+    tensors: dict[str, Tensor]
+    optimiser: dict[str, Tensor]
+    scaler: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """What a scan has done: its epochs, and the state behind the last of them."""
+
+    epochs: tuple[EpochMetrics, ...]
+    state: TrainingState
+
+    def values(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        counts = {"epoch", "warmup_end", "steps", "scaler"}
+        return {name: getattr(self.state, name) for name in sorted(counts)} | {
+            "epochs": [metrics.as_dict() for metrics in self.epochs]
+        }
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """By group and name."""
+        return {"tensor": self.state.tensors, "optimiser": self.state.optimiser}
+
+    @classmethod
+    def of(
+        cls, values: Mapping[str, Any], tensors: Mapping[str, dict[str, Tensor]]
+    ) -> "Progressed":
+        """From what `values` and `tensors` gave."""
+        state = TrainingState(
+            values["epoch"],
+            values["warmup_end"],
+            values["steps"],
+            tensors["tensor"],
+            tensors["optimiser"],
+            values["scaler"],
+        )
+        return cls(tuple(EpochMetrics(**metrics) for metrics in values["epochs"]), state)
+
+
+class TrainedEpoch(NamedTuple):
+    """An epoch's figures, and the state behind it."""
+
+    metrics: EpochMetrics
+    state: TrainingState
+
+
+class StepReport(NamedTuple):
+    """One training step, for a progress bar; tensors stay on the device until they are read."""
+
+    loss: Tensor
+    clean: Tensor
+
+
+class _StepResult(NamedTuple):
+    loss: Tensor
+    cross_entropy: Tensor
+    clean: Tensor
+    given_prob: Tensor
+    complementary_prob: Tensor
+
+
+def train_detector(
+    detector: DualPromptDetector,
+    feed: Callable[[int], Features],
+    labels: Tensor,
+    watch: CollapseWatch,
+    config: DetectorConfig,
+    warmup_is_fixed: bool,
+    runtime: Runtime,
+    on_step: Callable[[StepReport], None],
+    start: TrainingState | None = None,
+) -> Iterator[TrainedEpoch]:
+    """Train with SGD, one `TrainedEpoch` per epoch.
+
+    Args:
+        detector: on the run's device; its trained tensors are changed in place.
+        feed: epoch from 0 -> batches of (rows, image features with gradient).
+        labels: (N,) int64 class of every row of the manifest, on the CPU.
+        watch: made before the first step.
+        config: resolved settings.
+        warmup_is_fixed: do not prolong warm-up where separation is low.
+        runtime: device and precision.
+        on_step: called after each step.
+        start: what an earlier run with the same settings and data left; None to begin anew.
+
+    Raises:
+        CollapseError: the features became constant or not finite.
+    """
+    optimiser = Optimiser(detector, "sgd", config, runtime)
+    done, warmup_end, steps = 0, config.warmup, 0
+    if start is not None:
+        done, warmup_end, steps = start.epoch, start.warmup_end, start.steps
+        detector.load_trained(start.tensors)
+        optimiser.load(start.optimiser, start.scaler)
+
+    for epoch in range(done + 1, config.epochs + 1):
+        in_warmup = epoch <= warmup_end
+        pseudo = epoch >= config.pseudo_start and (
+            epoch > warmup_end or warmup_end == config.warmup
+        )
+        complements = complementary_labels(labels, detector.prompts.classes, config.seed, epoch)
+        optimiser.set_lr(learning_rate(config, epoch))
+        results: list[_StepResult] = []
+
+        for rows, image in feed(epoch - 1):
+            given = labels[rows].to(runtime.device, non_blocking=True)
+            complementary = complements[rows].to(runtime.device, non_blocking=True)
+            with runtime.autocast():
+                seen = judge(detector, image, given, complementary, config.rule == "agree", pseudo)
+            loss, result = _losses(seen, given, config, in_warmup)
+            optimiser.zero_grad()
+            optimiser.backward(loss)
+            optimiser.step()
+
+            results.append(result)
+            steps += 1
+            on_step(StepReport(result.loss, result.clean))
+            if _is_checked(steps):
+                watch.check(f"after {steps} steps")
+
+        watch.check(f"in epoch {epoch}")
+        metrics = _summarise(results, epoch, in_warmup, learning_rate(config, epoch))
+        low = in_warmup and epoch == warmup_end and metrics.separation < MIN_SEPARATION
+        if low and not warmup_is_fixed and warmup_end < config.epochs // 2:
+            warmup_end += 1
+            metrics = replace(metrics, prolonged=True)
+        yield TrainedEpoch(metrics, _state(detector, optimiser, epoch, warmup_end, steps))
+
+
+def _state(
+    detector: DualPromptDetector, optimiser: Optimiser, epoch: int, warmup_end: int, steps: int
+) -> TrainingState:
+    tensors = {name: tensor.clone() for name, tensor in detector.trained_tensors().items()}
+    momenta, scaler = optimiser.tensors(), optimiser.scaler_state()
+    return TrainingState(epoch, warmup_end, steps, tensors, momenta, scaler)
+
+
+def _is_checked(steps: int) -> bool:
+    """After 10, 20, 40, 80, ... steps: a collapse comes early, and each look costs a pass."""
+    ratio, rest = divmod(steps, _FIRST_CHECK)
+    return rest == 0 and ratio.bit_count() == 1
+
+
+def complementary_labels(labels: Tensor, classes: int, seed: int, epoch: int) -> Tensor:
+    """ȳ: for each of N rows a uniformly drawn class other than its label, (N,) int64.
+
+    Depends on (seed, epoch, row) only.
+    """
+    offsets = stream(seed, "complement", epoch).integers(1, classes, size=len(labels))
+    return (labels + torch.from_numpy(offsets)) % classes
+
+
+def _losses(
+    seen: Judgement, given: Tensor, config: DetectorConfig, in_warmup: bool
+) -> tuple[Tensor, _StepResult]:
+    loss = dual_prompt_loss(seen.refined, seen.complementary, config.positive_weight)
+    if in_warmup and config.warmup_loss == "sce":
+        loss = loss + symmetric_cross_entropy(seen.positive, given)
+    else:
+        selected = torch.ones_like(seen.clean) if in_warmup else seen.clean
+        loss = loss + similarity_loss(seen.positive, given, selected)
+
+    with torch.no_grad():
+        cross_entropy = F.cross_entropy(seen.positive, given, reduction="sum")
+    result = _StepResult(
+        loss.detach(),
+        cross_entropy,
+        seen.clean,
+        seen.given.detach(),
+        seen.complementary.detach(),
+    )
+    return loss, result
+
+
+def _summarise(results: list[_StepResult], epoch: int, warmup: bool, lr: float) -> EpochMetrics:
+    clean = torch.cat([r.clean for r in results])
+    loss = torch.stack([r.loss for r in results]).mean()
+    if not torch.isfinite(loss):
+        raise CollapseError(
+            f"Training collapsed in epoch {epoch}: the loss is not finite. No table was written.",
+            "Train more gently: --clip-grad 1, or a lower --lr (a tenth of it).",
+        )
+    given = torch.cat([r.given_prob for r in results]).float().cpu().numpy()
+    complementary = torch.cat([r.complementary_prob for r in results]).float().cpu().numpy()
+    truth = np.repeat([True, False], [len(given), len(complementary)])
+    return EpochMetrics(
+        epoch=epoch,
+        warmup=warmup,
+        loss=float(loss),
+        cross_entropy=float(torch.stack([r.cross_entropy for r in results]).sum() / len(clean)),
+        noise_rate=float(1 - clean.float().mean()),
+        separation=auroc(truth, np.concatenate([given, complementary])),
+        lr=lr,
+        prolonged=False,
+    )

@@ -1,0 +1,107 @@
+"""What may make a result useless, in words: for the terminal and for the table's metadata."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+
+from deftclean.core.progress import Progress
+from deftclean.data.manifest import Manifest
+from deftclean.detection.scoring import ZeroShotScores
+from deftclean.detection.train import MIN_SEPARATION, EpochMetrics
+from deftclean.images.usable_rows import UsableRows
+from deftclean.models.saved_detector import DetectorCard
+
+_MIN_KAPPA = 0.1  # zero-shot agreement beyond chance, below which its model knows nothing
+
+
+def _zero_shot_agreement(zero_shot: ZeroShotScores, rows: UsableRows) -> tuple[float, float]:
+    """Share of labelled rows where zero-shot says the given label, and Cohen's kappa."""
+    labelled = rows.labelled[zero_shot.rows]
+    given, said = rows.labels[zero_shot.rows][labelled], zero_shot.predicted[labelled]
+    if not len(given):
+        return float("nan"), float("nan")
+    size = int(max(given.max(), said.max())) + 1
+    shares = np.bincount(given, minlength=size) * np.bincount(said, minlength=size)
+    chance = float(shares.sum()) / len(given) ** 2
+    agree = float((given == said).mean())
+    return agree, (agree - chance) / (1 - chance) if chance < 1 else 0.0
+
+
+def agreement_with_zero_shot(zero_shot: ZeroShotScores, rows: UsableRows) -> float | None:
+    """Share of labelled rows where zero-shot says the given label; None where there are none."""
+    agree, _ = _zero_shot_agreement(zero_shot, rows)
+    return None if math.isnan(agree) else agree
+
+
+def zero_shot_warnings(
+    zero_shot: ZeroShotScores, rows: UsableRows, progress: Progress
+) -> list[str]:
+    """The model does not know these pictures."""
+    agree, kappa = _zero_shot_agreement(zero_shot, rows)
+    if math.isnan(agree) or kappa >= _MIN_KAPPA:
+        return []
+    return warned(
+        progress,
+        [
+            f"zero-shot agrees with {agree:.1%} of the given labels, hardly above chance: the "
+            "model does not know these pictures, or the class names are not words it knows; "
+            "give plain names with --class-names FILE or another --model"
+        ],
+    )
+
+
+def training_warnings(
+    epochs: list[EpochMetrics],
+    zero_shot: ZeroShotScores,
+    rows: UsableRows,
+    manifest: Manifest,
+    progress: Progress,
+) -> list[str]:
+    """Training did not learn what it was to learn, though nothing collapsed."""
+    warnings = []
+    # After warm-up only rows judged clean are fitted, and the loss over all rows says little.
+    fitted = [metrics for metrics in epochs if metrics.warmup] or epochs
+    loss, chance = fitted[-1].cross_entropy, math.log(len(manifest.class_names))
+    usual = -float(zero_shot.log_prob[rows.labelled[zero_shot.rows]].mean())
+    if loss > 0.95 * chance:
+        warnings.append(
+            f"the loss is {loss:.2f} after warm-up, near or above chance ({chance:.2f} = ln K): "
+            "the labels seem to have little to do with the pictures"
+        )
+    elif loss > usual:
+        warnings.append(
+            f"the loss after warm-up ({loss:.2f}) is above zero-shot's own ({usual:.2f}): training "
+            "did not help; try a lower --lr or more --warmup epochs"
+        )
+    if epochs[-1].separation < MIN_SEPARATION:
+        warnings.append(
+            f"separation ended at {epochs[-1].separation:.2f} (0.5 is chance): the detector cannot "
+            "tell given labels from random ones; give more --warmup and --epochs"
+        )
+    return warned(progress, warnings)
+
+
+def unknown_label_warnings(
+    manifest: Manifest, rows: UsableRows, card: DetectorCard, progress: Progress
+) -> list[str]:
+    """Labels of new data that are none of the detector's classes."""
+    others = manifest.given_labels.filter(pa.array(~rows.labelled))
+    unknown = sorted(others.drop_null().unique().to_pylist())
+    if not unknown:
+        return []
+    listed = ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else "")
+    return warned(
+        progress,
+        [
+            f"{len(unknown)} label(s) are none of the detector's {len(card.class_names)} classes: "
+            f"{listed}; their rows have status unknown_label"
+        ],
+    )
+
+
+def warned(progress: Progress, warnings: list[str]) -> list[str]:
+    """Show warnings, and give them back."""
+    for text in warnings:
+        progress.warn(text)
+    return warnings

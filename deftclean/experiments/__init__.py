@@ -1,0 +1,1 @@
+"""`bench`: grids of cells, run, kept, tabled beside the paper."""

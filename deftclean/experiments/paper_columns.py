@@ -1,0 +1,88 @@
+"""Columns of the paper's tables, and the cells where they cross its approaches."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from deftclean.experiments.cells import Cell, CellNoise, LabelledData
+from deftclean.experiments.paper_rows import Approach
+from deftclean.experiments.published import published
+
+SYNTHETIC = {
+    "CIFAR-100": "cifar100",
+    "Tiny-ImageNet": "tiny-imagenet",
+    "Stanford-Cars": "stanford-cars",
+    "CUB-200-2011": "cub-200-2011",
+}
+"""The data sets that noise is put into: the paper's name, and that of `dataset`."""
+
+REAL = {"CIFAR-100N": "cifar100n", "Clothing1M": "clothing1m", "WebVision": "webvision"}
+"""Those whose own labels are wrong in part."""
+
+SIX_NOISES: tuple[tuple[CellNoise, float], ...] = (
+    ("symmetric", 0.2),
+    ("symmetric", 0.4),
+    ("symmetric", 0.6),
+    ("instance-dependent", 0.2),
+    ("instance-dependent", 0.3),
+    ("instance-dependent", 0.4),
+)
+"""Kind and ratio, in the order of Tables 1, 2, 5, 7 and 10."""
+
+_SHORT: dict[CellNoise, str] = {"symmetric": "Sym.", "instance-dependent": "Ins."}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: a heading, and what is learned from."""
+
+    heading: str
+    data: LabelledData
+
+
+def noisy(
+    noises: Iterable[tuple[CellNoise, float]], names: Iterable[str] = SYNTHETIC
+) -> tuple[Column, ...]:
+    """Data sets with noise put into them, such as `CIFAR-100, Sym. 0.2`.
+
+    Args:
+        noises: kind and ratio.
+        names: of data sets, as the paper writes them.
+    """
+    noises = tuple(noises)
+    return tuple(
+        Column(f"{name}, {_SHORT[noise]} {ratio}", LabelledData(SYNTHETIC[name], noise, ratio))
+        for name in names
+        for noise, ratio in noises
+    )
+
+
+def clean(names: Iterable[str] = SYNTHETIC) -> tuple[Column, ...]:
+    """The same data sets as their authors labelled them, such as `CIFAR-100, clean`."""
+    return tuple(Column(f"{name}, clean", LabelledData(SYNTHETIC[name])) for name in names)
+
+
+def real(names: Iterable[str] = REAL) -> tuple[Column, ...]:
+    """Data sets with real noise."""
+    return tuple(Column(name, LabelledData(REAL[name])) for name in names)
+
+
+def crossed(
+    grid: str, columns: Iterable[Column], approaches: Iterable[Approach], seeds: Iterable[int]
+) -> tuple[Cell, ...]:
+    """A cell for each column, approach and seed, in this order, with what the paper prints."""
+    approaches, seeds, figures = tuple(approaches), tuple(seeds), published(grid)
+    return tuple(
+        Cell(
+            grid=grid,
+            column=column.heading,
+            method=approach.name,
+            data=column.data,
+            selection=approach.selection,
+            adaptation=approach.adaptation,
+            seed=seed,
+            published=figures.get((column.heading, approach.name), {}),
+        )
+        for column in columns
+        for approach in approaches
+        for seed in seeds
+    )

@@ -1,0 +1,276 @@
+"""The command `export`, whole: a score table into the formats of other tools. No torch.
+
+A typed result out; nothing is printed.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pyarrow.compute as pc
+
+from deftclean import __version__
+from deftclean.core.errors import InputError, UsageError
+from deftclean.core.files import check_output, whole_folder
+from deftclean.core.progress import Progress, Silent
+from deftclean.core.results import Shown
+from deftclean.exports.formats import FORMATS, Link, RowChoice, Target, check_name
+from deftclean.exports.rows import ChosenRows, choose_rows
+from deftclean.exports.tables import cleaned_table, cleanlab_table, write_plain_table
+from deftclean.table.scores import ScoreTable, image_root, read_scores
+
+MARK = ".deftclean-export.json"
+"""In every folder that export writes: only such a folder is replaced. Hidden, so that no reader
+takes it for data."""
+
+_LOCAL_FILES = "/data/local-files/?d="  # where Label Studio serves files of its own machine
+
+Fill = Callable[[Path], Mapping[str, int]]
+"""Fills a new folder and says which rows it had to leave out, by reason."""
+
+
+@dataclass(frozen=True, repr=False)
+class ExportResult(Shown):
+    """What `export` made.
+
+    Attributes:
+        output: the file or folder.
+        to: its format.
+        rows: N, of the score table.
+        written: rows in the output.
+        left_out: the others, by what they are: `kept`, `flagged`, `without label`, a status of
+            `scores.Status`, or `changed` where a picture is no longer the one that was scored.
+        reviewed: labels come from the column `final_label`, else from `given_label`.
+        seconds: wall time.
+    """
+
+    output: Path
+    to: Target
+    rows: int
+    written: int
+    left_out: Mapping[str, int]
+    reviewed: bool
+    seconds: float
+
+    def facts(self) -> Mapping[str, object]:
+        """What a notebook shows."""
+        return {
+            "output": self.output,
+            "format": self.to,
+            "rows": self.rows,
+            "written": self.written,
+            "left out": self.left_out,
+            "labels": "final_label" if self.reviewed else "given_label",
+            "seconds": round(self.seconds, 1),
+        }
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """The options of one export, settled."""
+
+    to: Target
+    output: Path
+    scores: bool
+    link: Link
+    data: Path | None
+    allow_outside: bool
+    skip_changed: bool
+    image_url: str | None
+    overwrite: bool
+
+
+def export(
+    table: str | Path,
+    *,
+    to: Target,
+    output: str | Path,
+    rows: RowChoice | None = None,
+    scores: bool | None = None,
+    link: Link = "copy",
+    data: str | Path | None = None,
+    allow_outside: bool = False,
+    skip_changed: bool = False,
+    image_url: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> ExportResult:
+    """Write a score table in the format of another tool.
+
+    Args:
+        table: written by `scan`, `score`, `select` or `review`.
+        to: `csv`, `parquet`, `folder`, `imagefolder`, `cleanlab`, `fiftyone` or `label-studio`.
+        output: a file for `csv`, `parquet` and `cleanlab`, else a folder.
+        rows: `kept`, `flagged` or `all`; None for the format's own: `all` for `cleanlab` and
+            `fiftyone`, `flagged` for `label-studio`, else `kept`.
+        scores: with the columns that deftclean has added, in `csv`, `parquet` and `imagefolder`;
+            None to have them wherever rows are more than the kept ones.
+        link: how pictures get into a folder: `copy`, `hard` or `symlink`.
+        data: image folder, or the table that holds the images; None for the folder of the scan.
+        allow_outside: follow links and names that leave the data folder.
+        skip_changed: leave rows out whose picture is missing or no longer the one that was
+            scored, instead of writing nothing.
+        image_url: with `label-studio`, what stands before a picture's name in its address; None
+            for the local files that Label Studio serves.
+        overwrite: replace an existing output.
+        progress: told what happens; nobody by default.
+
+    Raises:
+        UsageError: options or table are wrong, or pictures have changed; nothing was written.
+        RunError: the output cannot be written.
+    """
+    began = time.monotonic()
+    table, output, progress = Path(table), Path(output), progress or Silent()
+    check_name(to, output)
+    target = FORMATS[to]
+    rows = rows or target.rows
+    wish = _Wish(
+        to, output, rows != "kept" if scores is None else scores, link,
+        None if data is None else Path(data), allow_outside, skip_changed, image_url, overwrite,
+    )  # fmt: skip
+    _check_options(wish, scores)
+    if target.suffixes:
+        check_output(output, overwrite)
+    else:
+        _check_folder(output, overwrite)
+    read = read_scores(table)
+    chosen = choose_rows(read, rows, target)
+    if not len(chosen):
+        raise InputError(
+            f"{table}: no row is left to export ({_counted(chosen.left_out)}).",
+            "Choose others: --rows all",
+        )
+    if target.suffixes:
+        made = cleanlab_table(chosen) if to == "cleanlab" else cleaned_table(chosen, wish.scores)
+        write_plain_table(made, output, overwrite)
+        changed: Mapping[str, int] = {}
+    else:
+        changed = _write_folder(read, table, chosen, wish, progress)
+    left_out = {
+        name: chosen.left_out.get(name, 0) + changed.get(name, 0)
+        for name in sorted({*chosen.left_out, *changed})
+    }
+    written = len(chosen) - sum(changed.values())
+    seconds = time.monotonic() - began
+    return ExportResult(output, to, len(read), written, left_out, chosen.reviewed, seconds)
+
+
+def _write_folder(
+    scores: ScoreTable, table: Path, chosen: ChosenRows, wish: _Wish, progress: Progress
+) -> Mapping[str, int]:
+    """Whole or not at all; says which rows were left out because of their pictures."""
+    with tempfile.TemporaryDirectory(prefix="deftclean-") as unpacked:
+        fill = (
+            _of_pictures(scores, table, chosen, wish, Path(unpacked), progress)
+            if wish.to in ("folder", "imagefolder")
+            else _of_tasks(scores, table, chosen, wish)
+        )
+        with whole_folder(wish.output, wish.overwrite) as folder:
+            left_out = fill(folder)
+            facts = {"format": wish.to, "table": table.name, "tool_version": __version__}
+            (folder / MARK).write_text(f"{json.dumps(facts, ensure_ascii=False)}\n", "utf-8")
+    return left_out
+
+
+def _of_pictures(
+    scores: ScoreTable,
+    table: Path,
+    chosen: ChosenRows,
+    wish: _Wish,
+    unpacked: Path,
+    progress: Progress,
+) -> Fill:
+    from deftclean.exports.folders import Pictures, fill_class_folders, fill_image_folder
+    from deftclean.images.table_images import images_of_table
+
+    images = images_of_table(scores, table, wish.data, wish.allow_outside, unpacked)
+    _refuse_around(wish.output, (table, wish.data or image_root(scores.metadata, table)))
+    pictures = Pictures(chosen, images, wish.link, wish.skip_changed, wish.output, progress)
+    if wish.to == "folder":
+        return lambda folder: fill_class_folders(pictures, folder)
+    return lambda folder: fill_image_folder(pictures, wish.scores, folder)
+
+
+def _of_tasks(scores: ScoreTable, table: Path, chosen: ChosenRows, wish: _Wish) -> Fill:
+    from deftclean.exports.tasks import fill_fiftyone, fill_label_studio
+
+    if wish.data is None and _all_in_a_table(chosen):
+        raise InputError(
+            f"{table}: its images lay in the table that was scanned, and {wish.to} needs files.",
+            "Export the pictures first: --to imagefolder --rows all --data train.parquet",
+        )
+    root = wish.data or image_root(scores.metadata, table)
+    _refuse_around(wish.output, (table, root))
+
+    def fiftyone(folder: Path) -> Mapping[str, int]:
+        fill_fiftyone(chosen, scores.metadata, root, wish.output, folder)
+        return {}
+
+    def label_studio(folder: Path) -> Mapping[str, int]:
+        name = quote(root.resolve().name)
+        before = f"{_LOCAL_FILES}{name}/" if wish.image_url is None else wish.image_url
+        fill_label_studio(chosen, scores.metadata, before, folder)
+        return {}
+
+    return fiftyone if wish.to == "fiftyone" else label_studio
+
+
+def _all_in_a_table(chosen: ChosenRows) -> bool:
+    names = chosen.table["file_name"]
+    return bool(pc.all(pc.match_substring_regex(names, r"#\d+$")).as_py())
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "the table is empty"
+
+
+# ---------------------------------------------------------------- checks before the work
+
+
+def _check_options(wish: _Wish, scores: bool | None) -> None:
+    problems = []
+    if wish.link != "copy" and wish.to not in ("folder", "imagefolder"):
+        problems.append("--link goes with --to folder and imagefolder")
+    if wish.skip_changed and wish.to not in ("folder", "imagefolder"):
+        problems.append("--skip-changed goes with --to folder and imagefolder")
+    if wish.image_url is not None and wish.to != "label-studio":
+        problems.append("--image-url goes with --to label-studio")
+    if scores is not None and wish.to not in ("csv", "parquet", "imagefolder"):
+        problems.append("--scores goes with --to csv, parquet and imagefolder")
+    if problems:
+        raise UsageError(f"{'; '.join(problems)}.")
+
+
+def _check_folder(output: Path, overwrite: bool) -> None:
+    """Refuse to replace a folder that export has not written.
+
+    Raises:
+        UsageError: it exists and may not be replaced, or cannot be made.
+    """
+    if not output.parent.is_dir():
+        raise UsageError(f"The folder {output.parent} does not exist.", "Make it first.")
+    if not output.exists():
+        return
+    if not overwrite:
+        raise UsageError(f"{output} exists already.", "Choose another -o, or give --overwrite.")
+    empty = output.is_dir() and not any(output.iterdir())
+    if not (empty or (output / MARK).is_file()):
+        raise UsageError(
+            f"{output} is not a folder of deftclean export, so --overwrite leaves it alone.",
+            "Move it away, or choose another -o.",
+        )
+
+
+def _refuse_around(output: Path, inputs: tuple[Path, ...]) -> None:
+    """Refuse an output that holds what it is made from.
+
+    Raises:
+        UsageError: which of the inputs.
+    """
+    for path in inputs:
+        if path.resolve().is_relative_to(output.resolve()):
+            raise UsageError(f"-o {output} holds {path}, which is read.", "Choose another -o.")

@@ -1,0 +1,1 @@
+"""Expressions about a score table, decided, and printed in five formats. No torch."""

@@ -1,0 +1,241 @@
+"""The gate: expressions about a score table, and against an earlier one, decided.
+
+No torch, no printing. What a table holds is counted once, whatever the number of expressions.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deftclean.core.arrow import int_array
+from deftclean.core.errors import UsageError
+from deftclean.gate.expressions import (
+    CHANGES,
+    Expression,
+    parse_expressions,
+    refuse_changes,
+    refuse_unknown_classes,
+)
+from deftclean.gate.results import (
+    Change,
+    ChangedRow,
+    CheckResult,
+    Finding,
+    Gate,
+    SeenRow,
+    TableCounts,
+)
+from deftclean.table.comparison import Comparison, compare
+from deftclean.table.places import Places
+from deftclean.table.problems import FINE, FLAGGED, KINDS, Counts, Problems, problems_of, worst
+from deftclean.table.scores import ScoreTable, read_scores
+
+DEFAULT_TOP = 10
+_NO_NEW_PROBLEMS = "new_problems>0"  # what a baseline is for, where nothing else is asked
+_COLUMNS = (
+    *("row", "file_name", "given_label", "clean_prob", "keep", "predicted_label", "status"),
+    *("error", "source_line"),
+)
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    path: Path
+    scores: ScoreTable
+    rows: Problems
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What will be asked of a table that may not be there yet.
+
+    Attributes:
+        expressions: as asked, or for a baseline alone that there are no new problems.
+        earlier: the baseline, read.
+    """
+
+    expressions: tuple[Expression, ...]
+    earlier: _Earlier | None
+
+    @classmethod
+    def of(cls, fail_on: str | Iterable[str], baseline: str | Path | None) -> "Gates":
+        """Read expressions and baseline.
+
+        Raises:
+            UsageError: expressions cannot be read, all of them together; or the baseline cannot.
+        """
+        expressions = parse_expressions(fail_on)
+        if baseline is None:
+            refuse_changes(expressions)
+            return cls(expressions, None)
+        path = Path(baseline)
+        scores = read_scores(path, (*_COLUMNS, "content_sha256"))
+        earlier = _Earlier(path, scores, problems_of(scores, path))
+        return cls(expressions or parse_expressions(_NO_NEW_PROBLEMS), earlier)
+
+    def refuse_unknown_classes(self, names: Iterable[str]) -> None:
+        """Refuse classes that the data do not have.
+
+        Raises:
+            UsageError: which, all of them together.
+        """
+        refuse_unknown_classes(self.expressions, names)
+
+    def check(self, table: Path, top: int = DEFAULT_TOP) -> CheckResult:
+        """Ask.
+
+        Args:
+            table: score table.
+            top: most rows in each list.
+
+        Raises:
+            UsageError: it is no score table, or has no such class.
+        """
+        hashes = () if self.earlier is None else ("content_sha256",)
+        scores = read_scores(table, (*_COLUMNS, *hashes))
+        rows = problems_of(scores, table)
+        self.refuse_unknown_classes(rows.names)
+        earlier = self.earlier
+        compared = None
+        if earlier is not None:
+            compared = compare(scores, rows, earlier.scores, earlier.rows)
+        judged = rows if compared is None else rows.forgiving(compared.known)
+        counts, places = Counts.of(judged), Places(scores, table)
+        changes: tuple[Change, ...] = ()
+        if earlier is not None and compared is not None:
+            changes = _changes(scores, rows, earlier, compared, top)
+        return CheckResult(
+            table=table,
+            baseline=None if earlier is None else earlier.path,
+            counts=_table_counts(Counts.of(rows)),
+            gates=tuple(_decided(e, counts, rows, compared) for e in self.expressions),
+            findings=_findings(scores, judged, places, top),
+            found={kind: n for kind in KINDS[1:] if (n := counts.count(kind, None))},
+            changes=changes,
+            source=places.source,
+            warnings=() if compared is None else compared.notes,
+        )
+
+
+def check(
+    table: str | Path,
+    *,
+    fail_on: str | Iterable[str] = (),
+    baseline: str | Path | None = None,
+    top: int = DEFAULT_TOP,
+) -> CheckResult:
+    """Ask whether a score table is good enough, without torch.
+
+    Args:
+        table: written by `scan`, `score` or `select`.
+        fail_on: expressions that must not be true, such as `noise_rate>0.05`. None: nothing is
+            asked, or with a baseline that there are no new problems.
+        baseline: an earlier table of the same data. Rows that had the same problem there are
+            forgiven: in gates and findings they count as fine.
+        top: most rows in each list.
+
+    Raises:
+        UsageError: an expression cannot be read, or a table cannot.
+    """
+    if top < 0:
+        raise UsageError(f"--top is {top}; it must be 0 or more.")
+    return Gates.of(fail_on, baseline).check(Path(table), top)
+
+
+# ---------------------------------------------------------------- values
+
+
+_NEED_SCORES = frozenset({"noise_rate", "flagged", "new_problems", "newly_flagged"})
+"""Metrics that are 0 where nothing was looked at, and would pass for nothing."""
+
+
+def _decided(
+    expression: Expression, counts: Counts, rows: Problems, compared: Comparison | None
+) -> Gate:
+    metric = expression.metric
+    label = None if metric in CHANGES else expression.label
+    scored = counts.count("scored", label)
+    if metric in _NEED_SCORES and not scored:
+        what = "row" if label is None else f"row of class {label!r}"
+        return Gate(expression, None, "unknown", f"no {what} was scored")
+    if compared is not None and metric in CHANGES:
+        value: float = _changed(expression, rows, compared)
+    elif metric == "noise_rate":
+        value = counts.count("flagged", label) / scored
+    else:
+        value = counts.count(metric, label)
+    return Gate(expression, value, "failed" if expression.holds(value) else "passed")
+
+
+def _changed(expression: Expression, rows: Problems, compared: Comparison) -> int:
+    changed = compared.rows(expression.metric)
+    if expression.label is None:
+        return len(changed)
+    return int(np.count_nonzero(rows.labels[changed] == rows.names.index(expression.label)))
+
+
+def _table_counts(counts: Counts) -> TableCounts:
+    scored, flagged = counts.count("scored", None), counts.count("flagged", None)
+    return TableCounts(
+        counts.count("rows", None),
+        scored,
+        counts.count("kept", None),
+        flagged,
+        flagged / scored if scored else None,
+        {kind: n for kind in KINDS[FLAGGED + 1 :] if (n := counts.count(kind, None))},
+    )
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _findings(scores: ScoreTable, rows: Problems, places: Places, top: int) -> tuple[Finding, ...]:
+    chosen = worst(rows, rows.kinds != FINE, top)
+    columns = ["row", "file_name", "given_label", "predicted_label", "clean_prob", "error"]
+    entries = scores.table.select(columns).take(int_array(chosen)).to_pylist()
+    return tuple(
+        Finding(
+            entry["row"],
+            str(entry["file_name"]),
+            KINDS[kind],
+            entry["given_label"],
+            entry["predicted_label"],
+            entry["clean_prob"],
+            entry["error"],
+            place,
+        )
+        for entry, kind, place in zip(
+            entries, rows.kinds[chosen].tolist(), places.of(chosen), strict=True
+        )
+    )
+
+
+def _changes(
+    scores: ScoreTable, rows: Problems, earlier: _Earlier, compared: Comparison, top: int
+) -> tuple[Change, ...]:
+    changes = []
+    for name in CHANGES:
+        changed = compared.rows(name)
+        shown = changed[:top]
+        if name == "gone_rows":
+            gone = _seen(earlier.scores, earlier.rows, shown)
+            listed = [ChangedRow(None, before) for before in gone]
+        else:
+            partners = compared.partner[shown]
+            there = iter(_seen(earlier.scores, earlier.rows, partners[partners >= 0]))
+            before = [next(there) if old else None for old in (partners >= 0).tolist()]
+            listed = [ChangedRow(*p) for p in zip(_seen(scores, rows, shown), before, strict=True)]
+        changes.append(Change(name, len(changed), tuple(listed)))
+    return tuple(changes)
+
+
+def _seen(scores: ScoreTable, rows: Problems, chosen: NDArray[np.int64]) -> list[SeenRow]:
+    columns = scores.table.select(["row", "file_name", "given_label"])
+    entries = columns.take(int_array(chosen)).to_pylist()
+    return [
+        SeenRow(entry["row"], str(entry["file_name"]), entry["given_label"], KINDS[kind])
+        for entry, kind in zip(entries, rows.kinds[chosen].tolist(), strict=True)
+    ]

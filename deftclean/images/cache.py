@@ -1,0 +1,303 @@
+"""What outlives a run: resized pictures and embeddings, found by the hash of their content.
+
+Files are written whole or not at all, so that runs may share a folder and be killed at any time;
+a file that is not whole is not used. Only files that this module named are ever deleted.
+"""
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import os
+import secrets
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deftclean.core.errors import UsageError
+from deftclean.core.progress import Progress
+from deftclean.images.resizing import Pixels
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
+MAX_STORED = 4 * 1024 * 1024
+"""Resized pictures of more bytes (strips) are not kept."""
+
+_SUFFIXES = (".pixels", ".vectors")
+_TEMPORARY = ".deftclean-tmp"
+_ABANDONED = 3600.0  # seconds after which a temporary file belongs to no living run
+_HEADER = np.dtype([("magic", "S8"), ("crc", "<u4"), ("height", "<u4"), ("width", "<u4")])
+_MAGIC = b"deftpix1"
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """Resized pictures of one way to decode and resize, by the SHA-256 of the encoded bytes.
+
+    Args:
+        folder: need not exist.
+    """
+
+    folder: Path
+
+    def path(self, digest: bytes) -> Path:
+        """Where a picture lies or would lie."""
+        name = digest.hex()
+        return self.folder / name[:2] / f"{name}.pixels"
+
+    def read(self, digest: bytes) -> Pixels | None:
+        """A picture, (h, w, 3) uint8, or None where there is no whole one."""
+        try:
+            data = self.path(digest).read_bytes()
+        except OSError:
+            return None
+        shape = _shape(data[: _HEADER.itemsize], len(data))
+        body = memoryview(data)[_HEADER.itemsize :]
+        if shape is None or zlib.crc32(body) != int(np.frombuffer(data, _HEADER, 1)["crc"][0]):
+            return None
+        return np.frombuffer(body, np.uint8).reshape(shape)
+
+    def touch(self, digest: bytes) -> bool:
+        """Whether a picture of the right length is there; marks it as used now."""
+        path = self.path(digest)
+        try:
+            with path.open("rb") as file:
+                shape = _shape(file.read(_HEADER.itemsize), os.fstat(file.fileno()).st_size)
+        except OSError:
+            return False
+        if shape is not None:
+            with contextlib.suppress(OSError):  # another user's cache may be read-only
+                os.utime(path)
+        return shape is not None
+
+
+def _shape(header: bytes, size: int) -> tuple[int, int, int] | None:
+    """Of a stored picture, or None where `size` bytes cannot be one."""
+    if len(header) < _HEADER.itemsize:
+        return None
+    (fields,) = np.frombuffer(header, _HEADER)
+    shape = int(fields["height"]), int(fields["width"]), 3
+    whole = fields["magic"] == _MAGIC and size == _HEADER.itemsize + shape[0] * shape[1] * 3
+    return shape if whole else None
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The folder at work in one run; it may go to worker processes when they start.
+
+    Attributes:
+        root: the folder.
+        limit: bytes that all its files together may take.
+        started: when this run began, in ns, by the clock of the folder's file system. Files used
+            later are this run's own, or those of one beside it, and are not evicted.
+        room: bytes that may still be added.
+        full: nothing could be evicted, so nothing more is added.
+        broken: the disk refused a file, so nothing more is added.
+    """
+
+    root: Path
+    limit: int
+    started: int
+    room: "Synchronized[int]"
+    full: "Synchronized[bool]"
+    broken: "Synchronized[bool]"
+
+    @classmethod
+    def open(cls, root: Path, limit: int) -> "Cache":
+        """Make the folder where it is missing, sweep it, and bring it under the limit.
+
+        Raises:
+            OSError: the folder cannot be used.
+        """
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = root / f"{secrets.token_hex(8)}{_TEMPORARY}"
+        try:
+            probe.write_bytes(b"x")
+            started = probe.stat().st_mtime_ns
+        finally:
+            probe.unlink(missing_ok=True)
+        _sweep(root, started)
+        room = limit - sum(size for size, _, _ in _files(root))
+        cache = cls(
+            root,
+            limit,
+            started,
+            multiprocessing.Value("q", room),
+            multiprocessing.Value("b", False),
+            multiprocessing.Value("b", False),
+        )
+        if room < 0:
+            cache.room.value += _evict(root, started, -room)
+        return cache
+
+    def pictures(self, spec: Mapping[str, Any]) -> PictureFolder:
+        """The pictures made in the way that `spec` says."""
+        return PictureFolder(self.folder("pictures", spec))
+
+    def folder(self, kind: str, spec: Mapping[str, Any]) -> Path:
+        """A folder for what `spec`, plain JSON values, decides."""
+        text = json.dumps(spec, sort_keys=True)
+        return self.root / kind / hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    def put(self, folder: PictureFolder, digest: bytes, pixels: Pixels) -> None:
+        """Keep a picture, if there is room and the disk takes it."""
+        if pixels.nbytes > MAX_STORED:
+            return
+        body = np.ascontiguousarray(pixels).tobytes()
+        header = np.array([(_MAGIC, zlib.crc32(body), *pixels.shape[:2])], _HEADER)
+        self.store(folder.path(digest), header.tobytes() + body)
+
+    def store(self, path: Path, data: bytes) -> bool:
+        """Write a file whole or not at all; says whether it was written."""
+        if not self._take(len(data)):
+            return False
+        # Beside the file: a rename within one folder is atomic.
+        temporary = path.with_name(f"{secrets.token_hex(8)}{_TEMPORARY}")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            with self.room.get_lock():
+                self.room.value += len(data)
+                # Windows refuses to replace a file that another run is reading: it is there then.
+                self.broken.value = self.broken.value or not path.is_file()
+            return False
+        return True
+
+    def _take(self, size: int) -> bool:
+        with self.room.get_lock():
+            if not self.accepts:
+                return False
+            if self.room.value < size:
+                # More than is needed now: each search walks through the whole folder.
+                self.room.value += _evict(self.root, self.started, size + self.limit // 20)
+            if self.room.value < size:
+                self.full.value = True
+                return False
+            self.room.value -= size
+            return True
+
+    def remove(self, path: Path) -> None:
+        """Delete a file that is not needed any more."""
+        with contextlib.suppress(OSError):
+            size = path.stat().st_size
+            path.unlink()
+            with self.room.get_lock():
+                self.room.value += size
+
+    @property
+    def accepts(self) -> bool:
+        """Whether more may be added, as far as is known."""
+        return not (self.full.value or self.broken.value)
+
+    def size(self) -> int:
+        """Bytes that its files take now."""
+        return self.limit - self.room.value
+
+    def say(self, progress: Progress) -> None:
+        """Tell how large it is, and what went wrong."""
+        if self.broken.value:
+            progress.warn(
+                f"the cache in {self.root} could not be written to, so pictures are decoded anew "
+                "in every pass; is the disk full? (--cache-dir moves it, --no-cache turns it off)"
+            )
+        taken = f"{_amount(self.size())} of at most {_amount(self.limit)}"
+        more = "; full, the rest was decoded in every pass" if self.full.value else ""
+        progress.say(f"cache of pictures and embeddings: {taken} in {self.root}{more}")
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def open_cache(folder: Path | None, gigabytes: float, progress: Progress) -> Cache | None:
+    """The user's cache, or the default one; None where the default one cannot be used.
+
+    Raises:
+        UsageError: the folder that was asked for cannot be used.
+    """
+    root = folder or default_folder()
+    try:
+        return Cache.open(root, int(gigabytes * 1e9))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if folder is not None:
+            raise UsageError(
+                f"--cache-dir {folder} cannot be used: {reason}.",
+                "Give a folder that can be written to, or --no-cache.",
+            ) from error
+        progress.warn(
+            f"the cache {root} cannot be used ({reason}), so pictures are decoded anew in every "
+            "pass; --cache-dir moves it"
+        )
+        return None
+
+
+def default_folder() -> Path:
+    """`DEFTCLEAN_CACHE_DIR`, or the platform's place for the user's caches."""
+    import platformdirs
+
+    named = os.environ.get("DEFTCLEAN_CACHE_DIR")
+    return Path(named) if named else platformdirs.user_cache_path("deftclean", appauthor=False)
+
+
+def used_bytes(root: Path) -> int:
+    """Bytes that the cache in a folder takes now; 0 where there is none. Nothing is changed."""
+    return sum(size for size, _, _ in _files(root))
+
+
+def _entries(root: Path) -> Iterator[os.DirEntry[str]]:
+    # Not all of it: the folder may be one that the user keeps other things in.
+    for kind in ("pictures", "embeddings"):
+        yield from _walk(root / kind)
+
+
+def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(Path(entry.path))
+                else:
+                    yield entry
+    except OSError:  # another run removed it
+        return
+
+
+def _files(root: Path) -> Iterator[tuple[int, int, str]]:
+    """Size, time of last use in ns, and path of every file of ours."""
+    for entry in _entries(root):
+        if entry.name.endswith(_SUFFIXES):
+            with contextlib.suppress(OSError):
+                status = entry.stat(follow_symlinks=False)
+                yield status.st_size, status.st_mtime_ns, entry.path
+
+
+def _evict(root: Path, before: int, wanted: int) -> int:
+    """Delete files last used before a time, the oldest first, until `wanted` bytes are free."""
+    freed = 0
+    old = sorted((used, size, path) for size, used, path in _files(root) if used < before)
+    for _, size, path in old:
+        if freed >= wanted:
+            break
+        with contextlib.suppress(OSError):
+            Path(path).unlink()
+            freed += size
+    return freed
+
+
+def _sweep(root: Path, now: int) -> None:
+    """Delete temporary files of runs that were killed."""
+    for entry in _entries(root):
+        if entry.name.endswith(_TEMPORARY):
+            with contextlib.suppress(OSError):
+                if entry.stat().st_mtime_ns < now - _ABANDONED * 1e9:
+                    Path(entry.path).unlink()

@@ -1,0 +1,178 @@
+"""The first pass over the images themselves: read, hash, decode, resize, each of them once.
+
+Runs before any weights are loaded, in as many processes as there are cores.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from deftclean.core.progress import Progress
+from deftclean.core.runtime import Runtime
+from deftclean.images.cache import Cache
+from deftclean.images.decoding import ImageError, ImageStatus
+from deftclean.images.loading import make_loader
+from deftclean.images.resizing import Preparation
+from deftclean.images.sources import ImageSource
+
+_STEP = 64  # images that a worker is given at once
+
+
+class ImageCheck(NamedTuple):
+    """What was found about one image.
+
+    Attributes:
+        status: `ok` or what is wrong.
+        error: why, or None.
+        digest: SHA-256 of the encoded bytes, or None where there are none to hash.
+    """
+
+    status: ImageStatus
+    error: str | None
+    digest: bytes | None
+
+
+class Checks(Dataset["ImageChecks"]):
+    """Findings, a batch of images at a time; resized pictures go into the cache on the way."""
+
+    def __init__(self, source: ImageSource, preparation: Preparation, cache: Cache | None) -> None:
+        self.source = source
+        self.preparation = preparation
+        self.cache = cache
+        self.kept = (
+            [(resize, cache.pictures(preparation.spec(resize))) for resize in preparation.resizes]
+            if cache is not None
+            else []
+        )
+
+    def __getitems__(self, indices: range) -> "ImageChecks":
+        """One batch; called by PyTorch's loader."""
+        return ImageChecks.of([self.check(index) for index in indices])
+
+    def check(self, index: int) -> ImageCheck:
+        """One image; never raises for the image's sake."""
+        try:
+            data = self.source.read(index)
+        except ImageError as error:
+            return ImageCheck(error.status, error.reason, None)
+        digest = hashlib.sha256(data).digest()
+        missing = [place for place in self.kept if not place[1].touch(digest)]
+        if self.kept and not missing:
+            return ImageCheck("ok", None, digest)
+        try:
+            picture = self.preparation.picture(data)
+        except ImageError as error:
+            return ImageCheck(error.status, error.reason, digest)
+        if self.cache is not None and self.cache.accepts:
+            for resize, folder in missing:
+                self.cache.put(folder, digest, resize(picture))
+        return ImageCheck("ok", None, digest)
+
+
+@dataclass(frozen=True)
+class ImageChecks:
+    """Findings as columns.
+
+    Attributes:
+        status: (F,) strings.
+        error: (F,) strings, null where there is nothing to say.
+        digests: (F, 32) uint8; zeros where there was nothing to hash.
+        hashed: (F,) bool.
+    """
+
+    status: pa.Array
+    error: pa.Array
+    digests: NDArray[np.uint8]
+    hashed: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, checks: list[ImageCheck]) -> "ImageChecks":
+        """From findings about single images."""
+        digests = b"".join(check.digest or bytes(32) for check in checks)
+        return cls(
+            pa.array([check.status for check in checks], pa.string()),
+            pa.array([check.error for check in checks], pa.string()),
+            np.frombuffer(digests, np.uint8).reshape(-1, 32),
+            np.array([check.digest is not None for check in checks], dtype=bool),
+        )
+
+    @classmethod
+    def joined(cls, parts: list["ImageChecks"]) -> "ImageChecks":
+        """Several one after the other."""
+        parts = parts or [cls.of([])]
+        return cls(
+            pa.concat_arrays([part.status for part in parts]),
+            pa.concat_arrays([part.error for part in parts]),
+            np.concatenate([part.digests for part in parts]),
+            np.concatenate([part.hashed for part in parts]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+    def take(self, indices: NDArray[np.int64]) -> "ImageChecks":
+        """The findings about some images, as often as they are asked for."""
+        chosen = pa.array(indices)
+        return ImageChecks(
+            self.status.take(chosen),
+            self.error.take(chosen),
+            self.digests[indices],
+            self.hashed[indices],
+        )
+
+    @property
+    def fine(self) -> NDArray[np.bool_]:
+        """(F,) bool, the image can be used."""
+        return pc.equal(self.status, "ok").to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+    @property
+    def sha256(self) -> pa.Array:
+        """(F,) hexadecimal strings, null where there was nothing to hash."""
+        digits = np.frombuffer(b"0123456789abcdef", np.uint8)
+        nibbles = np.stack([self.digests >> 4, self.digests & 15], axis=2)
+        text = digits[nibbles].reshape(-1, 64)[self.hashed]
+        lengths = np.where(self.hashed, 64, 0)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        large = pa.LargeStringArray.from_buffers(
+            len(self),
+            pa.py_buffer(offsets.astype(np.int64)),
+            pa.py_buffer(np.ascontiguousarray(text)),
+            pa.py_buffer(np.packbits(self.hashed, bitorder="little")),
+        )
+        return large.cast(pa.string())
+
+
+class _Ranges:
+    """The batches of the first pass, made as they are asked for."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __iter__(self) -> Iterator[range]:
+        for start in range(0, self.count, _STEP):
+            yield range(start, min(start + _STEP, self.count))
+
+
+def check_images(
+    source: ImageSource,
+    preparation: Preparation,
+    cache: Cache | None,
+    runtime: Runtime,
+    progress: Progress,
+) -> ImageChecks:
+    """Read, hash and decode every image once, and keep it resized in the cache: F findings."""
+    found = []
+    workers = runtime.checkers if len(source) > _STEP or runtime.workers is not None else 0
+    with progress.stage("Checking images", len(source)) as advance:
+        dataset = Checks(source, preparation, cache)
+        for batch in make_loader(dataset, _Ranges(len(source)), workers):
+            found.append(batch)
+            advance(len(batch), "")
+    return ImageChecks.joined(found)

@@ -1,0 +1,114 @@
+"""Where the pictures of a score table are: in a folder, or in another table. No torch."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+
+from deftclean.core.errors import InputError
+from deftclean.data.columns import ImageColumn
+from deftclean.data.manifest import ManifestOptions, read_manifest
+from deftclean.images.decoding import ImageError
+from deftclean.images.sources import FolderImages, RowImages
+from deftclean.images.spool import images_at, spool_images
+from deftclean.table.scores import ScoreTable, image_root
+
+Encoded = bytes | ImageError
+"""The encoded bytes of a picture, or why there are none."""
+
+
+def images_of_table(
+    scores: ScoreTable, table: Path, data: Path | None, allow_outside: bool, folder: Path
+) -> RowImages:
+    """The picture of every row.
+
+    Args:
+        scores: the table.
+        table: its file.
+        data: image folder, or the table that holds the images; None for the folder of the scan.
+        allow_outside: follow links and names that leave the data folder.
+        folder: may be filled with a copy of images that lie in a table.
+
+    Raises:
+        InputError: there is no such folder, or the images lay in a table that is not given.
+    """
+    if data is not None and data.is_file():
+        column = _column_of(scores, data)
+        of_row = scores.table["row"].to_numpy().astype(np.int64)
+        return RowImages(spool_images(column, folder / "images-of-table"), of_row)
+    root = _root_of(scores, table, data)
+    names = scores.table["file_name"].combine_chunks()
+    coded = pc.fill_null(names, "").dictionary_encode()
+    files = coded.dictionary.to_numpy(zero_copy_only=False).astype(object)
+    of_row = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return RowImages(FolderImages(root, files, allow_outside), of_row)
+
+
+def encoded_images(
+    scores: ScoreTable, table: Path, data: Path | None, allow_outside: bool
+) -> Iterator[Encoded]:
+    """The encoded picture of every row, one after the other; for a few rows of a large table.
+
+    Args:
+        scores: rows in ascending order; their pictures alone are read.
+        table: the file they come from.
+        data, allow_outside: as `images_of_table`.
+
+    Raises:
+        InputError: as `images_of_table`, before any picture is read.
+    """
+    if data is not None and data.is_file():
+        column = _column_of(scores, data)
+        return map(_present, images_at(column, scores.table["row"].to_numpy().astype(np.int64)))
+    root = _root_of(scores, table, data)
+    names = np.array(scores.table["file_name"].to_pylist(), dtype=object)
+    source = FolderImages(root, names, allow_outside)
+    return (_read(source, index) for index in range(len(names)))
+
+
+def _present(data: bytes | None) -> Encoded:
+    if data is None:
+        return ImageError("missing", "the table holds no image bytes in this row")
+    return data
+
+
+def _read(source: FolderImages, index: int) -> Encoded:
+    try:
+        return source.read(index)
+    except ImageError as error:
+        return error
+
+
+def _root_of(scores: ScoreTable, table: Path, data: Path | None) -> Path:
+    """The folder that the file names are relative to."""
+    names = scores.table["file_name"]
+    if data is None and bool(pc.all(pc.match_substring_regex(names, r"#\d+$")).as_py()):
+        raise InputError(
+            f"{table}: its images lay in the table that was scanned, not in files.",
+            "Give that table: --data train.parquet",
+        )
+    root = image_root(scores.metadata, table) if data is None else data
+    if not root.is_dir():
+        raise InputError(
+            f"The image folder {root} of {table} does not exist.",
+            "Give the folder that holds the images now: --data FOLDER",
+        )
+    return root
+
+
+def _column_of(scores: ScoreTable, data: Path) -> ImageColumn:
+    """The column of `data` that holds the images of all rows."""
+    manifest = read_manifest(data, None, ManifestOptions(known_labels={}))
+    if manifest.images is None:
+        raise InputError(
+            f"--data {data} holds no images.",
+            "Give an image folder, or the table that was scanned.",
+        )
+    last = pc.max(scores.table["row"]).as_py()
+    if last is not None and last >= len(manifest):
+        raise InputError(
+            f"--data {data} has {len(manifest):,} rows; the scores name row {last:,}.",
+            "Give the table that was scanned.",
+        )
+    return manifest.images

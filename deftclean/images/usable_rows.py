@@ -1,0 +1,129 @@
+"""Rows and their pictures: which rows can be read, and what each can be used for.
+
+Settled once, before any weights are loaded; later passes read only rows that can be read.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from deftclean.core.errors import InputError
+from deftclean.data.manifest import Manifest
+from deftclean.images.first_pass import ImageChecks
+from deftclean.images.sources import DistinctPictures, ImageSource, RowImages
+
+
+@dataclass(frozen=True)
+class UsableRows:
+    """Which rows of the manifest can be used for what.
+
+    Attributes:
+        labels: (N,) int64 class; 0 where there is none.
+        labelled: (N,) bool, the label is one of the K classes.
+        readable: rows whose image can be read, ascending.
+        trainable: readable and labelled rows, ascending.
+        distinct: the U readable pictures with content of their own, in the order in which rows
+            first show them.
+        pictures: (N,) int64 index in `distinct`; 0 where the row is not readable.
+    """
+
+    labels: NDArray[np.int64]
+    labelled: NDArray[np.bool_]
+    readable: NDArray[np.int64]
+    trainable: NDArray[np.int64]
+    distinct: DistinctPictures
+    pictures: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        manifest: Manifest,
+        images: RowImages,
+        checks: ImageChecks,
+        class_names: tuple[str, ...],
+    ) -> "UsableRows":
+        """Sort rows by what was found about their image and whether they have a known label.
+
+        Args:
+            manifest: N rows.
+            images: of the rows.
+            checks: of the F images.
+            class_names: the K classes.
+        """
+        indices = manifest.label_indices(class_names)
+        labelled = ~np.ma.getmaskarray(indices)
+        fine = checks.fine[images.of_row]
+        distinct, of_file = distinct_pictures(images.source, checks)
+        return cls(
+            indices.filled(0),
+            labelled,
+            np.flatnonzero(fine),
+            np.flatnonzero(fine & labelled),
+            distinct,
+            of_file[images.of_row],
+        )
+
+    def first_row(self, picture: int) -> int:
+        """The first row that shows a picture."""
+        return int(self.readable[self.pictures[self.readable] == picture][0])
+
+
+def distinct_pictures(
+    source: ImageSource, checks: ImageChecks
+) -> tuple[DistinctPictures, NDArray[np.int64]]:
+    """Pictures by content, and which one each of the F images shows."""
+    files = np.flatnonzero(checks.fine)
+    keys = np.ascontiguousarray(checks.digests[files]).view("S32").ravel()
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # by content would be as good, were it not for people reading along
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    of_file = np.zeros(len(source), dtype=np.int64)
+    of_file[files] = place[group]
+    chosen = files[first[order]]
+    return DistinctPictures(source, chosen, checks.digests[chosen]), of_file
+
+
+def refuse_hopeless(
+    manifest: Manifest, images: RowImages, checks: ImageChecks, rows: UsableRows
+) -> None:
+    """Stop before weights are loaded where nothing can come of it.
+
+    Raises:
+        InputError: nothing readable, nothing labelled, or one class only.
+    """
+    if not len(rows.readable):
+        raise nothing_readable(manifest, images, checks)
+    present = np.unique(rows.labels[rows.trainable])
+    if len(present) >= 2:
+        return
+    if not len(present):
+        raise InputError(
+            f"{manifest.source}: none of the {len(rows.readable):,} readable images has a label.",
+            "Put images into class folders, or fill the label column.",
+        )
+    raise InputError(
+        f"{manifest.source}: all readable images have the label "
+        f"{manifest.class_names[int(present[0])]!r}.",
+        "Wrong labels can be told only among two or more classes.",
+    )
+
+
+def nothing_readable(manifest: Manifest, images: RowImages, checks: ImageChecks) -> InputError:
+    """The error for a data set without a single readable image."""
+    of_rows = checks.take(images.of_row)
+    found = pc.value_counts(of_rows.status).to_pylist()
+    counts: dict[str, int] = {entry["values"]: entry["counts"] for entry in found}
+    listed = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+    first = of_rows.error.drop_null()[0].as_py()
+    misplaced = counts.get("missing", 0) + counts.get("outside", 0)
+    return InputError(
+        f"{manifest.source}: none of its {len(manifest):,} images can be read ({listed}). Row 0, "
+        f"{manifest.file_names[0].as_py()}: {first}.",
+        "File names are relative to the data folder; give the folder that holds them: "
+        "deftclean scan data/ labels.csv"
+        if misplaced
+        else "Are these images? Open one by hand.",
+    )

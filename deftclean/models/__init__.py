@@ -1,0 +1,1 @@
+"""CLIP towers, visual tuners, dual prompts, backbones, weights, the saved detector."""

@@ -1,0 +1,172 @@
+"""Figures and pictures to one HTML page that needs nothing else.
+
+Every text goes through the template engine's escaping or into JSON that cannot end its element. The
+page's own rules let nothing be loaded, and no script run but its own, known by its hash.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deftclean.core.errors import RunError
+from deftclean.core.html import content_hash, page_environment
+from deftclean.reports.gallery import Exhibit
+from deftclean.reports.histogram import histogram
+from deftclean.reports.overview import Overview
+
+MOST_BYTES = 15_000_000
+"""No report is larger."""
+
+Filter = list[tuple[str, int]]
+"""Labels to choose from, and in how many rows of the gallery each is."""
+
+_ASSETS = Path(__file__).parents[1] / "assets" / "report"
+_LONGEST = 160  # characters of a name that are shown
+_JOINERS = "\u200c\u200d"  # not printable by themselves, but parts of words and emoji
+_HEATS = 6  # shades of a confusion
+_SIZES = (("wide", 5.9), ("narrow", 3.5))  # the histogram twice, so that a phone's can be read
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a page shows.
+
+    Attributes:
+        name: of the table's file.
+        identity: of the table's content; what a browser keeps is kept under it.
+        facts: the table's metadata.
+        overview: in figures.
+        exhibits: the gallery.
+        waiting: flagged rows that nobody has decided about, shown or not.
+        class_filter: given labels that the gallery is limited to; empty for all.
+        labels: what a row may be relabelled to.
+    """
+
+    name: str
+    identity: str
+    facts: dict[str, Any]
+    overview: Overview
+    exhibits: tuple[Exhibit, ...]
+    waiting: int
+    class_filter: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+def page(contents: Contents) -> bytes:
+    """The whole file, UTF-8; the same contents give the same bytes.
+
+    Raises:
+        RunError: it would be too large.
+    """
+    threshold = float(contents.facts["threshold"])
+    bins = contents.overview.bins
+    charts = [histogram(bins, threshold, name, width) for name, width in _SIZES]
+    css = "\n".join([_asset("report.css"), *(chart.css for chart in charts)])
+    script = _asset("report.js")
+    given, suggested = (_filter(contents, field) for field in ("given_label", "suggested"))
+    text = (
+        page_environment(
+            _ASSETS, shown=shown, count=_count, percent=_percent, probability=_probability
+        )
+        .get_template("page.html")
+        .render(
+            contents=contents,
+            overview=contents.overview,
+            model=contents.facts.get("model"),
+            rule=contents.facts["rule"],
+            warnings=contents.facts.get("warnings", []),
+            threshold=threshold,
+            charts=charts,
+            css=css,
+            css_hash=content_hash(css),
+            script=script,
+            script_hash=content_hash(script),
+            data=_data(contents, given, suggested),
+            given_filter=given,
+            suggested_filter=suggested,
+            heats=_heats(contents.overview),
+        )
+    )
+    encoded = text.encode()
+    if len(encoded) > MOST_BYTES:
+        raise RunError(
+            f"The report would be {len(encoded):,} bytes; the limit is {MOST_BYTES:,}. "
+            f"{len(contents.labels):,} class names and {len(contents.exhibits):,} pictures are too "
+            "much for one file.",
+            "Show fewer: --images 100",
+        )
+    return encoded
+
+
+def shown(text: str | None) -> str:
+    """A name as a page shows it: control characters visible, and not endless.
+
+    Marks that turn the direction of writing are control characters too.
+    """
+    if text is None:
+        return "none"
+    cut = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    visible = "".join(c if c.isprintable() or c in _JOINERS else ascii(c)[1:-1] for c in cut)
+    return visible if visible.strip() else "(blank)"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def _probability(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")
+
+
+def _data(contents: Contents, given: Filter, suggested: Filter) -> dict[str, Any]:
+    """What the script must know exactly, which shown text is not."""
+    return {
+        "table": contents.identity,
+        "labels": contents.labels,
+        "given": [name for name, _ in given],
+        "suggested": [name for name, _ in suggested],
+        "rows": [
+            {
+                "row": exhibit.row,
+                "file_name": exhibit.file_name,
+                "content_sha256": exhibit.content_sha256,
+                "given_label": exhibit.given_label,
+                "suggested": exhibit.suggested,
+            }
+            for exhibit in contents.exhibits
+        ],
+    }
+
+
+def _filter(contents: Contents, field: str) -> Filter:
+    """The labels in one field of the gallery, by name."""
+    found: dict[str, int] = {}
+    for exhibit in contents.exhibits:
+        name = getattr(exhibit, field)
+        if name is not None:
+            found[name] = found.get(name, 0) + 1
+    return sorted(found.items(), key=lambda item: _natural(item[0]))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key by which 2 comes before 10, and case does not count first."""
+    parts = re.split(r"(\d+)", name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _heats(overview: Overview) -> list[list[int]]:
+    """The shade of every confusion, 0 for none; shades grow with the square root."""
+    most = max((count for row in overview.confusions.counts for count in row), default=0)
+    return [
+        [0 if not count else 1 + int((_HEATS - 1) * (count / most) ** 0.5) for count in row]
+        for row in overview.confusions.counts
+    ]

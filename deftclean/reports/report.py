@@ -1,0 +1,125 @@
+"""The command `report`, whole: a score table to one HTML file. No torch."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deftclean.core.errors import UsageError
+from deftclean.core.files import check_output, whole_file
+from deftclean.core.progress import Progress, Silent
+from deftclean.core.results import Shown
+from deftclean.reports.gallery import MOST_IMAGES, exhibits, suspicious_rows, waiting_rows
+from deftclean.reports.overview import Overview, overview
+from deftclean.reports.page import Contents, page
+from deftclean.reports.review_file import known_labels
+from deftclean.table.scores import read_scores
+
+DEFAULT_IMAGES = 200
+DEFAULT_REPORT = Path("report.html")
+
+
+@dataclass(frozen=True, repr=False)
+class ReportResult(Shown):
+    """What `report` made.
+
+    Attributes:
+        output: the page.
+        overview: the figures in it.
+        size: of the file, in bytes.
+        images: rows in the gallery.
+        waiting: flagged rows that nobody has decided about.
+        problems: pictures that could not be shown, by kind.
+    """
+
+    output: Path
+    overview: Overview
+    size: int
+    images: int
+    waiting: int
+    problems: dict[str, int]
+
+    def facts(self) -> Mapping[str, object]:
+        """What a notebook shows."""
+        return {
+            "page": self.output,
+            "MB": self.size / 1e6,
+            "pictures": self.images,
+            "waiting": self.waiting,
+            "not shown": self.problems or None,
+        }
+
+
+def report(
+    table: str | Path,
+    *,
+    output: str | Path = DEFAULT_REPORT,
+    overwrite: bool = False,
+    images: int = DEFAULT_IMAGES,
+    classes: Sequence[str] = (),
+    data: str | Path | None = None,
+    allow_outside: bool = False,
+    progress: Progress | None = None,
+) -> ReportResult:
+    """Write a page that shows a score table, and in which people can review it.
+
+    The page is one file of less than 15 MB that loads nothing. The gallery holds the flagged rows
+    with the lowest `clean_prob` that nobody has decided about yet, so that the report of a reviewed
+    table goes on where the last one ended.
+
+    Args:
+        table: a score table.
+        output: the page.
+        overwrite: replace an existing output.
+        images: rows in the gallery, 0 to 2,000.
+        classes: given labels that the gallery is limited to; none for all.
+        data: image folder, or the table that holds the images; None for the folder of the scan.
+        allow_outside: follow links and names that leave the data folder.
+        progress: told what happens; nobody by default.
+
+    Raises:
+        UsageError: options or table are wrong; nothing was written.
+        RunError: the file cannot be written, or would be too large.
+    """
+    table, output = Path(table), Path(output)
+    check_output(output, overwrite)
+    if not 0 <= images <= MOST_IMAGES:
+        raise UsageError(f"--images is {images}; it lies between 0 and {MOST_IMAGES:,}.")
+    scores = read_scores(table)
+    chosen = suspicious_rows(scores, images, classes)
+    folder = Path(data) if data is not None else None
+    gallery = exhibits(chosen, table, folder, allow_outside, progress or Silent())
+    figures = overview(scores)
+    waiting = waiting_rows(scores)
+    contents = Contents(
+        name=table.name,
+        identity=_identity(table),
+        facts=scores.metadata,
+        overview=figures,
+        exhibits=gallery,
+        waiting=waiting,
+        class_filter=tuple(classes),
+        labels=tuple(known_labels(scores)),
+    )
+    made = page(contents)
+    with whole_file(output, overwrite) as temporary:
+        temporary.write_bytes(made)
+    return ReportResult(
+        output=output,
+        overview=figures,
+        size=len(made),
+        images=len(gallery),
+        waiting=waiting,
+        problems=_problems([exhibit.problem for exhibit in gallery]),
+    )
+
+
+def _identity(table: Path) -> str:
+    """Of the table's bytes: two tables never share what a browser keeps."""
+    with table.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _problems(said: Sequence[str]) -> dict[str, int]:
+    kinds = [text.partition(":")[0] for text in said if text]
+    return {kind: kinds.count(kind) for kind in sorted(set(kinds))}

@@ -1,0 +1,1 @@
+"""Settings of detector, adaptation and strategies: defaults, presets, recipes, checks. No torch."""

@@ -1,0 +1,1 @@
+"""The score table, the contract between all other rooms. No torch."""

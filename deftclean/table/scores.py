@@ -1,0 +1,245 @@
+"""The score table: its columns, how it is written and read, and what `keep` means.
+
+pyarrow only; no torch. One row in for each row out, in the same order.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from deftclean.core.errors import InputError, UsageError
+from deftclean.core.files import check_output, whole_file
+from deftclean.core.tables import refuse_double
+from deftclean.settings.detector import Rule
+
+Status = Literal[
+    "ok", "unreadable", "too_large", "missing", "outside", "unlabeled", "unknown_label"
+]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+SCHEMA_VERSION = 2
+METADATA_KEY = b"deftclean"
+
+SCORE_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("file_name", pa.string()),
+        ("given_label", pa.string()),
+        ("clean_prob", pa.float32()),
+        ("clean_top_label", pa.string()),
+        ("keep", pa.bool_()),
+        ("predicted_label", pa.string()),
+        ("predicted_prob", pa.float32()),
+        ("zero_shot_prob", pa.float32()),
+        ("status", pa.string()),
+        ("error", pa.string()),
+        ("content_sha256", pa.string()),
+        ("source_line", pa.int64()),
+    ]
+)
+
+SCORE_COLUMNS = tuple(SCORE_SCHEMA.names)
+_SINCE_VERSION_2 = frozenset({"source_line"})
+
+# Looking for repeated values in these costs as much as writing all the others.
+_HARDLY_REPEATED = frozenset(
+    {"row", "file_name", "clean_prob", "predicted_prob", "zero_shot_prob", "content_sha256"}
+    | {"source_line"}
+)
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """A table and what is known about it.
+
+    Attributes:
+        table: input columns, then the score columns; N rows.
+        metadata: schema and tool version, model and its hash, resolved configuration, seed, rule,
+            noise rate, warnings; image root and labels file relative to the table. Plain JSON
+            values.
+    """
+
+    table: pa.Table
+    metadata: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+def keep_flags(table: pa.Table, rule: Rule, threshold: float) -> pa.Array:
+    """Which rows are kept, (N,) bool, false for rows without a `clean_prob`.
+
+    `threshold`: ``clean_prob > threshold`` (Eq. 5 at 0.5). `agree`: also
+    ``clean_top_label == given_label``.
+    """
+    # `pa.scalar` and `pa.array` would load pandas, which takes a third of a second.
+    thresholds = pa.py_buffer(np.full(len(table), threshold, np.float32))
+    limit = pa.Array.from_buffers(pa.float32(), len(table), [None, thresholds])
+    none = pa.py_buffer(np.zeros(len(table), np.uint8))  # as bits, more than there are rows
+    keep = pc.greater(table["clean_prob"], limit)
+    if rule == "agree":
+        keep = pc.and_(keep, pc.equal(table["clean_top_label"], table["given_label"]))
+    return pc.coalesce(keep, pa.Array.from_buffers(pa.bool_(), len(table), [None, none]))
+
+
+def noise_rate(table: pa.Table) -> float | None:
+    """Rows scored and not kept ÷ rows scored, in [0, 1]; None where no row was scored."""
+    scored = pc.is_valid(table["clean_prob"])
+    total = pc.sum(scored).as_py() or 0
+    kept = pc.sum(pc.and_(scored, table["keep"])).as_py() or 0
+    return (total - kept) / total if total else None
+
+
+def decide(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
+    """The same table with `keep`, and the metadata that tells of it, decided anew."""
+    table = scores.table
+    keep = keep_flags(table, rule, threshold)
+    at = table.column_names.index("keep")
+    table = table.set_column(at, SCORE_SCHEMA.field("keep"), keep)
+    metadata = {**scores.metadata, "rule": rule, "threshold": threshold}
+    return ScoreTable(table, {**metadata, "noise_rate": noise_rate(table)})
+
+
+@contextmanager
+def whole_table(
+    scores: ScoreTable, path: Path, root: Path, overwrite: bool, labels: Path | None = None
+) -> Iterator[None]:
+    """Write Parquet, whole or not at all; it appears under its name when the body has ended well.
+
+    Args:
+        scores: what to write; its metadata gets `image_root` and `labels_file`, the ways from the
+            table to `root` and `labels`.
+        path: the table.
+        root: the data folder.
+        overwrite: replace an existing table.
+        labels: the file that the labels were read from; None where they are folder names.
+
+    Raises:
+        RunError, UsageError: it cannot be written, or exists.
+    """
+    ways = {
+        "image_root": _way(path, root),
+        "labels_file": None if labels is None else _way(path, labels),
+    }
+    text = json.dumps({**scores.metadata, **ways}, sort_keys=True, ensure_ascii=False)
+    kept = {k: v for k, v in (scores.table.schema.metadata or {}).items() if k != METADATA_KEY}
+    table = scores.table.replace_schema_metadata({**kept, METADATA_KEY: text.encode()})
+    with whole_file(path, overwrite) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            row_group_size=64 * 1024,
+            use_dictionary=[c for c in table.column_names if c not in _HARDLY_REPEATED],
+        )
+        yield
+
+
+def write_scores(
+    scores: ScoreTable, path: Path, root: Path, overwrite: bool, labels: Path | None = None
+) -> None:
+    """`whole_table` with nothing else to wait for."""
+    with whole_table(scores, path, root, overwrite, labels):
+        pass
+
+
+def _way(table: Path, place: Path) -> str:
+    return Path(os.path.relpath(place.resolve(), table.resolve().parent)).as_posix()
+
+
+def check_table_output(path: Path, overwrite: bool) -> None:
+    """Refuse an output that exists, cannot be made, or is not called a Parquet file.
+
+    Raises:
+        UsageError: what is wrong with it.
+    """
+    if path.suffix.lower() != ".parquet":
+        raise UsageError(f"-o {path}: the score table is Parquet.", "Let its name end in .parquet.")
+    check_output(path, overwrite)
+
+
+def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
+    """Read a table that deftclean wrote, as it would be written today.
+
+    Args:
+        path: the table.
+        columns: of the score columns, those that are needed; None for all that the table has.
+
+    Raises:
+        InputError: it is missing, damaged, not ours, or of a newer schema.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file.", "Give a table written by deftclean scan.")
+    try:
+        # Not `read_table`, which loads Arrow's data-set machinery for one file.
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            metadata = json.loads((schema.metadata or {})[METADATA_KEY])
+            if not isinstance(metadata, dict):
+                raise ValueError("not an object")
+            _check_columns(path, schema.names, metadata)
+            there = None if columns is None else [c for c in columns if c in schema.names]
+            table = file.read(columns=there)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{path} cannot be read: {str(error).splitlines()[0]}",
+            "It is not a Parquet file, or it is damaged.",
+        ) from error
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a score table.", "Give a table written by deftclean scan or score."
+        ) from error
+    return _upgraded(ScoreTable(table, metadata))
+
+
+def _check_columns(path: Path, names: list[str], metadata: Mapping[str, Any]) -> None:
+    if metadata.get("schema_version", 0) > SCHEMA_VERSION:
+        raise InputError(
+            f"{path} was written by a newer deftclean ({metadata.get('tool_version')}).",
+            "Update deftclean.",
+        )
+    refuse_double(path, names)
+    missing = [name for name in written_columns(metadata) if name not in names]
+    if missing:
+        raise InputError(f"{path} lacks the score columns {', '.join(missing)}.")
+
+
+def written_columns(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """The score columns that a table of ours has, by the schema version in its metadata."""
+    if metadata.get("schema_version", 0) >= SCHEMA_VERSION:
+        return SCORE_COLUMNS
+    return tuple(name for name in SCORE_COLUMNS if name not in _SINCE_VERSION_2)
+
+
+def _upgraded(scores: ScoreTable) -> ScoreTable:
+    """A table of an older schema with the columns of this one, null."""
+    table, metadata = scores.table, scores.metadata
+    if metadata.get("schema_version", 0) >= SCHEMA_VERSION:
+        return scores
+    # What has such a name in an older table came with the input.
+    names = [f"input_{n}" if n in _SINCE_VERSION_2 else n for n in table.column_names]
+    table = table.rename_columns(names)
+    for name in sorted(_SINCE_VERSION_2):
+        field = SCORE_SCHEMA.field(name)
+        table = table.append_column(field, pa.nulls(len(table), field.type))
+    return ScoreTable(table, {**metadata, "schema_version": SCHEMA_VERSION})
+
+
+def image_root(metadata: Mapping[str, Any], table: Path) -> Path:
+    """The data folder a table's file names are relative to."""
+    return table.resolve().parent / str(metadata["image_root"])
+
+
+def labels_file(metadata: Mapping[str, Any], table: Path) -> Path | None:
+    """The file that a table's labels were read from; None where they are folder names."""
+    way = metadata.get("labels_file")
+    return None if way is None else table.resolve().parent / str(way)

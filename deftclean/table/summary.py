@@ -1,0 +1,157 @@
+"""What a score table says at a glance. pyarrow only; no torch, and no pandas, slow to import."""
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from deftclean.table.scores import ScoreTable
+
+_TOP = 10
+_OF_SUSPECTS = ["row", "file_name", "given_label", "predicted_label", "clean_prob"]
+
+
+@dataclass(frozen=True)
+class ClassNoise:
+    """One class: how many of its scored rows are suspected."""
+
+    name: str
+    flagged: int
+    scored: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often one label is suspected to be another."""
+
+    given: str
+    suggested: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One suspected row."""
+
+    row: int
+    file_name: str
+    given: str
+    suggested: str
+    clean_prob: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A score table in short.
+
+    Attributes:
+        rows: N.
+        scored: rows with a `clean_prob`.
+        kept: rows kept.
+        flagged: rows scored and not kept.
+        noise_rate: flagged ÷ scored, in [0, 1]; None where no row was scored.
+        not_scored: rows by status other than `ok`.
+        classes: the classes with most flagged rows, most first.
+        confusions: flagged rows whose suggested label differs, most frequent first.
+        suspects: the flagged rows with the lowest `clean_prob`, lowest first.
+    """
+
+    rows: int
+    scored: int
+    kept: int
+    flagged: int
+    noise_rate: float | None
+    not_scored: dict[str, int]
+    classes: tuple[ClassNoise, ...]
+    confusions: tuple[Confusion, ...]
+    suspects: tuple[Suspect, ...]
+
+
+def summarise(scores: ScoreTable) -> Summary:
+    """Count what a table holds; at most ten entries in each list."""
+    table = scores.table
+    scored = pc.invert(pc.is_null(table["clean_prob"], nan_is_null=True))
+    flagged = pc.and_(scored, pc.invert(table["keep"]))
+    suspects = table.select(_OF_SUSPECTS).filter(flagged)
+    total = _count(scored)
+    return Summary(
+        rows=len(table),
+        scored=total,
+        kept=_count(table["keep"]),
+        flagged=len(suspects),
+        noise_rate=len(suspects) / total if total else None,
+        not_scored=_not_scored(table["status"]),
+        classes=_most_suspected(table["given_label"], scored, flagged),
+        confusions=_most_frequent(suspects),
+        suspects=_most_suspicious(suspects),
+    )
+
+
+def _count(flags: pa.ChunkedArray) -> int:
+    return pc.sum(flags).as_py() or 0
+
+
+def _not_scored(status: pa.ChunkedArray) -> dict[str, int]:
+    counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(status).to_pylist()}
+    return {name: counts[name] for name in sorted(counts.keys() - {"ok", None})}
+
+
+def _most_suspected(
+    given: pa.ChunkedArray, scored: pa.ChunkedArray, flagged: pa.ChunkedArray
+) -> tuple[ClassNoise, ...]:
+    totals, suspected = _counts(given.filter(scored)), _counts(given.filter(flagged))
+    # Names break ties, so that the order is always the same.
+    top = heapq.nsmallest(_TOP, suspected, key=lambda name: (-suspected[name], name))
+    return tuple(ClassNoise(name, suspected[name], totals[name]) for name in top)
+
+
+def _counts(labels: pa.ChunkedArray) -> dict[str, int]:
+    found = pc.value_counts(labels.drop_null()).to_pylist()
+    return {entry["values"]: entry["counts"] for entry in found}
+
+
+def _most_frequent(suspects: pa.Table) -> tuple[Confusion, ...]:
+    names = ["given_label", "predicted_label"]
+    # Where one of the two is null, so is the comparison, and the filter leaves the row out.
+    differing = suspects.filter(pc.not_equal(*(suspects[name] for name in names)))
+    given, suggested = (differing[name].combine_chunks().dictionary_encode() for name in names)
+    width = max(1, len(suggested.dictionary))
+    pairs, counts = np.unique(_codes(given) * width + _codes(suggested), return_counts=True)
+    floor = np.sort(counts)[-_TOP:].min(initial=1)
+    often = counts >= floor
+    found = [
+        Confusion(
+            given.dictionary[pair // width].as_py(),
+            suggested.dictionary[pair % width].as_py(),
+            count,
+        )
+        for pair, count in zip(pairs[often].tolist(), counts[often].tolist(), strict=True)
+    ]
+    order = heapq.nsmallest(_TOP, found, key=lambda c: (-c.count, c.given, c.suggested))
+    return tuple(order)
+
+
+def _codes(column: pa.DictionaryArray) -> NDArray[np.int64]:
+    """Places in the dictionary, of a column without nulls; `to_numpy` would load pandas."""
+    indices = column.indices
+    codes = np.frombuffer(indices.buffers()[1], np.int32, len(indices), 4 * indices.offset)
+    return codes.astype(np.int64)
+
+
+def _most_suspicious(suspects: pa.Table) -> tuple[Suspect, ...]:
+    keys = suspects.select(["clean_prob", "row"])
+    order = [(name, "ascending") for name in keys.column_names]
+    worst = suspects.take(pc.select_k_unstable(keys, _TOP, order))
+    return tuple(
+        Suspect(
+            entry["row"],
+            entry["file_name"],
+            str(entry["given_label"]),
+            str(entry["predicted_label"]),
+            entry["clean_prob"],
+        )
+        for entry in worst.to_pylist()
+    )

@@ -1,0 +1,1 @@
+"""What both phases train with."""

@@ -1,0 +1,124 @@
+"""A run that was stopped: where its training stood, kept beside the output until it is done.
+
+Written after every epoch, whole or not at all, and of use only to a run on the same data, with the
+same settings, model and kind of device: only then are the numbers those of a run never stopped.
+"""
+
+import hashlib
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from deftclean.core.errors import InputError, UsageError
+from deftclean.core.files import whole_folder
+
+_STATE = "state.json"
+_TENSORS = "state.safetensors"
+
+
+def unfinished_folder(output: Path) -> Path:
+    """Of an output: clean.parquet -> clean.unfinished, folder run.1 -> run.1.unfinished."""
+    name = output.stem if output.suffix.lower() == ".parquet" else output.name
+    return output.with_name(f"{name}.unfinished")
+
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The folder of one run.
+
+    Attributes:
+        folder: beside the output.
+        identity: what decides every number of the run, by name: plain values and hashes.
+    """
+
+    folder: Path
+    identity: Mapping[str, Any]
+
+    def save(self, values: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Replace what is there by the state after the last epoch.
+
+        Args:
+            values: plain values.
+            tensors: by group and name.
+
+        Raises:
+            RunError: the disk is full.
+        """
+        flat = {f"{g}.{name}": t for g, members in tensors.items() for name, t in members.items()}
+        text = json.dumps({"identity": self.identity, **values}, indent=2, ensure_ascii=False)
+        with whole_folder(self.folder, overwrite=True) as temporary:
+            safetensors.torch.save_file(flat, temporary / _TENSORS)
+            (temporary / _STATE).write_text(text + "\n", encoding="utf-8")
+
+    def load(
+        self, make: Callable[[dict[str, Any], Mapping[str, dict[str, Tensor]]], Made]
+    ) -> Made | None:
+        """What was left; None where nothing is there.
+
+        Args:
+            make: from the values and tensors that `save` was given; groups that had no tensor are
+                empty.
+
+        Raises:
+            UsageError: it belongs to other data, settings, model or device; says which.
+            InputError: it is damaged.
+        """
+        if not (self.folder / _STATE).is_file():
+            return None
+        try:
+            values = json.loads((self.folder / _STATE).read_text(encoding="utf-8"))
+            self._refuse_another(values["identity"])
+            tensors: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
+            for key, tensor in safetensors.torch.load_file(self.folder / _TENSORS).items():
+                group, _, name = key.partition(".")
+                tensors[group][name] = tensor
+            return make(values, tensors)
+        except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+            raise InputError(
+                f"{self.folder} is damaged: {error}.", "Delete it, and start without --resume."
+            ) from error
+
+    def _refuse_another(self, other: Mapping[str, Any]) -> None:
+        differing = [
+            name
+            for name in {**self.identity, **other}
+            if self.identity.get(name) != other.get(name)
+        ]
+        if differing:
+            raise UsageError(
+                f"{self.folder} is of another run; what differs: {', '.join(differing)}.",
+                "Give the options it was started with, or leave --resume out to begin anew.",
+            )
+
+    def remove(self) -> None:
+        """The run is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def check_unfinished_output(folder: Path) -> None:
+    """Refuse to replace a folder that is none of ours.
+
+    Raises:
+        UsageError: something else has the name.
+    """
+    if folder.exists() and not (folder / _STATE).is_file():
+        raise UsageError(
+            f"{folder} is in the way: an unfinished run is kept under that name.",
+            "Move it away, or choose another -o.",
+        )
+
+
+def digest(*values: bytes) -> str:
+    """SHA-256 of some bytes, for an identity."""
+    return hashlib.sha256(b"".join(values)).hexdigest()

@@ -1,0 +1,295 @@
+"""The report in a real browser: filters, review by keyboard, saving, and hostile data."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import deftclean
+from tests.support.browser import Browser, chromium
+from tests.support.commands import run_cli
+from tests.support.scored import Scored, make_suspects
+
+RIGHT, LEFT, ENTER, DOWN = "\ue014", "\ue012", "\ue007", "\ue015"
+
+HOSTILE = (
+    "<img src=x onerror=\"document.title='broken'\">",
+    "</script><script>document.title='broken'</script>",
+    "\"'><svg onload=document.title='broken'>",
+    '=HYPERLINK("http://example.com")',
+    "'=1+1",
+    "line\nbreak\r\u2028end",
+    "\u202egnp.txt",
+    "{{ 7 * 7 }} ${7*7}, ;\t'",
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> Scored:
+    return make_suspects(tmp_path / "scored")
+
+
+@pytest.fixture
+def page(browser: Browser, scored: Scored, tmp_path: Path) -> Iterator[Path]:
+    """The report of eight flagged rows, open, with nothing that a test before has left."""
+    path = tmp_path / "report.html"
+    deftclean.report(scored.table, output=path)
+    open_fresh(browser, path)
+    yield path
+    assert_peaceful(browser)
+
+
+def open_fresh(browser: Browser, path: Path) -> None:
+    browser.open(path)
+    browser.run("localStorage.clear()")
+    for old in browser.downloads.iterdir():
+        old.unlink()
+    browser.requests()
+    browser.complaints()
+    browser.driver.refresh()
+
+
+def assert_peaceful(browser: Browser) -> None:
+    assert browser.complaints() == []
+    schemes = {url.partition(":")[0] for url in browser.requests()}
+    assert "file" in schemes
+    assert schemes <= {"file", "data", "blob"}
+
+
+def decisions(browser: Browser) -> list[str]:
+    found: list[str] = browser.run(
+        "return [...document.querySelectorAll('.card')].map((c) => c.dataset.decision)"
+    )
+    return found
+
+
+def current(browser: Browser) -> int:
+    index: str = browser.run("return document.activeElement.closest('li').dataset.index")
+    return int(index)
+
+
+def sign(browser: Browser, name: str) -> None:
+    field = browser.driver.find_element("id", "reviewer")
+    field.clear()
+    field.send_keys(name)
+    browser.run("document.activeElement.blur()")
+
+
+def saved(browser: Browser) -> list[dict[str, str]]:
+    text = browser.downloaded("review.csv").read_bytes().decode("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_filters_by_class_reason_and_decision(browser: Browser, page: Path) -> None:
+    # Rows 4 to 11: given leaf, ocean, apple, ...; suggested the class after it.
+    assert len(browser.texts(".card .given")) == 8
+    browser.choose("filter-given", "apple")
+    assert browser.texts(".card .given") == ["apple", "apple"]
+    browser.choose("filter-suggested", "apple")
+    assert browser.texts(".card .given") == []
+    assert browser.texts("#nothing") == ["No picture fits these filters."]
+    browser.choose("filter-given", "all")
+    assert set(browser.texts(".card .suggested")) == {"apple"}
+    browser.choose("filter-suggested", "all")
+    browser.choose("filter-why", "agree")
+    assert browser.texts("#progress") == ["0 of 8 decided · 4 shown"]
+    browser.choose("filter-why", "threshold")
+    assert browser.texts(".why") == ["threshold"] * 4
+    browser.choose("filter-why", "any")
+    browser.choose("filter-state", "not decided")
+    browser.press(RIGHT, "d")
+    assert len(browser.texts(".card")) == 7
+    assert current(browser) == 1
+    browser.choose("filter-state", "drop")
+    assert len(browser.texts(".card")) == 1
+
+
+def test_review_by_keyboard_undo_and_reload(browser: Browser, page: Path) -> None:
+    browser.press(RIGHT)
+    assert current(browser) == 0
+    browser.press("k", "r", "d")
+    assert decisions(browser)[:4] == ["keep", "relabel", "drop", ""]
+    assert current(browser) == 3
+    assert browser.run("return document.getElementById('status').textContent").startswith(
+        "Row 6: drop. 3 of 8 decided"
+    )
+    browser.press(LEFT)
+    assert current(browser) == 2
+    browser.press("u")
+    assert decisions(browser)[:4] == ["keep", "relabel", "", ""]
+    browser.press("k", "u", "u")  # the first undoes keep, the second the relabelling before
+    assert decisions(browser)[:3] == ["keep", "", ""]
+    browser.press("r")
+    browser.driver.refresh()
+    assert decisions(browser)[:3] == ["keep", "relabel", ""]
+    browser.press("n")
+    assert current(browser) == 2
+
+
+def test_letters_can_be_turned_off_and_do_nothing_while_typing(
+    browser: Browser, page: Path
+) -> None:
+    browser.press(RIGHT)
+    browser.run("document.getElementById('letters').click()")
+    browser.press("k", "d")
+    assert set(decisions(browser)) == {""}
+    browser.press(RIGHT)
+    assert current(browser) == 1
+    browser.run("document.getElementById('letters').click()")
+    sign(browser, "kurd")
+    assert set(decisions(browser)) == {""}
+
+
+def test_everything_works_with_tab_and_enter(browser: Browser, page: Path) -> None:
+    browser.press(RIGHT, "\ue004", ENTER)  # Tab to the card's first button
+    assert decisions(browser)[0] == "keep"
+    assert browser.run("return document.activeElement.dataset.do") == "keep"
+    assert browser.run("return document.activeElement.getAttribute('aria-pressed')") == "true"
+
+
+def test_saving_asks_for_a_name_and_the_command_line_merges(
+    browser: Browser, page: Path, scored: Scored, tmp_path: Path
+) -> None:
+    browser.press(RIGHT, "k", "r", "d", "o")
+    # Any label but the given one, found by a part of it.
+    browser.press(*"pp", ENTER)
+    assert decisions(browser)[:4] == ["keep", "relabel", "drop", "relabel"]
+    browser.press("s")
+    assert not list(browser.downloads.iterdir())
+    assert browser.run("return document.activeElement.id") == "reviewer"
+    sign(browser, "Ada, née Byron")
+    browser.press("s")
+    lines = saved(browser)
+    assert [(e["row"], e["decision"], e["final_label"]) for e in lines] == [
+        ("4", "keep", ""), ("5", "relabel", "apple"), ("6", "drop", ""), ("7", "relabel", "apple"),
+    ]  # fmt: skip
+    assert {line["reviewer"] for line in lines} == {"Ada, née Byron"}
+    assert all(len(line["reviewed_at"]) == 20 for line in lines)
+
+    review = browser.downloads / "review.csv"
+    for name in ("once", "twice"):
+        source = scored.table if name == "once" else tmp_path / "once.parquet"
+        done = run_cli("review", source, review, "-o", f"{name}.parquet", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert "4  (1 kept, 2 relabelled, 1 dropped)" in done.stdout
+    assert (tmp_path / "once.parquet").read_bytes() == (tmp_path / "twice.parquet").read_bytes()
+    rows = pq.read_table(tmp_path / "once.parquet").to_pylist()
+    assert [(r["keep"], r["final_label"]) for r in rows[4:9]] == [
+        (True, "leaf"), (True, "apple"), (False, None), (True, "apple"), (False, None),
+    ]  # fmt: skip
+
+    # The next report holds the rows that are left.
+    result = deftclean.report(tmp_path / "once.parquet", output=tmp_path / "next.html")
+    assert (result.images, result.waiting) == (4, 4)
+    browser.open(tmp_path / "next.html")
+    assert decisions(browser) == [""] * 4
+    assert "Reviewed by people: 4 rows" in " ".join(browser.texts("main p"))
+
+
+def test_hostile_names_and_labels_are_text(browser: Browser, tmp_path: Path) -> None:
+    name = "{}<img src=x onerror=\"document.title='broken'\">\n\u202e'.png"
+    scored = make_suspects(tmp_path / "hostile", HOSTILE, name)
+    path = tmp_path / "report.html"
+    deftclean.report(scored.table, output=path)
+    open_fresh(browser, path)
+    assert "broken" not in browser.driver.title
+    assert browser.run("return document.querySelectorAll('body script').length") == 2
+    assert browser.run("return document.querySelectorAll('.card img').length") == 8
+    given = browser.texts(".card .given")
+    # Rows 4 to 11 in turn; what cannot be seen is written out.
+    assert given[0] == HOSTILE[4]
+    assert given[1] == "line\\nbreak\\r\\u2028end"
+    assert given[2] == "\\u202egnp.txt"
+    assert given[4:7] == list(HOSTILE[:3])
+    assert browser.texts(".card .file bdi")[0].startswith("4<img src=x onerror=")
+    assert "\u202e" not in path.read_text(encoding="utf-8")
+
+    sign(browser, "=cmd")
+    browser.press(RIGHT, *"krkrkrkr")
+    assert "broken" not in browser.driver.title
+    browser.press("s")
+    review = browser.downloaded("review.csv")
+    assert not any(
+        cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+        for line in csv.reader(io.StringIO(review.read_text("utf-8-sig"), newline=""))
+        for cell in line
+    )
+    done = run_cli("review", scored.table, review, "-o", "reviewed.parquet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = pq.read_table(tmp_path / "reviewed.parquet").to_pylist()[4:]
+    wanted = [
+        scored.true[4 + place] if place % 2 else row["given_label"]
+        for place, row in enumerate(rows)
+    ]
+    assert [row["final_label"] for row in rows] == wanted
+    assert {row["reviewed_by"] for row in rows} == {"=cmd"}
+    assert_peaceful(browser)
+
+
+def test_two_reports_never_mix(browser: Browser, page: Path, tmp_path: Path) -> None:
+    browser.press(RIGHT, "k")
+    other = make_suspects(tmp_path / "other", ("ape", "bee", "cow"))
+    deftclean.report(other.table, output=tmp_path / "other.html")
+    browser.open(tmp_path / "other.html")
+    assert set(decisions(browser)) == {""}
+    browser.open(page)
+    assert decisions(browser)[0] == "keep"
+
+
+def test_without_storage_the_page_says_so_and_still_saves(
+    browser: Browser, page: Path, scored: Scored
+) -> None:
+    forbid = """Object.defineProperty(window, "localStorage",
+        {get() { throw new DOMException("no", "SecurityError"); }});"""
+    made = browser.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": forbid}
+    )
+    try:
+        browser.driver.refresh()
+        assert browser.texts("#storage-note") != []
+        sign(browser, "Ada")
+        browser.press(RIGHT, "k", "s")
+        assert [line["reviewer"] for line in saved(browser)] == ["Ada"]
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_sticks_out(browser: Browser, page: Path, width: int) -> None:
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.driver.refresh()
+        assert browser.run("return document.documentElement.scrollWidth") <= width
+        shown = browser.run(
+            """return [...document.querySelectorAll("figure svg")]
+            .filter((e) => e.checkVisibility()).length"""
+        )
+        assert shown == 1
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_every_control_has_a_name_and_every_picture_a_text(browser: Browser, page: Path) -> None:
+    nameless = browser.run(
+        """return [...document.querySelectorAll("input, select")]
+        .filter((e) => !e.labels.length).map((e) => e.id)"""
+    )
+    assert nameless == []
+    assert browser.run("return [...document.images].filter((e) => !e.alt).length") == 0
+    ids = browser.run("return [...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(ids) == len(set(ids))
+    said = browser.run(
+        """return [...document.querySelectorAll("[aria-labelledby]")]
+        .every((e) => document.getElementById(e.getAttribute("aria-labelledby")))"""
+    )
+    assert said is True

@@ -1,0 +1,293 @@
+"""`scan --strategy`, each through the real command line on real files."""
+
+import json
+from typing import get_args
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import deftclean
+from deftclean.core.errors import RunError, UsageError
+from deftclean.detection.strategies import select_rows as strategies
+from deftclean.settings.strategies import TRAINED, Strategy
+from deftclean.table.scores import METADATA_KEY
+from deftclean.training.feeds import EpochBatches
+from deftclean.training.mixture import low_component
+from deftclean.training.optimiser import Optimiser
+from tests.support.commands import run_cli
+from tests.support.pictures import COLOURS, draw
+
+OTHERS = [name for name in get_args(Strategy) if name != "deft"]
+NANO = deftclean.RunOptions(model="nano")
+SHORT = {"epochs": 4, "warmup": 2, "batch_size": 16}
+
+
+def scanned(folder, output, strategy, labels=None, **more):
+    ratio = {"noise_ratio": 0.1} if strategy == "small-loss" else {}
+    given = {**SHORT, "tuner": "none"} if strategy in TRAINED else {}
+    settings = {**given, **more}
+    return deftclean.scan(
+        folder, labels, output=output, strategy=strategy, settings=settings, run=NANO, **ratio
+    )
+
+
+def wrong_rows(table):
+    """Pictures are numbered; every tenth has a wrong label (see `conftest.folder`)."""
+    return np.array(
+        [int(name.split("/")[-1][:2]) % 10 == 0 for name in table["file_name"].to_pylist()]
+    )
+
+
+@pytest.mark.parametrize("strategy", OTHERS)
+def test_each_strategy_writes_a_table_whose_rule_gives_its_own_decision(folder, strategy):
+    result = scanned(folder, folder.parent / "t.parquet", strategy)
+    table, metadata = result.scores.table, result.scores.metadata
+    assert metadata["strategy"] == strategy
+    assert metadata["noise_ratio"] == (0.1 if strategy == "small-loss" else None)
+    assert result.detector is None
+    assert not (folder.parent / "t.detector").exists()
+    assert not (folder.parent / "t.unfinished").exists()
+    score = table["clean_prob"].to_numpy()
+    assert ((score >= 0) & (score <= 1)).all()
+    keep, wrong = table["keep"].to_numpy(), wrong_rows(table)
+    assert 0 < keep.sum() < len(keep)
+    if strategy not in ("label-match", "zero-shot-margin"):
+        # Patches of colour are easy to learn, and nothing that a photograph is called.
+        assert score[wrong].mean() < score[~wrong].mean() - 0.1
+    again = deftclean.select(result.output, output=folder.parent / "again.parquet")
+    assert again.scores.table["keep"].equals(table["keep"])
+
+
+def test_a_strategy_from_the_command_line(folder):
+    words = ("--strategy", "gmm", "--model", "nano", "--tuner", "none", "--epochs", "4")
+    done = run_cli("scan", "data", "-o", "t.parquet", *words, "--warmup", "2", cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    assert "gmm, 4 epochs (2 warm-up)" in done.stderr
+    assert "epoch 4/4: loss" in done.stderr
+    assert "Scoring: 60 in" in done.stderr
+    table = pq.read_table(folder.parent / "t.parquet")
+    assert json.loads(table.schema.metadata[METADATA_KEY])["strategy"] == "gmm"
+    gate = run_cli("check", "t.parquet", "--fail-on", "noise_rate>0.99", cwd=folder.parent)
+    assert gate.returncode == 0, gate.stderr
+
+
+@pytest.mark.parametrize("strategy", OTHERS)
+def test_same_seed_same_bytes(folder, tmp_path, strategy):
+    first = scanned(folder, tmp_path / "a.parquet", strategy).output.read_bytes()
+    assert scanned(folder, tmp_path / "b.parquet", strategy).output.read_bytes() == first
+
+
+def test_same_seed_same_bytes_with_visual_prompts(folder, tmp_path):
+    one, two, other = (
+        scanned(folder, tmp_path / f"{name}.parquet", "promix", tuner="vpt-deep", seed=seed)
+        for name, seed in (("one", 0), ("two", 0), ("other", 1))
+    )
+    assert one.output.read_bytes() == two.output.read_bytes()
+    assert one.scores.table["clean_prob"] != other.scores.table["clean_prob"]
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """What happens inside: rows of every epoch, learning rates, ratios, shares, towers."""
+    seen = {"rows": [], "lr": [], "ratio": [], "share": [], "views": []}
+
+    def note(owner, name, keep):
+        real = getattr(owner, name)
+
+        def spy(*arguments, **named):
+            keep(*arguments, **named)
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, spy)
+
+    note(EpochBatches, "row_batches", lambda each: seen["rows"].append(each.rows.copy()))
+    note(Optimiser, "set_lr", lambda _, lr: seen["lr"].append(lr))
+    note(strategies, "smallest", lambda _, ratio: seen["ratio"].append(ratio))
+    note(strategies, "class_wise", lambda *given: seen["share"].append(given[-1]))
+    look = strategies._look
+
+    def looked(task, model, progress):
+        weights = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
+        view = look(task, model, progress)
+        seen["views"].append((weights, view))
+        return view
+
+    monkeypatch.setattr(strategies, "_look", looked)
+    return seen
+
+
+@pytest.mark.parametrize("strategy", ["gmm", "rolt", "unicon", "promix"])
+def test_after_warmup_only_selected_rows_are_learned_from(folder, tmp_path, strategy, watched):
+    scanned(folder, tmp_path / "t.parquet", strategy)  # 4 epochs, 2 of them warm-up
+    assert [len(rows) == 60 for rows in watched["rows"]] == [True, True, False, False]
+    assert watched["lr"] == pytest.approx(
+        [0.03 * (1 + np.cos(np.pi * e / 4)) / 2 for e in range(4)]
+    )
+    if strategy == "promix":  # grows to 0.6, warm-up included
+        assert watched["share"] == pytest.approx([0.4, 0.5, 0.6])
+    if strategy == "gmm":
+        for learned, (_, view) in zip(watched["rows"][2:], watched["views"], strict=False):
+            keep = low_component(view.labelled.loss, 0) > 0.5
+            assert learned.tolist() == np.flatnonzero(keep).tolist()
+
+
+def test_small_loss_trusts_everything_in_warmup_alone(folder, tmp_path, watched):
+    scanned(folder, tmp_path / "t.parquet", "small-loss")
+    assert watched["ratio"] == [0.0] * 8 + [0.1] * 8  # four batches an epoch
+
+
+def test_longremix_begins_anew_with_rows_that_stayed_clean(folder, tmp_path, watched):
+    result = scanned(folder, tmp_path / "t.parquet", "longremix")
+    first = [low_component(view.labelled.loss, 0) > 0.5 for _, view in watched["views"][:3]]
+    core = np.logical_and.reduce(first)
+    assert 0 < core.sum() < 60
+    for rows in watched["rows"][4:6]:  # warm-up of the second stage
+        assert rows.tolist() == np.flatnonzero(core).tolist()
+    assert result.scores.table["keep"].to_numpy()[core].all()
+
+
+@pytest.mark.parametrize("tuner", ["vpt-deep", "fft"])
+def test_gmm_trains_a_tuner_too(folder, tmp_path, tuner, watched):
+    more = {} if tuner == "vpt-deep" else {"lr": 3e-3, "tower_lr_share": 1.0}
+    result = scanned(folder, tmp_path / "t.parquet", "gmm", tuner=tuner, **more)
+    table = result.scores.table
+    score, wrong = table["clean_prob"].to_numpy(), wrong_rows(table)
+    assert score[wrong].mean() < score[~wrong].mean()
+    before, after = watched["views"][0][0], watched["views"][-1][0]
+    assert {name.split(".")[0] for name in before} == {"tuner", "weight", "bias"}
+    assert [name for name in before if before[name].equal(after[name])] == []
+
+
+@pytest.mark.parametrize("warmup", [0, 4])
+@pytest.mark.parametrize("strategy", TRAINED)
+def test_no_warmup_and_nothing_but_warmup(folder, tmp_path, strategy, warmup):
+    table = scanned(folder, tmp_path / "t.parquet", strategy, warmup=warmup).scores.table
+    assert table["keep"].to_numpy().any()
+    assert np.isfinite(table["clean_prob"].to_numpy()).all()
+
+
+@pytest.mark.parametrize("strategy", OTHERS)
+def test_a_picture_or_two_of_every_class(folder, tmp_path, strategy):
+    """Nothing can be learned from so few; no strategy breaks down, or it says what it needs."""
+    few = [path for each in sorted(folder.iterdir()) for path in sorted(each.iterdir())[:2]]
+    for path in set(folder.rglob("*.png")) - set(few):
+        path.unlink()
+    table = scanned(folder, tmp_path / "t.parquet", strategy).scores.table
+    assert np.isfinite(table["clean_prob"].to_numpy()).all()
+    assert len(table) == 6
+
+
+def test_a_class_of_two_rows_loses_none_of_them_to_rounding(folder, tmp_path):
+    for path in sorted((folder / "ocean").iterdir())[2:]:
+        path.unlink()
+    table = scanned(folder, tmp_path / "t.parquet", "rolt").scores.table
+    ocean = np.array(table["given_label"].to_pylist()) == "ocean"
+    assert table["keep"].to_numpy()[ocean].all()
+
+
+def test_zero_shot_strategies_say_what_zero_shot_says(folder, tmp_path):
+    match = scanned(folder, tmp_path / "match.parquet", "label-match").scores.table
+    agrees = np.array(match["given_label"].to_pylist()) == np.array(
+        match["predicted_label"].to_pylist()
+    )
+    assert match["keep"].to_numpy().tolist() == agrees.tolist()
+    assert match["clean_prob"].equals(match["zero_shot_prob"])
+    ahead = scanned(folder, tmp_path / "margin.parquet", "zero-shot-margin").scores.table
+    assert ahead["keep"].equals(match["keep"])  # no ties among these
+    assert ahead["predicted_label"].equals(match["predicted_label"])
+
+
+def test_small_loss_keeps_its_share(folder, tmp_path):
+    table = scanned(folder, tmp_path / "t.parquet", "small-loss").scores.table
+    assert table["keep"].to_numpy().sum() == 54  # (1 - 0.1) of 60
+    ranks = np.sort(table["clean_prob"].to_numpy())
+    assert ranks == pytest.approx(np.arange(1, 61) / 60, abs=1e-6)
+
+
+@pytest.mark.parametrize("strategy", ["knn", "confident-learning", "gmm", "rolt"])
+def test_unlabelled_unreadable_and_doubled_rows(folder, tmp_path, strategy):
+    """A row for each thing that can be the matter; the others are scored as without them."""
+    lines = ["file_name,label"]
+    for picture in sorted(folder.rglob("*.png")):
+        lines.append(f"{picture.relative_to(folder).as_posix()},{picture.parent.name}")
+    first = lines[1].split(",")[0]
+    draw(COLOURS["leaf"], 77).save(folder / "apple" / "unlabelled.png")
+    (folder / "apple" / "broken.png").write_bytes(b"no picture")
+    lines += ["apple/unlabelled.png,", "apple/broken.png,apple", f"{first},ocean"]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+    table = scanned(folder, tmp_path / "t.parquet", strategy, tmp_path / "rows.csv").scores.table
+    status, score = table["status"].to_pylist(), table["clean_prob"].to_pylist()
+    assert status[-3:] == ["unlabeled", "unreadable", "ok"]
+    assert [value is None for value in score[-3:]] == [True, True, False]
+    assert table["predicted_label"].to_pylist()[-3] is not None
+    assert all(value is not None for value in score[:60])
+    if strategy != "rolt":  # by itself, the only ocean among apples may well be near its mean
+        assert score[-1] < score[0]
+
+
+def test_a_table_without_a_detector_replaces_one_with(folder, tmp_path):
+    table, settings = tmp_path / "t.parquet", {"tuner": "none", "epochs": 2, "warmup": 1}
+    deftclean.scan(folder, output=table, settings=settings, run=NANO)
+    with pytest.raises(UsageError, match="exists"):
+        deftclean.scan(folder, output=table, strategy="knn", run=NANO)
+    assert (tmp_path / "t.detector").is_dir()
+    deftclean.scan(folder, output=table, strategy="knn", overwrite=True, run=NANO)
+    assert table.is_file()
+    assert not (tmp_path / "t.detector").exists()
+
+
+def test_what_does_not_go_together_is_refused_before_anything_is_read(tmp_path):
+    words = (
+        "--strategy",
+        "gmm",
+        "--noise-ratio",
+        "0.2",
+        "--threshold",
+        "0.4",
+        "--resume",
+        "--compile",
+    )
+    done = run_cli("scan", "nowhere", "-o", "t.parquet", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert all(
+        each in said for each in ("--noise-ratio goes", "--threshold", "--resume goes", "--compile")
+    )
+    assert not (tmp_path / "t.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "ratio", "settings", "said"),
+    [
+        ("small-loss", None, {}, "needs --noise-ratio"),
+        ("small-loss", 1.0, {}, "below 1"),
+        ("gmm", None, {"context_length": 4, "rule": "agree"}, "--context-length, --rule"),
+        ("knn", None, {"epochs": 4}, "--epochs"),
+        ("knn", None, {"tuner": "lora"}, "--tuner"),
+        ("x", None, {}, "no strategy 'x'"),
+    ],
+)
+def test_what_a_strategy_does_not_take(tmp_path, strategy, ratio, settings, said):
+    with pytest.raises(UsageError, match=said):
+        deftclean.scan(tmp_path, strategy=strategy, noise_ratio=ratio, settings=settings)
+
+
+def test_that_nothing_is_tuned_may_be_said(folder, tmp_path):
+    result = scanned(folder, tmp_path / "t.parquet", "knn", tuner="none")
+    assert result.scores.metadata["config"]["tuner"] == "none"
+
+
+@pytest.mark.parametrize("strategy", TRAINED)
+def test_weights_that_the_last_step_destroyed_are_an_error_and_no_table(folder, tmp_path, strategy):
+    with pytest.raises(RunError, match="not finite: training has diverged"):
+        scanned(
+            folder, tmp_path / "t.parquet", strategy, lr=1e38, epochs=1, warmup=1, batch_size=64
+        )
+    assert not (tmp_path / "t.parquet").exists()
+
+
+def test_cleanlab_that_is_not_there_is_named_before_any_work(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(UsageError, match="needs cleanlab"):
+        scanned(folder, tmp_path / "t.parquet", "confident-learning")

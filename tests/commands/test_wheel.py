@@ -1,0 +1,25 @@
+"""What a user who installs the wheel gets."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_types_and_the_built_in_model_are_in_the_wheel(tmp_path):
+    pytest.importorskip("hatchling", reason="needs hatchling, of the extra `test`")
+    code = f"import hatchling.build; hatchling.build.build_wheel({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, env=dict(os.environ))
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert "deftclean/py.typed" in names
+    assert any(name.startswith("deftclean/assets/nano/") for name in names)
+    modules = {path.name for path in (ROOT / "deftclean").glob("*.py")}
+    assert {f"deftclean/{module}" for module in modules} <= names
+    assert not any(name.startswith(("tests/", "docs/", "benchmarks/")) for name in names)

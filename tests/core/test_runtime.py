@@ -1,0 +1,32 @@
+"""How many processes read pictures."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from deftclean.core import runtime
+from deftclean.core.runtime import choose_runtime
+
+
+@pytest.mark.parametrize(
+    ("cores", "device", "expected"),
+    [
+        (1, "cpu", (0, 1, 0)),
+        (2, "cpu", (2, 1, 0)),
+        (8, "cpu", (8, 4, 0)),
+        (64, "cpu", (16, 8, 0)),
+        (2, "cuda", (2, 1, 1)),
+        (8, "cuda", (8, 7, 7)),
+    ],
+)
+def test_processes_by_pass_and_device(cores, device, expected, monkeypatch):
+    monkeypatch.setattr(runtime, "_cores", lambda: cores)
+    chosen = dataclasses.replace(choose_runtime("cpu", "fp32", None), device=torch.device(device))
+    assert (chosen.checkers, chosen.decoders, chosen.readers) == expected
+
+
+@pytest.mark.parametrize("workers", [0, 1, 5])
+def test_a_number_the_user_gave_is_obeyed_in_every_pass(workers):
+    chosen = choose_runtime("cpu", "fp32", workers)
+    assert (chosen.checkers, chosen.decoders, chosen.readers) == (workers,) * 3

@@ -1,0 +1,265 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from deftclean.core import tables
+from deftclean.core.errors import InputError
+from deftclean.core.tables import columns_of, read_table
+
+
+def read(path: Path, content: str | bytes, delimiter: str | None = None) -> dict[str, list]:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_table(path, delimiter, None).to_pydict()
+
+
+def refusal(path: Path, content: str | bytes, delimiter: str | None = None) -> InputError:
+    with pytest.raises(InputError) as caught:
+        read(path, content, delimiter)
+    return caught.value
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    return tmp_path / "labels.csv"
+
+
+@pytest.fixture
+def jsonl(tmp_path: Path) -> Path:
+    return tmp_path / "labels.jsonl"
+
+
+# ---------------------------------------------------------------- CSV
+
+
+def test_csv_cells_stay_text(csv: Path) -> None:
+    text = "id,note,when,flag,empty\n007,NA,2024-01-01,true,\n1.50,null,NaN, x ,\n"
+    assert read(csv, text) == {
+        "id": ["007", "1.50"],
+        "note": ["NA", "null"],
+        "when": ["2024-01-01", "NaN"],
+        "flag": ["true", " x "],
+        "empty": ["", ""],
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\xef\xbb\xbfa,b\n1,2\n", {"a": ["1"], "b": ["2"]}),
+        (b"a,b\r\n1,2\r\n", {"a": ["1"], "b": ["2"]}),
+        (b"a,b\n1,2", {"a": ["1"], "b": ["2"]}),
+        (b'a,b\n"x\ny",2\n', {"a": ["x\ny"], "b": ["2"]}),
+        (b'a,b\n"1, ""2""",3\n', {"a": ['1, "2"'], "b": ["3"]}),
+        ("a,b\nKätzchen,猫\n".encode(), {"a": ["Kätzchen"], "b": ["猫"]}),
+        (b"a,b\n", {"a": [], "b": []}),
+    ],
+    ids=["BOM", "CRLF", "no last newline", "quoted newline", "quotes", "Unicode", "no rows"],
+)
+def test_csv_as_programs_write_it(csv: Path, content: bytes, expected: dict) -> None:
+    assert read(csv, content) == expected
+
+
+def test_csv_with_another_delimiter(csv: Path) -> None:
+    assert read(csv, "a;b\n1,5;2\n", ";") == {"a": ["1,5"], "b": ["2"]}
+
+
+def test_tsv_and_upper_case_suffix(tmp_path: Path) -> None:
+    assert read(tmp_path / "LABELS.TSV", "a\tb\n1,5\t2\n") == {"a": ["1,5"], "b": ["2"]}
+    assert read(tmp_path / "x.tsv", "a|b\n1|2\n", "|") == {"a": ["1"], "b": ["2"]}
+
+
+def test_bad_csv_records_are_reported_together(csv: Path) -> None:
+    error = refusal(csv, 'a,b\n1,2\n1,2,3\n"x\ny",4\n5\n6,7\n')
+    assert error.message == (f"{csv}: record 3 has 3 fields, not 2; record 5 has 1 fields, not 2.")
+    assert error.exit_code == 2
+
+
+def test_many_bad_csv_records_are_counted(csv: Path) -> None:
+    error = refusal(csv, "a,b\n" + "1,2,3\n" * 9)
+    assert "record 2 has 3 fields, not 2; record 3" in error.message
+    assert error.message.endswith("record 6 has 3 fields, not 2 and 4 more.")
+
+
+def test_bad_csv_record_far_down(csv: Path) -> None:
+    """Past Arrow's first block of a megabyte the numbers still count from the top."""
+    text = "a,b\n" + "".join(f"{i},{'x' * 40}\n" for i in range(50_000)) + "1,2,3\n"
+    assert refusal(csv, text).message == f"{csv}: record 50002 has 3 fields, not 2."
+
+
+def test_quoted_newlines_on_every_megabyte(csv: Path) -> None:
+    text = "a,b\n" + "".join(f'"{i}\n{"x" * 40}",{i}\n' for i in range(50_000))
+    table = read(csv, text)
+    assert table["b"] == [str(i) for i in range(50_000)]
+    assert table["a"][-1] == f"49999\n{'x' * 40}"
+
+
+def test_an_unclosed_quote_loses_no_rows_silently(csv: Path) -> None:
+    assert "record 3" in refusal(csv, 'a,b\n1,2\n"3,4\n5,6\n').message
+
+
+def test_empty_csv(csv: Path) -> None:
+    error = refusal(csv, "")
+    assert error.message == f"{csv} is empty."
+    assert error.hint == "The first line names the columns."
+
+
+def test_csv_columns_of_the_same_name(csv: Path) -> None:
+    assert refusal(csv, "a,b,a,b,c\n1,2,3,4,5\n").message == (
+        f"{csv}: columns with the same name: 'a', 'b'."
+    )
+
+
+@pytest.mark.parametrize("content", ["a,b\né,2\n", "é,b\n1,2\n"])
+def test_csv_that_is_not_utf8(csv: Path, content: str) -> None:
+    error = refusal(csv, content.encode("latin-1"))
+    assert f"{csv} cannot be read" in error.message
+    assert "UTF-8" in error.hint
+
+
+@pytest.mark.parametrize("delimiter", ["§", "\n"])
+def test_impossible_delimiters_are_refused(csv: Path, delimiter: str) -> None:
+    assert "delimiter" in refusal(csv, "a,b\n1,2\n", delimiter).message.lower()
+
+
+# ---------------------------------------------------------------- JSON lines
+
+
+def test_jsonl_keeps_types_and_leaves_text_alone(jsonl: Path) -> None:
+    text = '{"n": 1, "when": "2024-01-01", "s": "007"}\n\n{"n": 2, "s": "NA", "flag": true}\n'
+    assert read(jsonl, text) == {
+        "n": [1, 2],
+        "when": ["2024-01-01", None],
+        "s": ["007", "NA"],
+        "flag": [None, True],
+    }
+    assert columns_of(jsonl, None).field("when").type == pa.string()
+
+
+def test_ndjson_with_bom_and_crlf(tmp_path: Path) -> None:
+    assert read(tmp_path / "x.ndjson", b'\xef\xbb\xbf{"a": "x"}\r\n{"a": "y"}') == {"a": ["x", "y"]}
+
+
+def test_bad_json_lines_are_reported_together_by_number(jsonl: Path) -> None:
+    message = refusal(jsonl, '{"a": 1}\n{"a": \n\n[1]\n{"a": 2}\n"text"\n').message
+    assert message.startswith(f"{jsonl}: line 2: ")
+    assert "; line 4 is not a JSON object; line 6 is not a JSON object." in message
+
+
+def test_many_bad_json_lines_are_counted(jsonl: Path) -> None:
+    message = refusal(jsonl, "1\n" * 8).message
+    assert message.endswith("line 5 is not a JSON object and 3 more.")
+
+
+def test_jsonl_columns_of_mixed_types(jsonl: Path) -> None:
+    error = refusal(jsonl, '{"a": 1}\n{"a": "x"}\n')
+    assert "a column mixes types" in error.message
+    assert "text in quotes" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("second", "fits"), [('{"a": 2.5}', True), ('{"b": 3}', True), ('{"a": "x"}', False)]
+)
+def test_jsonl_is_one_table_whatever_the_chunks(
+    jsonl: Path, monkeypatch: pytest.MonkeyPatch, second: str, fits: bool
+) -> None:
+    text = f'{{"a": 1}}\n{second}\n'
+    whole = read(jsonl, text) if fits else refusal(jsonl, text)
+    monkeypatch.setattr(tables, "_JSON_CHUNK", 1)
+    if fits:
+        assert read(jsonl, text) == whole
+    else:
+        assert f"{jsonl}" in refusal(jsonl, text).message
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"a": 123456789012345678901234567890}', '{"a": "\\ud800"}', '{"a": ' + "[" * 100_000 + "}"],
+    ids=["huge integer", "lone surrogate", "nested too deeply"],
+)
+def test_json_that_no_column_can_hold(jsonl: Path, line: str) -> None:
+    assert str(jsonl) in refusal(jsonl, line + "\n").message
+
+
+def test_empty_jsonl(jsonl: Path) -> None:
+    assert read(jsonl, "") == {}
+    assert read(jsonl, "\n \n") == {}
+
+
+# ---------------------------------------------------------------- Parquet
+
+
+def test_parquet_keeps_types(tmp_path: Path) -> None:
+    table = pa.table({"n": pa.array([1, None], pa.int16()), "s": ["007", "NA"]})
+    pq.write_table(table, tmp_path / "x.PARQUET")
+    assert read_table(tmp_path / "x.PARQUET", None, None).equals(table)
+    assert columns_of(tmp_path / "x.PARQUET", None).equals(table.schema)
+
+
+def test_parquet_below_a_folder_that_looks_like_a_partition(tmp_path: Path) -> None:
+    folder = tmp_path / "label=cat"
+    folder.mkdir()
+    pq.write_table(pa.table({"n": [1]}), folder / "x.parquet")
+    assert read_table(folder / "x.parquet", None, None).to_pydict() == {"n": [1]}
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "scribbled"])
+def test_damaged_parquet(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"n": list(range(1000)), "s": ["abc"] * 1000}), path)
+    data = path.read_bytes()
+    path.write_bytes(
+        {
+            "empty": b"",
+            "text": b"hello",
+            "cut": data[:-30],
+            "scribbled": data[:10] + b"\xff" * 190 + data[200:],
+        }[damage]
+    )
+    with pytest.raises(InputError) as caught:
+        read_table(path, None, None)
+    assert caught.value.message.startswith(f"{path} cannot be read: ")
+    assert caught.value.hint.startswith("Is the file whole")
+
+
+def test_parquet_columns_of_the_same_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), path)
+    with pytest.raises(InputError, match="columns with the same name: 'a'"):
+        read_table(path, None, None)
+
+
+@pytest.mark.parametrize("name", ["image", "my.image"])
+def test_of_a_struct_of_image_bytes_only_the_paths_are_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "x.parquet"
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    images = pa.array([{"bytes": b"1", "path": "a.png"}, {"bytes": b"2", "path": None}, None], kind)
+    pq.write_table(pa.table({"n": [1, 2, 3], name: images, "a.b": ["x", "y", "z"]}), path)
+    table = read_table(path, None, (name, True))
+    assert table.to_pydict() == {"n": [1, 2, 3], name: ["a.png", None, None], "a.b": [*"xyz"]}
+
+
+def test_image_bytes_without_paths_are_not_read_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    bare = pa.array([{"bytes": b"1"}], pa.struct([("bytes", pa.binary())]))
+    pq.write_table(pa.table({"n": [1], "flat": [b"1"], "struct": bare}), path)
+    assert read_table(path, None, ("flat", False)).column_names == ["n", "struct"]
+    assert read_table(path, None, ("struct", True)).column_names == ["n", "flat"]
+
+
+# ---------------------------------------------------------------- all
+
+
+@pytest.mark.parametrize("name", ["labels.xlsx", "labels", "picture.jpg"])
+def test_unknown_suffixes(tmp_path: Path, name: str) -> None:
+    error = refusal(tmp_path / name, "a,b\n")
+    assert error.message == (
+        f"{tmp_path / name}: tables end in .csv, .tsv, .jsonl, .ndjson, .parquet."
+    )
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.parquet"])
+def test_a_missing_table(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"cannot be read: .*No such file"):
+        columns_of(tmp_path / name, None)

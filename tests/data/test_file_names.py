@@ -1,0 +1,87 @@
+"""Names of all rows at once are what each row alone would get."""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from deftclean.core.errors import InputError
+from deftclean.data.file_names import relative_names
+from tests.support.arrow_columns import LAYOUTS, Layout, column_of
+
+
+def plain(written: list[str | None], table: Path, root: Path) -> list[tuple[str, bool]]:
+    """The same, a row at a time."""
+    rows = []
+    for row, name in enumerate(written):
+        if name is None or not name.strip():
+            rows.append((f"{table.name}#{row}", False))
+            continue
+        if "\\" in name and not os.path.lexists(root / name):
+            name = name.replace("\\", "/")
+        name = name.removeprefix("./")
+        if name.startswith("/"):
+            for way in (root.resolve(), root.absolute()):
+                if name.startswith(f"{way}/"):
+                    name = name.removeprefix(f"{way}/")
+                    break
+            else:
+                name = Path(os.path.relpath(name, root.resolve())).as_posix()
+        rows.append((name, True))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder behind a link, with a file that is really called so."""
+    real = tmp_path_factory.mktemp("real")
+    (real / "cat\\a.png").touch()
+    (real / "dog").mkdir()
+    (real / "dog" / "b\\c").touch()
+    link = tmp_path_factory.mktemp("way") / "data"
+    link.symlink_to(real)
+    return link
+
+
+ways = ["cat\\a.png", "dog/", "b\\c", "ROOT/", "REAL/", "REALish/", "./", "../", "/", ".", "\\"]
+signs = [" ", "\t", "\xa0", "\u2003", "\u200b", "\x1c", "\x85", "é", "猫", "a", "Ä"]
+pieces = st.sampled_from(ways + signs)
+names = st.none() | st.lists(pieces, max_size=4).map("".join) | st.text(max_size=6)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    written=st.lists(names, max_size=8),
+    layout=st.sampled_from(LAYOUTS),
+)
+@example(["cat\\a.png", "./cat\\a.png", None, "ROOT/dog/b\\c", "ROOT/dog/b\\d"], "string")
+@example([None, None], "dictionary")
+def test_all_rows_at_once_as_each_alone(
+    root: Path, written: list[str | None], layout: Layout
+) -> None:
+    ways = {"ROOT": f"{root}", "REAL": f"{root.resolve()}"}
+    for word, way in ways.items():
+        written = [name and name.replace(word, way) for name in written]
+    try:
+        column = column_of(written, layout)
+    except UnicodeEncodeError:
+        return  # no table holds such text
+    found, named = relative_names(column, Path("some/labels.csv"), root)
+    assert found.type == pa.string()
+    rows = list(zip(found.to_pylist(), named.tolist(), strict=True))
+    assert rows == plain(written, Path("labels.csv"), root)
+
+
+def test_every_space_that_python_knows_is_blank(root: Path) -> None:
+    spaces = [chr(code) for code in range(0x110000) if chr(code).isspace()]
+    assert len(spaces) > 20
+    _, named = relative_names(pa.array(spaces), Path("x.csv"), root)
+    assert not named.any()
+
+
+def test_names_that_are_not_text(root: Path) -> None:
+    with pytest.raises(InputError, match="the file names are not text"):
+        relative_names(pa.array([["a.png"]]), Path("x.csv"), root)

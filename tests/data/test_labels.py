@@ -1,0 +1,116 @@
+"""Labels of all rows at once become what each row alone would."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from deftclean.core.errors import InputError
+from deftclean.data.labels import Labels, name_labels
+from tests.support.arrow_columns import LAYOUTS, Layout, column_of
+
+Plain = tuple[list[str | None], dict[str, str], tuple[str, ...]] | str
+
+
+def plain(
+    values: list[str | None],
+    mapping: dict[str, str] | None,
+    built_in: list[str] | None,
+    known: dict[str, str] | None,
+) -> Plain:
+    """The same for text, a row at a time; of a refusal the beginning of its message."""
+    texts = [text if text is not None and text.strip() else None for text in values]
+    notes: tuple[str, ...] = ()
+    if built_in is not None and "-1" in texts:
+        notes = (f"{texts.count('-1'):,} rows have label -1, read as no label",)
+        texts = [None if text == "-1" else text for text in texts]
+    used = {text for text in texts if text is not None}
+    as_written = mapping is not None and used <= mapping.keys()
+    if not as_written and used and all(re.fullmatch(r"[+-]?\d+\.0*", text) for text in used):
+        texts = [None if text is None else text.partition(".")[0] for text in texts]
+        used = {text for text in texts if text is not None}
+    integers = bool(used) and all(re.fullmatch(r"[+-]?\d+", text) for text in used)
+    if mapping is None and built_in is None and known is not None:
+        return [None if t is None else known.get(t, t) for t in texts], known, notes
+    if mapping is None and built_in is None:
+        if integers:
+            return "The labels are integers"
+        return texts, {name: name for name in sorted(used)}, notes
+    names = mapping
+    if names is None and built_in is not None:
+        by_place = integers and not used <= set(built_in)
+        names = {str(i) if by_place else name: name for i, name in enumerate(built_in)}
+    assert names is not None
+    foreign = Counter(text for text in texts if text is not None and text not in names)
+    if foreign:
+        most = ", ".join(f"{label!r} ({count:,} rows)" for label, count in foreign.most_common(5))
+        more = " and more" if len(foreign) > 5 else ""
+        return f"{len(foreign)} label(s) have no class name: {most}{more}."
+    return [None if text is None else names[text] for text in texts], names, notes
+
+
+def found(labels: Labels) -> Plain:
+    assert labels.given.type == pa.string()
+    return labels.given.to_pylist(), labels.names, labels.notes
+
+
+words = st.sampled_from(["cat", "dog", "cow", "0", "1", "2", "-1", "-1.0", "1.0", "1.", "+1", "01"])
+texts = st.none() | words | st.sampled_from(["", " ", "\xa0", " cat", "é", "猫"])
+columns = st.lists(texts, max_size=12) | st.lists(words, max_size=12)
+lists = st.lists(st.sampled_from(["cat", "dog", "cow", "1", "0"]), min_size=1, unique=True)
+mappings = st.dictionaries(words, st.text("abc", min_size=1, max_size=3), min_size=1).filter(
+    lambda names: len(set(names.values())) == len(names)
+)
+
+
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    values=columns,
+    mapping=st.none() | mappings,
+    built_in=st.none() | lists,
+    known=st.none() | mappings,
+    layout=st.sampled_from(LAYOUTS),
+)
+@example(["1.0", "2", "1."], None, None, {"1": "a"}, "chunked")
+@example([*"bcabcdefcg"], {"a": "x"}, None, None, "string")
+def test_all_rows_at_once_as_each_alone(
+    tmp_path: Path,
+    values: list[str | None],
+    mapping: dict[str, str] | None,
+    built_in: list[str] | None,
+    known: dict[str, str] | None,
+    layout: Layout,
+) -> None:
+    column = column_of(values, layout)
+    file = None
+    if mapping is not None:
+        file = tmp_path / "names.json"
+        file.write_text(json.dumps(mapping), encoding="utf-8")
+    expected = plain(values, mapping, built_in, known)
+    if isinstance(expected, str):
+        with pytest.raises(InputError) as caught:
+            name_labels(column, file, built_in, known)
+        assert caught.value.message.startswith(expected)
+    else:
+        assert found(name_labels(column, file, built_in, known)) == expected
+
+
+def test_as_many_foreign_labels_as_rows() -> None:
+    """Counted once, not once for each label."""
+    labels = pa.array([f"label {row}" for row in range(200_000)])
+    with pytest.raises(InputError, match=r"^200000 label\(s\) have no class name: 'label 0'"):
+        name_labels(labels, None, ["cat"], None)
+
+
+@pytest.mark.parametrize("label", ["0.", "1.0", "-1.", "01.00"])
+def test_a_label_that_has_a_name_as_it_is_written_is_no_integer(label, tmp_path):
+    (tmp_path / "names.json").write_text(json.dumps({label: "cat"}))
+    labels = name_labels(pa.array([label, label]), tmp_path / "names.json", None, None)
+    assert labels.given.to_pylist() == ["cat", "cat"]

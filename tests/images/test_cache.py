@@ -1,0 +1,444 @@
+"""The cache: the same pixels with and without, bounded, shared, and never the end of a run."""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deftclean.core.errors import UsageError
+from deftclean.core.progress import Silent
+from deftclean.core.runtime import choose_runtime
+from deftclean.images import cache as cache_module
+from deftclean.images.cache import Cache, PictureFolder, default_folder, open_cache
+from deftclean.images.first_pass import Checks, check_images
+from deftclean.images.loading import Pictures, Wanted
+from deftclean.images.resizing import Preparation
+from deftclean.images.sources import DistinctPictures
+from tests.support.pictures import encode, folder, noise, preprocess, smooth, with_exif
+
+GB = 10**9
+
+
+class Told(Silent):
+    """Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.warned: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warned.append(text)
+
+
+def pixels(seed: int = 0, side: int = 20) -> Any:
+    return np.asarray(noise(side, side, seed))
+
+
+def digest(seed: int = 0) -> bytes:
+    return hashlib.sha256(str(seed).encode()).digest()
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def filled(root: Path, count: int, limit: int = GB) -> tuple[Cache, PictureFolder]:
+    cache = Cache.open(root, limit)
+    place = cache.pictures({"any": 1})
+    for seed in range(count):
+        cache.put(place, digest(seed), pixels(seed))
+    return cache, place
+
+
+# ---------------------------------------------------------------- one picture
+
+
+def test_what_is_put_comes_back(tmp_path: Path) -> None:
+    _, place = filled(tmp_path / "a" / "cache", 3)
+    for seed in range(3):
+        assert place.touch(digest(seed))
+        found = place.read(digest(seed))
+        assert found is not None
+        assert np.array_equal(found, pixels(seed))
+    assert not place.touch(digest(3))
+    assert place.read(digest(3)) is None
+    (other,) = (tmp_path / "a" / "cache").glob("pictures/*/*/" + digest(1).hex() + ".pixels")
+    assert other.parent.name == digest(1).hex()[:2]
+    if os.name == "posix":
+        assert (tmp_path / "a" / "cache").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("keep", [0, 1, 19, 20, 21, 1219])
+def test_a_file_that_is_not_whole_is_not_used(tmp_path: Path, keep: int) -> None:
+    _, place = filled(tmp_path, 1)
+    path = place.path(digest())
+    assert path.stat().st_size == 20 + 1200
+    path.write_bytes(path.read_bytes()[:keep])
+    assert place.read(digest()) is None
+    assert not place.touch(digest())
+
+
+def test_a_file_of_the_right_length_and_other_content_is_not_used(tmp_path: Path) -> None:
+    _, place = filled(tmp_path, 1)
+    path = place.path(digest())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20] + bytes(1200))  # as some file systems leave it after a power cut
+    assert place.read(digest()) is None
+    path.write_bytes(b"other" + whole[5:])
+    assert place.read(digest()) is None
+
+
+def test_large_strips_are_not_kept(tmp_path: Path) -> None:
+    cache, place = filled(tmp_path, 0)
+    cache.put(place, digest(), np.zeros((100, 20_000, 3), np.uint8))
+    assert files(tmp_path) == []
+
+
+# ---------------------------------------------------------------- the same bytes as without
+
+
+def hard_pictures() -> dict[str, bytes]:
+    grey16 = Image.fromarray(np.arange(90 * 70, dtype=np.uint16).reshape(70, 90) * 9)
+    clear = noise(90, 70).convert("RGBA")
+    clear.putalpha(90)
+    return {
+        "small.png": encode(noise(5, 4)),
+        "photo.jpg": encode(smooth(900, 700), "JPEG"),
+        "grey.jpg": encode(smooth(900, 700).convert("L"), "JPEG"),
+        "cmyk.jpg": encode(smooth(900, 700).convert("CMYK"), "JPEG", progressive=True),
+        "turned.jpg": with_exif(smooth(900, 500), 6, "JPEG"),
+        "turned.png": with_exif(noise(90, 50), 5),
+        "grey16.png": encode(grey16),
+        "clear.webp": encode(clear, "WEBP", lossless=True),
+        "palette.gif": encode(noise(90, 70).convert("P"), "GIF"),
+        "strip.png": encode(noise(1000, 40)),
+        "dot.bmp": encode(noise(1, 1), "BMP"),
+    }
+
+
+@pytest.mark.parametrize("decode", ["exact", "fast"])
+@pytest.mark.parametrize("mode", ["squash", "shortest", "longest"])
+def test_pixels_are_the_same_cold_warm_and_without_a_cache(
+    tmp_path: Path, decode: Any, mode: str
+) -> None:
+    data = hard_pictures()
+    for name, content in data.items():
+        (tmp_path / name).write_bytes(content)
+    source = folder(tmp_path, *data)
+    preparation = Preparation.of(preprocess(mode), decode, crop=True)
+    digests = np.stack([np.frombuffer(hashlib.sha256(d).digest(), np.uint8) for d in data.values()])
+    distinct = DistinctPictures(source, np.arange(len(data)), digests)
+    views = np.random.default_rng(0).random((len(data), 3))
+    chosen = np.arange(len(data))
+
+    def batches(cache: Cache | None) -> list[Any]:
+        checks = check_images(
+            source, preparation, cache, choose_runtime("cpu", "fp32", 0), Silent()
+        )
+        assert checks.fine.all()
+        made = []
+        for resize in preparation.resizes:
+            place = cache.pictures(preparation.spec(resize)) if cache is not None else None
+            if place is not None:
+                assert all(place.touch(bytes(key)) for key in digests)
+            pictures = Pictures(distinct, preparation, resize, place, flip=True)
+            made.append(pictures.__getitems__(Wanted(chosen, chosen, views)))
+        return made
+
+    plain, cold = batches(None), batches(Cache.open(tmp_path / "cache", GB))
+    times = {path: path.stat().st_mtime_ns for path in files(tmp_path / "cache")}
+    assert len(times) == 2 * len(data)
+    warm = batches(Cache.open(tmp_path / "cache", GB))
+    assert set(times) == set(files(tmp_path / "cache"))
+    for one, two, three in zip(plain, cold, warm, strict=True):
+        assert one.pixels.is_contiguous()
+        assert two.pixels.is_contiguous()
+        assert one.pixels.equal(two.pixels)
+        assert one.pixels.equal(three.pixels)
+
+
+def test_a_warm_first_pass_does_not_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.png").write_bytes(encode(noise(9, 9)))
+    (tmp_path / "bad.png").write_bytes(encode(noise(9, 9))[:60])
+    source = folder(tmp_path, "a.png", "bad.png")
+    preparation = Preparation.of(preprocess("squash"), "exact", crop=True)
+    cache = Cache.open(tmp_path / "cache", GB)
+    cold = Checks(source, preparation, cache)
+    found = [cold.check(index) for index in range(2)]
+    decoded = []
+    picture = Preparation.picture
+    monkeypatch.setattr(
+        Preparation, "picture", lambda self, data: decoded.append(data) or picture(self, data)
+    )
+    warm = Checks(source, preparation, Cache.open(tmp_path / "cache", GB))
+    assert [warm.check(index) for index in range(2)] == found
+    assert len(decoded) == 1  # the one that cannot be
+
+    # Half of it gone: made again, and only that half.
+    scoring = cache.pictures(preparation.spec(preparation.scoring))
+    assert found[0].digest is not None
+    scoring.path(found[0].digest).unlink()
+    assert warm.check(0) == found[0]
+    assert len(decoded) == 2
+    assert scoring.touch(found[0].digest)
+
+
+def test_pictures_that_vanish_from_the_cache_are_decoded_again(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode(noise(50, 40)))
+    source = folder(tmp_path, "a.png")
+    preparation = Preparation.of(preprocess("squash"), "exact", crop=False)
+    cache = Cache.open(tmp_path / "cache", GB)
+    found = Checks(source, preparation, cache).check(0)
+    assert found.digest is not None
+    distinct = DistinctPictures(source, np.array([0]), np.frombuffer(found.digest, np.uint8)[None])
+    place = cache.pictures(preparation.spec(preparation.scoring))
+    pictures = Pictures(distinct, preparation, preparation.scoring, place)
+    wanted = Wanted.plain(np.array([0]))
+    before = pictures.__getitems__(wanted).pixels
+    for spoil in (b"", b"x", None):
+        if spoil is None:
+            place.path(found.digest).unlink()
+        else:
+            place.path(found.digest).write_bytes(spoil)
+        assert pictures.__getitems__(wanted).pixels.equal(before)
+    (tmp_path / "a.png").write_bytes(encode(noise(50, 40, 1)))
+    batch = pictures.__getitems__(wanted)
+    assert (len(batch.pixels), batch.failures) == (0, [(0, "its content has changed")])
+
+
+# ---------------------------------------------------------------- bounds
+
+
+def age(root: Path, seconds: float) -> None:
+    for path in files(root):
+        then = path.stat().st_mtime - seconds
+        os.utime(path, (then, then))
+
+
+def test_the_limit_holds_and_a_runs_own_pictures_stay(tmp_path: Path) -> None:
+    cache, place = filled(tmp_path, 10, limit=5 * 1220)
+    assert sum(path.stat().st_size for path in files(tmp_path)) == 5 * 1220
+    assert [place.touch(digest(seed)) for seed in range(10)] == [True] * 5 + [False] * 5
+    assert not cache.accepts
+    told = Told()
+    cache.say(told)
+    assert "full" in told.said[0]
+    assert told.warned == []
+
+
+def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
+    _, place = filled(tmp_path, 5)
+    for seed in range(5):
+        then = time.time() - 1000 + [3, 0, 4, 1, 2][seed]
+        os.utime(place.path(digest(seed)), (then, then))
+    cache = Cache.open(tmp_path, 5 * 1220)
+    assert place.touch(digest(1))  # used by this run: the oldest no more
+    cache.put(place, digest(7), pixels(7))
+    cache.put(place, digest(8), pixels(8))
+    assert [s for s in (0, 1, 2, 3, 4, 7, 8) if place.touch(digest(s))] == [0, 1, 2, 7, 8]
+    assert cache.size() == sum(path.stat().st_size for path in files(tmp_path)) == 5 * 1220
+
+
+def test_a_lower_limit_is_kept_from_the_start(tmp_path: Path) -> None:
+    filled(tmp_path, 10)
+    age(tmp_path, 100)
+    cache = Cache.open(tmp_path, 3 * 1220)
+    assert len(files(tmp_path)) == 3
+    assert cache.size() == 3 * 1220
+    Cache.open(tmp_path, 0)
+    assert files(tmp_path) == []
+
+
+def test_other_files_in_the_folder_are_never_deleted(tmp_path: Path) -> None:
+    for name in ("thesis.txt", "a.pixels", "x.deftclean-tmp", "pictures/mine.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * 5000)
+    age(tmp_path, 1e6)
+    before = files(tmp_path)
+    cache = Cache.open(tmp_path, 100)
+    cache.put(cache.pictures({}), digest(), pixels())
+    assert files(tmp_path) == before
+
+
+def test_temporary_files_of_killed_runs_are_swept_when_old(tmp_path: Path) -> None:
+    _, place = filled(tmp_path, 1)
+    old, new = (place.path(digest()).with_name(f"{n}.deftclean-tmp") for n in ("old", "new"))
+    old.write_bytes(b"x")
+    new.write_bytes(b"x")
+    os.utime(old, (time.time() - 7200,) * 2)
+    Cache.open(tmp_path, GB)
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of the system's own")
+def test_a_disk_that_takes_no_more_stops_storing_with_one_warning(tmp_path: Path) -> None:
+    import resource
+
+    cache, place = filled(tmp_path, 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, hard))  # a write stops half-way with an error
+    try:
+        for seed in (2, 3):
+            cache.put(place, digest(seed), pixels(seed))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    cache.put(place, digest(4), pixels(4))
+    assert len(files(tmp_path)) == 2
+    assert cache.size() == 2 * 1220
+    assert not cache.accepts
+    told = Told()
+    cache.say(told)
+    assert len(told.warned) == 1
+    assert "disk full" in told.warned[0]
+
+
+def test_an_unusable_folder_is_refused_or_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    told = Told()
+    for bad in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nothing")):
+        with pytest.raises(UsageError, match=r"--cache-dir .* cannot be used"):
+            open_cache(bad, 1.0, told)
+    assert told.warned == []
+    monkeypatch.setenv("DEFTCLEAN_CACHE_DIR", str(tmp_path / "file"))
+    assert open_cache(None, 1.0, told) is None
+    assert len(told.warned) == 1
+    assert "cannot be used" in told.warned[0]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(UsageError, match="cannot be used"):
+            open_cache(tmp_path, 1.0, Silent())
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_the_default_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEFTCLEAN_CACHE_DIR")
+    assert "deftclean" in default_folder().parts
+
+
+# ---------------------------------------------------------------- several processes
+
+
+def put_all(cache: Cache, place: PictureFolder, seeds: range) -> None:
+    for seed in seeds:
+        cache.put(place, digest(seed), pixels(seed))
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_workers_share_one_limit(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip("no such start method here")
+    context: Any = multiprocessing.get_context(method)
+    monkeypatch.setattr(multiprocessing, "Value", context.Value)  # as where it is the default
+    cache, place = filled(tmp_path, 0, limit=30 * 1220)
+    workers = [
+        context.Process(target=put_all, args=(cache, place, range(40 * i, 40 * i + 40)))
+        for i in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert len(files(tmp_path)) == 30
+    assert cache.size() == 30 * 1220
+
+
+WRITER = """
+import sys, hashlib, numpy as np
+from pathlib import Path
+from deftclean.images.cache import Cache
+cache = Cache.open(Path(sys.argv[1]), 10**9)
+place = cache.pictures({"any": 1})
+print("ready", flush=True)
+for turn in range(int(sys.argv[2])):
+    for seed in range(50):
+        pixels = np.full((300, 300, 3), seed, np.uint8)
+        cache.put(place, hashlib.sha256(str(seed).encode()).digest(), pixels)
+"""
+
+
+def writer(root: Path, turns: int) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(root), str(turns)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+
+
+def whole_pictures(root: Path) -> int:
+    """How many there are; each is either whole or not there."""
+    place = Cache.open(root, GB).pictures({"any": 1})
+    found = 0
+    for seed in range(50):
+        pixels = place.read(digest(seed))
+        assert (pixels is not None) == place.path(digest(seed)).exists()
+        if pixels is not None:
+            assert (pixels == seed).all()
+            found += 1
+    return found
+
+
+def test_two_runs_at_once_leave_whole_pictures(tmp_path: Path) -> None:
+    runs = [writer(tmp_path, 10) for _ in range(2)]
+    for run in runs:
+        assert run.wait(timeout=120) == 0
+        assert run.stdout is not None
+        run.stdout.close()
+    assert whole_pictures(tmp_path) == 50
+    assert {path.suffix for path in files(tmp_path)} == {".pixels"}
+
+
+def test_a_killed_run_leaves_whole_pictures_and_at_most_a_temporary_file(tmp_path: Path) -> None:
+    for _ in range(4):
+        run = writer(tmp_path, 10_000)
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        run.send_signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+        run.stdout.close()
+        whole_pictures(tmp_path)
+    left = [path for path in files(tmp_path) if path.suffix != ".pixels"]
+    assert len(left) <= 4
+    for path in left:
+        os.utime(path, (time.time() - 7200,) * 2)
+    assert whole_pictures(tmp_path) == 50
+    assert {path.suffix for path in files(tmp_path)} == {".pixels"}
+
+
+def test_eviction_beside_a_run_that_evicts_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path, 4)
+    age(tmp_path, 100)
+    listed = list(cache_module._files(tmp_path))
+    for path in files(tmp_path):
+        path.unlink()
+    monkeypatch.setattr(cache_module, "_files", lambda _root: iter(listed))
+    assert Cache.open(tmp_path, 100).size() == 4 * 1220

@@ -1,0 +1,155 @@
+"""Files below a folder and bytes in a table: what can be read and what cannot."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from deftclean.core.errors import InputError, RunError
+from deftclean.data.manifest import ImageColumn
+from deftclean.images import sources as images
+from deftclean.images.first_pass import ImageCheck
+from deftclean.images.sources import SpooledImages
+from deftclean.images.spool import spool_images
+from tests.support.pictures import check, check_one, encode, noise
+
+# ---------------------------------------------------------------- reading files
+
+
+def test_a_good_picture(tmp_path: Path) -> None:
+    data = encode(noise(5, 4))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "ä b.PNG").write_bytes(data)
+    expected = ImageCheck("ok", None, hashlib.sha256(data).digest())
+    assert check(tmp_path, "sub/ä b.PNG") == expected
+    assert check(tmp_path, "sub/../sub/ä b.PNG") == expected
+
+
+@pytest.mark.parametrize("name", ["gone.png", "a.png/b.png", "no/such/folder.png"])
+def test_missing_files(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.png").write_bytes(encode(noise(2, 2)))
+    assert check(tmp_path, name) == ImageCheck("missing", "no such file", None)
+
+
+def test_a_row_that_names_no_file(tmp_path: Path) -> None:
+    assert check(tmp_path, "") == ImageCheck("missing", "the row names no file", None)
+
+
+def test_dead_links_and_links_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "dead.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "a.png").symlink_to(tmp_path / "b.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
+    assert check(tmp_path, "dead.png").status == "missing"
+    assert check(tmp_path, "a.png") == ImageCheck("missing", "a link that leads to itself", None)
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    empty = hashlib.sha256(b"").digest()
+    assert check(tmp_path, "a.png") == ImageCheck("unreadable", "the file is empty", empty)
+
+
+def test_a_file_that_is_no_image(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("<html>404</html>")
+    found = check(tmp_path, "a.png")
+    assert (found.status, found.error) == ("unreadable", "not an image in a known format")
+    assert found.digest == hashlib.sha256(b"<html>404</html>").digest()
+
+
+def test_outside_by_name_and_by_link(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    (tmp_path / "data2").mkdir()
+    for place in (tmp_path, tmp_path / "data2"):
+        (place / "secret.png").write_bytes(encode(noise(2, 2)))
+    (root / "link.png").symlink_to(tmp_path / "secret.png")
+    (root / "links").symlink_to(tmp_path / "data2")
+    names = ["../secret.png", "../data2/secret.png", "link.png", "links/secret.png"]
+    names.append(str(tmp_path / "secret.png"))
+    for name in names:
+        expected = ImageCheck("outside", "leads outside the data folder", None)
+        assert check(root, name) == expected
+        assert check(root, name, allow_outside=True).status == "ok"
+    assert check(root, "../gone.png").status == "outside"  # not even whether it exists is told
+
+
+def test_a_data_folder_that_is_a_link_itself(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.png").write_bytes(encode(noise(2, 2)))
+    (tmp_path / "data").symlink_to(tmp_path / "real")
+    assert check(tmp_path / "data", "a.png").status == "ok"
+
+
+@pytest.mark.timeout(20)
+def test_a_named_pipe_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    assert check(tmp_path, "a.png") == ImageCheck("unreadable", "not a regular file", None)
+
+
+def test_a_folder_called_like_an_image(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").mkdir()
+    assert check(tmp_path, "x.jpg") == ImageCheck("unreadable", "not a regular file", None)
+
+
+@pytest.mark.parametrize("name", ["a\0.png", "x" * 300 + ".png"])
+def test_names_no_file_can_have(tmp_path: Path, name: str) -> None:
+    found = check(tmp_path, name)
+    assert found.status == "unreadable"
+    assert found.error is not None
+    assert found.error.startswith("cannot be opened: ")
+    assert str(tmp_path) not in found.error
+
+
+def test_files_over_the_size_limit_are_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encode(noise(2, 2))
+    (tmp_path / "a.png").write_bytes(data)
+    monkeypatch.setattr(images, "MAX_BYTES", len(data))
+    assert check(tmp_path, "a.png").status == "ok"
+    monkeypatch.setattr(images, "MAX_BYTES", len(data) - 1)
+    reason = f"{len(data)} bytes; the limit is {len(data) - 1}"
+    assert check(tmp_path, "a.png") == ImageCheck("too_large", reason, None)
+
+
+# ---------------------------------------------------------------- images in a table
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_spooled_images(tmp_path: Path, nested: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = [encode(noise(3, 3, i)) for i in range(600)]  # several batches of Arrow's
+    held: list[bytes | None] = [*data, None, b""]
+    column = (
+        pa.array([{"bytes": d, "path": "x"} for d in held] + [None]) if nested else [*held, None]
+    )
+    pq.write_table(pa.table({"image": column}), tmp_path / "x.parquet", row_group_size=100)
+    spooled = spool_images(ImageColumn(tmp_path / "x.parquet", "image", nested), tmp_path / "flat")
+    for row in (0, 1, 255, 256, 599):
+        assert spooled.read(row) == data[row]
+    missing = ImageCheck("missing", "the table holds no image bytes in this row", None)
+    assert check_one(spooled, 600) == missing
+    assert check_one(spooled, 601).error == "the file is empty"
+    assert check_one(spooled, 602) == missing
+    monkeypatch.setattr(images, "MAX_BYTES", 10)
+    assert check_one(spooled, 5).status == "too_large"
+
+
+def test_spooling_goes_wrong(tmp_path: Path) -> None:
+    table = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"image": [b"x" * 100_000]}), table)
+    column = ImageColumn(table, "image", nested=False)
+    with pytest.raises(RunError, match=r"could not be unpacked .*: No space left on device"):
+        spool_images(column, Path("/dev/full"))
+    table.write_bytes(table.read_bytes()[:-20])
+    with pytest.raises(InputError, match=f"{table} cannot be read"):
+        spool_images(column, tmp_path / "flat")
+
+
+def test_no_bytes_are_read_beyond_the_rows_own(tmp_path: Path) -> None:
+    (tmp_path / "flat").write_bytes(b"aabbb")
+    spooled = SpooledImages(tmp_path / "flat", np.array([2, 2, 5]), np.array([True] * 3))
+    assert [spooled.read(row) for row in range(3)] == [b"aa", b"", b"bbb"]

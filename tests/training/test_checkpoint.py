@@ -1,0 +1,96 @@
+"""What is kept of a scan that was stopped, and whom it may serve."""
+
+import json
+
+import pytest
+import torch
+
+from deftclean.core.errors import InputError, UsageError
+from deftclean.detection.train import EpochMetrics, Progressed, TrainingState
+from deftclean.training.checkpoint import Unfinished, check_unfinished_output, unfinished_folder
+
+IDENTITY = {"settings": {"lr": 0.03}, "data": "ab12"}
+METRICS = EpochMetrics(1, True, 1.5, 2.0, 0.25, 0.7, 0.03, False)
+TENSORS = {"prompts.positive": torch.randn(2, 3), "tuner.prompts": torch.randn(2)}
+MOMENTUM = "momentum_buffer.prompts.positive"
+STATE = TrainingState(1, 5, 94, TENSORS, {MOMENTUM: torch.ones(2, 3)}, {})
+
+
+def save(unfinished, epochs, state):
+    done = Progressed(tuple(epochs), state)
+    unfinished.save(done.values(), done.tensors())
+
+
+@pytest.fixture
+def left(tmp_path):
+    unfinished = Unfinished(unfinished_folder(tmp_path / "clean.parquet"), IDENTITY)
+    save(unfinished, [METRICS], STATE)
+    return unfinished
+
+
+@pytest.mark.parametrize(
+    ("output", "folder"),
+    [
+        ("clean.parquet", "clean.unfinished"),
+        ("clean.PARQUET", "clean.unfinished"),
+        ("run.1", "run.1.unfinished"),
+        ("run.2", "run.2.unfinished"),
+    ],
+)
+def test_every_output_has_a_folder_of_its_own(output, folder, tmp_path):
+    assert unfinished_folder(tmp_path / output) == tmp_path / folder
+
+
+def test_nothing_is_left_where_nothing_ran(tmp_path):
+    assert Unfinished(tmp_path / "clean.unfinished", IDENTITY).load(Progressed.of) is None
+
+
+def test_what_is_saved_comes_back(left):
+    found = left.load(Progressed.of)
+    assert found.epochs == (METRICS,)
+    assert (found.state.epoch, found.state.warmup_end, found.state.steps) == (1, 5, 94)
+    assert found.state.tensors.keys() == TENSORS.keys()
+    assert all(torch.equal(found.state.tensors[name], TENSORS[name]) for name in TENSORS)
+    assert torch.equal(found.state.optimiser[MOMENTUM], torch.ones(2, 3))
+
+
+def test_a_later_epoch_takes_the_place_of_the_earlier(left):
+    later = TrainingState(2, 5, 188, TENSORS, {}, {"scale": 1024.0})
+    save(left, [METRICS, METRICS], later)
+    found = left.load(Progressed.of)
+    assert (found.state.epoch, len(found.epochs)) == (2, 2)
+    assert found.state.scaler == {"scale": 1024.0}
+    left.remove()
+    assert left.load(Progressed.of) is None
+
+
+def test_another_scan_is_refused_with_what_differs(left):
+    other = Unfinished(left.folder, {"settings": {"lr": 0.01}, "data": "ab12"})
+    with pytest.raises(UsageError, match="what differs: settings") as error:
+        other.load(Progressed.of)
+    assert "data" not in error.value.message
+
+
+@pytest.mark.parametrize("name", ["state.json", "state.safetensors"])
+def test_a_damaged_folder_is_refused(left, name):
+    path = left.folder / name
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match="damaged"):
+        left.load(Progressed.of)
+
+
+def test_a_folder_that_lacks_a_value_is_refused(left):
+    path = left.folder / "state.json"
+    values = json.loads(path.read_text())
+    del values["steps"]
+    path.write_text(json.dumps(values))
+    with pytest.raises(InputError, match="steps"):
+        left.load(Progressed.of)
+
+
+def test_a_folder_of_the_users_is_not_replaced(tmp_path):
+    folder = unfinished_folder(tmp_path / "clean.parquet")
+    check_unfinished_output(folder)
+    folder.mkdir()
+    with pytest.raises(UsageError, match="in the way"):
+        check_unfinished_output(folder)
