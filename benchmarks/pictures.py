@@ -27,7 +27,8 @@ from PIL import Image
 import deftclean
 from deftclean.core.progress import Silent
 from deftclean.core.runtime import Runtime, choose_runtime
-from deftclean.detection.session import RunPictures, Session
+from deftclean.detection.pictures import RunPictures
+from deftclean.detection.session import Session
 from deftclean.images.cache import Cache
 from deftclean.images.first_pass import check_images
 from deftclean.images.loading import Pictures, Wanted, make_loader

@@ -7,95 +7,86 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from deftclean.adaptation.adapt import AdaptOptions, adapt
-    from deftclean.adaptation.predict import PredictResult, load_classifier, predict
-    from deftclean.adaptation.run_folder import AdaptResult
-    from deftclean.core.errors import DeftcleanError
-    from deftclean.core.run import RunOptions
-    from deftclean.data.manifest import ManifestOptions
-    from deftclean.datasets.corrupt import CorruptResult, NoiseOptions, corrupt
-    from deftclean.datasets.dataset import DatasetOptions, DatasetResult, dataset
-    from deftclean.detection.scan import ScanResult, scan, score, select
-    from deftclean.experiments.bench import BenchResult, bench
-    from deftclean.exports.export import ExportResult, export
-    from deftclean.gate.check import check
-    from deftclean.gate.results import CheckResult
-    from deftclean.reports.report import ReportResult, report
-    from deftclean.reports.review import ReviewResult, review
+if TYPE_CHECKING:  # "as" says to type checkers that a name is handed on
+    from deftclean.adaptation.adapt import AdaptOptions as AdaptOptions
+    from deftclean.adaptation.adapt import adapt as adapt
+    from deftclean.adaptation.predict import PredictResult as PredictResult
+    from deftclean.adaptation.predict import load_classifier as load_classifier
+    from deftclean.adaptation.predict import predict as predict
+    from deftclean.adaptation.run_folder import AdaptResult as AdaptResult
+    from deftclean.core.errors import DeftcleanError as DeftcleanError
+    from deftclean.core.run import RunOptions as RunOptions
+    from deftclean.data.manifest import ManifestOptions as ManifestOptions
+    from deftclean.datasets.corrupt import CorruptResult as CorruptResult
+    from deftclean.datasets.corrupt import NoiseOptions as NoiseOptions
+    from deftclean.datasets.corrupt import corrupt as corrupt
+    from deftclean.datasets.dataset import DatasetOptions as DatasetOptions
+    from deftclean.datasets.dataset import DatasetResult as DatasetResult
+    from deftclean.datasets.dataset import dataset as dataset
+    from deftclean.datasets.dataset import load_dataset as load_dataset
+    from deftclean.detection.result import ScanResult as ScanResult
+    from deftclean.detection.scan import scan as scan
+    from deftclean.detection.score import score as score
+    from deftclean.detection.select import select as select
+    from deftclean.experiments.bench import BenchResult as BenchResult
+    from deftclean.experiments.bench import bench as bench
+    from deftclean.exports.export import ExportResult as ExportResult
+    from deftclean.exports.export import export as export
+    from deftclean.gate.check import check as check
+    from deftclean.gate.results import CheckResult as CheckResult
+    from deftclean.reports.report import ReportResult as ReportResult
+    from deftclean.reports.report import report as report
+    from deftclean.reports.review import ReviewResult as ReviewResult
+    from deftclean.reports.review import review as review
+    from deftclean.table.scores import ScoreTable as ScoreTable
+    from deftclean.table.summary import Summary as Summary
 
-__all__ = [
-    "AdaptOptions",
-    "AdaptResult",
-    "BenchResult",
-    "CheckResult",
-    "CorruptResult",
-    "DatasetOptions",
-    "DatasetResult",
-    "DeftcleanError",
-    "ExportResult",
-    "ManifestOptions",
-    "NoiseOptions",
-    "PredictResult",
-    "ReportResult",
-    "ReviewResult",
-    "RunOptions",
-    "ScanResult",
-    "__version__",
-    "adapt",
-    "bench",
-    "check",
-    "corrupt",
-    "dataset",
-    "export",
-    "load_classifier",
-    "predict",
-    "report",
-    "review",
-    "scan",
-    "score",
-    "select",
-]
-
+# A room may not be named like one of these: the first import of deftclean/report/ would put the
+# folder in the place of the function.
 _HOMES = {
-    "AdaptOptions": "deftclean.adaptation.adapt",
-    "AdaptResult": "deftclean.adaptation.run_folder",
-    "BenchResult": "deftclean.experiments.bench",
-    "bench": "deftclean.experiments.bench",
-    "CorruptResult": "deftclean.datasets.corrupt",
-    "NoiseOptions": "deftclean.datasets.corrupt",
-    "corrupt": "deftclean.datasets.corrupt",
-    "DatasetOptions": "deftclean.datasets.dataset",
-    "DatasetResult": "deftclean.datasets.dataset",
-    "dataset": "deftclean.datasets.dataset",
-    "PredictResult": "deftclean.adaptation.predict",
-    "adapt": "deftclean.adaptation.adapt",
-    "load_classifier": "deftclean.adaptation.predict",
-    "predict": "deftclean.adaptation.predict",
-    "CheckResult": "deftclean.gate.results",
-    "check": "deftclean.gate.check",
-    "ReportResult": "deftclean.reports.report",
-    "ReviewResult": "deftclean.reports.review",
-    "report": "deftclean.reports.report",
-    "review": "deftclean.reports.review",
-    "DeftcleanError": "deftclean.core.errors",
-    "ExportResult": "deftclean.exports.export",
-    "export": "deftclean.exports.export",
-    "ManifestOptions": "deftclean.data.manifest",
-    "RunOptions": "deftclean.core.run",
-    "ScanResult": "deftclean.detection.scan",
-    "scan": "deftclean.detection.scan",
-    "score": "deftclean.detection.scan",
-    "select": "deftclean.detection.scan",
+    "AdaptOptions": "adaptation.adapt",
+    "AdaptResult": "adaptation.run_folder",
+    "BenchResult": "experiments.bench",
+    "CheckResult": "gate.results",
+    "CorruptResult": "datasets.corrupt",
+    "DatasetOptions": "datasets.dataset",
+    "DatasetResult": "datasets.dataset",
+    "DeftcleanError": "core.errors",
+    "ExportResult": "exports.export",
+    "ManifestOptions": "data.manifest",
+    "NoiseOptions": "datasets.corrupt",
+    "PredictResult": "adaptation.predict",
+    "ReportResult": "reports.report",
+    "ReviewResult": "reports.review",
+    "RunOptions": "core.run",
+    "ScanResult": "detection.result",
+    "ScoreTable": "table.scores",
+    "Summary": "table.summary",
+    "adapt": "adaptation.adapt",
+    "bench": "experiments.bench",
+    "check": "gate.check",
+    "corrupt": "datasets.corrupt",
+    "dataset": "datasets.dataset",
+    "export": "exports.export",
+    "load_classifier": "adaptation.predict",
+    "load_dataset": "datasets.dataset",
+    "predict": "adaptation.predict",
+    "report": "reports.report",
+    "review": "reports.review",
+    "scan": "detection.scan",
+    "score": "detection.score",
+    "select": "detection.select",
 }
+
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    from importlib import import_module as import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"deftclean.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

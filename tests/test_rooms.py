@@ -1,12 +1,165 @@
-"""Who may import whom, and what may not be loaded at start-up."""
+"""The rooms: who may import whom, how large they are, and what may not be loaded at start-up."""
 
+import ast
+import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "deftclean"
+import deftclean
+from tests.support.places import PACKAGE, ROOT
+
+ALLOWED = {
+    "core": "",
+    "settings": "core",
+    "table": "core settings",
+    "data": "core table",
+    "images": "core settings table data",
+    "models": "core settings",
+    "training": "core settings images models",
+    "gate": "core table",
+    "detection": "core settings table data images models training gate",
+    "adaptation": "core settings table data images models training",
+    "reports": "core table images",
+    "exports": "core table data images",
+    "datasets": "core table data images",
+    "experiments": "core settings table data images models training detection adaptation datasets",
+    "cli": "core settings table data images models gate detection adaptation reports exports "
+    "datasets experiments",
+}
+"""Rooms from the ground up, and the rooms that each may import."""
+
+WITHOUT_TORCH = ("table", "data", "gate", "reports", "exports", "cli")
+MOST_MODULES = 20
+MOST_LINES = 400
+
+
+def modules(room: str) -> list[Path]:
+    return sorted(path for path in (PACKAGE / room).rglob("*.py") if path.name != "__init__.py")
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Modules of the package that a module imports, anywhere in it, without the package's name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("deftclean."):
+            home = node.module.removeprefix("deftclean.")
+            if PACKAGE.joinpath(*home.split(".")).with_suffix(".py").is_file():
+                yield home
+            else:
+                yield from (f"{home}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            names = (alias.name for alias in node.names)
+            yield from (n.removeprefix("deftclean.") for n in names if n.startswith("deftclean."))
+
+
+def wrong_arrows(room: str, allowed: dict[str, str]) -> set[str]:
+    """Imports of a room that go to a room it may not import."""
+    into = {room, *allowed[room].split()}
+    return {
+        f"{dotted(path)} -> {found}"
+        for path in modules(room)
+        for found in imported(path)
+        if found.split(".")[0] not in into
+    }
+
+
+def test_every_room_has_its_place():
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ALLOWED)
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py"}
+
+
+def test_rooms_are_in_one_order():
+    order = list(ALLOWED)
+    for room, into in ALLOWED.items():
+        assert set(into.split()) <= set(order[: order.index(room)]), room
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_rooms_it_may(room):
+    assert wrong_arrows(room, ALLOWED) == set()
+
+
+def test_no_allowed_arrow_is_unused():
+    """The table says what is, not what might be."""
+    used = {
+        room: {found.split(".")[0] for path in modules(room) for found in imported(path)} - {room}
+        for room in ALLOWED
+    }
+    assert used == {room: set(into.split()) for room, into in ALLOWED.items()}
+
+
+def test_a_wrong_arrow_is_seen():
+    """The check itself: with one arrow taken out of the table, its imports are found."""
+    less = {**ALLOWED, "gate": "core"}
+    assert "gate.check -> table.scores" in wrong_arrows("gate", less)
+
+
+def test_the_walls_stand():
+    for room in ("gate", "reports", "exports"):
+        assert not {"models", "training"} & set(ALLOWED[room].split())
+    assert "adaptation" not in ALLOWED["detection"].split()
+    assert "detection" not in ALLOWED["adaptation"].split()
+    assert not any("cli" in into.split() for into in ALLOWED.values())
+    assert ALLOWED["core"] == ""
+
+
+def test_no_module_imports_itself_by_a_detour():
+    graph = {dotted(path): set(imported(path)) for room in ALLOWED for path in modules(room)}
+    assert graph["detection.scan"]
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_can_be_seen_at_a_glance(room):
+    assert len(modules(room)) <= MOST_MODULES
+    long = {
+        dotted(path): lines
+        for path in modules(room)
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MOST_LINES
+    }
+    assert long == {}
+
+
+def test_no_room_is_named_like_a_public_name():
+    """The first import of deftclean/report/ would put the room in the place of the function."""
+    assert set(ALLOWED) & set(deftclean.__all__) == set()
+    importlib.import_module("deftclean.reports.report")
+    assert callable(deftclean.report)
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_says_what_is_in_it(room):
+    """Its docstring lists its modules in reading order, and it imports nothing."""
+    tree = ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8"))
+    listed = [
+        line.split(":")[0].strip()
+        for line in (ast.get_docstring(tree) or "").splitlines()
+        if line.startswith("    ")
+    ]
+    names = [
+        ".".join(path.relative_to(PACKAGE / room).with_suffix("").parts) for path in modules(room)
+    ]
+    assert sorted(listed) == sorted(names)
+    assert not any(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
+
+
+@pytest.mark.parametrize("room", WITHOUT_TORCH)
+def test_a_room_without_torch_loads_none(room):
+    names = [f"deftclean.{dotted(path)}" for path in modules(room)]
+    code = f"import {', '.join(names)}, sys; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "False"
+
 
 HEAVY = ("torch", "open_clip", "torchvision", "pandas", "pyarrow", "sklearn", "PIL")
 NOT_FOR_TABLES = tuple(name for name in HEAVY if name != "pyarrow")
@@ -56,21 +209,17 @@ def test_heavy_packages_are_not_loaded(code, absent):
 
 
 def test_changelog_and_version_agree():
-    from deftclean import __version__
-
-    text = (PACKAGE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert f"## [{__version__}]" in text
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{deftclean.__version__}]" in text
 
 
 def test_exactly_these_names_are_exported():
-    import deftclean
-
     assert sorted(deftclean.__all__) == [
         "AdaptOptions", "AdaptResult", "BenchResult", "CheckResult", "CorruptResult",
         "DatasetOptions", "DatasetResult", "DeftcleanError", "ExportResult", "ManifestOptions",
         "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
-        "__version__", "adapt", "bench", "check", "corrupt", "dataset", "export", "load_classifier",
-        "predict", "report", "review", "scan", "score", "select",
+        "ScoreTable", "Summary", "__version__", "adapt", "bench", "check", "corrupt",
+        "dataset", "export", "load_classifier", "load_dataset", "predict", "report", "review", "scan", "score", "select",
     ]  # fmt: skip
     assert dir(deftclean) == sorted(deftclean.__all__)
     assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deftclean.adaptation.training_rows import LabelChoice, TrainingRows, training_rows
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.progress import Progress, Silent
-from deftclean.core.run import RunOptions, open_run_cache
+from deftclean.core.run import RunOptions
 from deftclean.data.manifest import ManifestOptions, read_manifest
 from deftclean.settings.adaptation import AdaptConfig, Method, resolve_adaptation, with_all_steps
 from deftclean.settings.detector import Labels
@@ -21,10 +21,11 @@ from deftclean.table.scores import ScoreTable, read_scores
 
 if TYPE_CHECKING:
     from deftclean.adaptation.run_folder import AdaptResult
-    from deftclean.adaptation.trainer import Exam, Lessons, Trained
+    from deftclean.adaptation.sets import Exam, Lessons
+    from deftclean.adaptation.trainer import Trained
     from deftclean.adaptation.verified import Verified
     from deftclean.core.runtime import Runtime
-    from deftclean.images.cache import Cache
+    from deftclean.images.cache import Cache, open_run_cache
     from deftclean.images.resizing import Preparation
     from deftclean.images.usable_rows import UsableRows
     from deftclean.models.backbones import BackboneName
@@ -119,7 +120,8 @@ def adapt(
 
     from deftclean.adaptation.run_folder import AdaptResult, save_run
     from deftclean.adaptation.saved_classifier import check_adapted_output
-    from deftclean.adaptation.trainer import Bench, backbone_of_detector
+    from deftclean.adaptation.student import backbone_of_detector
+    from deftclean.adaptation.trainer import Bench
     from deftclean.core.runtime import choose_runtime, reproducible
     from deftclean.images.resizing import Preparation
     from deftclean.images.row_images import work_folder
@@ -259,7 +261,7 @@ class _Desk:
 
     def lessons(self, *wanted: TrainingRows) -> "list[Lessons]":
         """Rows whose pictures are still what they were; every picture is looked at once."""
-        from deftclean.adaptation.trainer import Lessons
+        from deftclean.adaptation.sets import Lessons
         from deftclean.adaptation.verified import verified_rows
         from deftclean.images.first_pass import check_images
         from deftclean.images.table_images import images_of_table
@@ -283,7 +285,7 @@ class _Desk:
     ) -> "tuple[Exam | None, bool]":
         """Rows to test on, and whether they are rows of the table itself."""
         from deftclean.adaptation.evaluation import stratified_holdout
-        from deftclean.adaptation.trainer import Exam
+        from deftclean.adaptation.sets import Exam
 
         if self.options.test is not None:
             exam = self._test(class_names, Path(self.options.test))
@@ -295,7 +297,7 @@ class _Desk:
         return (Exam(lessons.pictures, held), True) if len(held) else (None, False)
 
     def _test(self, class_names: tuple[str, ...], test: Path) -> "Exam":
-        from deftclean.adaptation.trainer import Exam
+        from deftclean.adaptation.sets import Exam
         from deftclean.images.first_pass import check_images
         from deftclean.images.row_images import row_images
         from deftclean.images.usable_rows import UsableRows, nothing_readable

@@ -15,7 +15,7 @@ from deftclean import __version__
 from deftclean.core.files import whole_file
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown, percent
-from deftclean.core.run import RunOptions, open_run_cache
+from deftclean.core.run import RunOptions
 from deftclean.data.manifest import Manifest, ManifestOptions, read_manifest
 from deftclean.table.scores import METADATA_KEY, check_table_output
 
@@ -122,8 +122,9 @@ def predict(
     check_table_output(output, overwrite)
 
     from deftclean.adaptation.saved_classifier import load_adapted, read_card
-    from deftclean.adaptation.trainer import predict as probabilities_of
+    from deftclean.adaptation.sets import predict as probabilities_of
     from deftclean.core.runtime import choose_runtime, reproducible
+    from deftclean.images.cache import open_run_cache
     from deftclean.images.first_pass import check_images
     from deftclean.images.resizing import Preparation
     from deftclean.images.row_images import row_images, work_folder

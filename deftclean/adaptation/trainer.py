@@ -3,180 +3,29 @@
 Puts backbone, inputs, losses and the training loop together; knows no command and prints nothing.
 """
 
-import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from deftclean import __version__
-from deftclean.adaptation.classifiers import Aligned, Classifier, FineTuned
-from deftclean.adaptation.evaluation import Evaluation, evaluate
-from deftclean.adaptation.fine_tuning import Batches, FitEpoch, FitProgress, Targets, fine_tune
+from deftclean.adaptation.classifiers import FineTuned
+from deftclean.adaptation.evaluation import Evaluation
+from deftclean.adaptation.fine_tuning import FitEpoch, FitProgress, Targets, fine_tune
 from deftclean.adaptation.inputs import FeatureInputs, Inputs, PictureInputs
 from deftclean.adaptation.losses import make_loss
-from deftclean.adaptation.saved_classifier import aligned, fine_tuned, prompt_tuned
+from deftclean.adaptation.sets import Exam, Lessons
+from deftclean.adaptation.student import Student, make_student
 from deftclean.adaptation.turn import believed, classes_left_out, row_losses, train_probe
-from deftclean.core.errors import InputError
 from deftclean.core.progress import NowAndThen, Progress
 from deftclean.core.runtime import Runtime
-from deftclean.models.backbones import BackboneName, load_backbone
-from deftclean.models.saved_detector import findable_name, load_detector, read_card
-from deftclean.models.weights import load_model
+from deftclean.models.backbones import BackboneName
 from deftclean.settings.adaptation import AdaptConfig, probe_of, with_all_steps
-from deftclean.settings.detector import DetectorConfig
 from deftclean.training.checkpoint import Unfinished, digest
 from deftclean.training.feeds import EpochBatches
 from deftclean.training.picture_sets import PictureSet
-
-
-@dataclass(frozen=True)
-class Student:
-    """A classifier before training.
-
-    Attributes:
-        whole: from pixels to logits; what is kept.
-        trained: what `fine_tune` changes: the same, or its head alone.
-        architecture, arguments: how timm builds it; None and empty where a CLIP is needed.
-        model, weights: the CLIP that is needed; None where the weights stand for themselves.
-        sha256: of the weights that training begins with.
-        detector: settings of the prompts, where it has textual ones.
-    """
-
-    whole: Classifier
-    trained: Classifier
-    architecture: str | None
-    arguments: dict[str, Any]
-    model: str | None
-    weights: str | None
-    sha256: str | None
-    detector: DetectorConfig | None
-
-
-def backbone_of_detector(folder: Path, class_names: tuple[str, ...]) -> BackboneName:
-    """The CLIP that a detector was trained with, as the backbone of `prompts`.
-
-    Raises:
-        InputError: the detector cannot be had, or knows other classes.
-    """
-    card = read_card(folder)
-    if card.class_names != class_names:
-        raise InputError(
-            f"{folder} knows {len(card.class_names):,} classes, which are not the "
-            f"{len(class_names):,} of the table.",
-            "Give the detector of the same scan: --detector FOLDER.",
-        )
-    model, weights = findable_name(card.model, card.weights, folder)
-    return BackboneName(model, model, True, weights, False, None)
-
-
-def make_student(
-    chosen: BackboneName,
-    detector: Path | None,
-    class_names: tuple[str, ...],
-    config: AdaptConfig,
-    offline: bool,
-    announce: Callable[[str], None],
-) -> Student:
-    """Load the weights that the method begins with.
-
-    Args:
-        chosen: backbone.
-        detector: folder of the detector whose prompts classify, for `prompts`.
-        class_names: K.
-        config: resolved settings.
-        offline: never fetch.
-        announce: told before anything is fetched.
-
-    Raises:
-        WeightsError, UsageError: they cannot be had, or do not fit the method.
-    """
-    if config.method in ("fft", "linear", "turn"):
-        return _timm_student(chosen, len(class_names), config, offline, announce)
-    loaded = load_model(chosen.model, chosen.weights, offline, announce)
-    names = chosen.model, chosen.weights, loaded.sha256
-    if config.method == "peft":
-        prompted = prompt_tuned(loaded.encoder, len(class_names), config)
-        return Student(prompted, prompted, None, {}, *names, None)
-    if detector is not None:
-        card = read_card(detector)
-        learned = Aligned(load_detector(detector, card, loaded))
-        return Student(learned, learned, None, {}, *names, card.config)
-    settings = DetectorConfig(
-        tuner=config.tuner,
-        prompt_length=config.prompt_length,
-        rank=config.rank,
-        bottleneck=config.bottleneck,
-        context_length=config.context_length,
-        seed=config.seed,
-    )
-    fresh = aligned(loaded.encoder, class_names, settings)
-    return Student(fresh, fresh, None, {}, *names, settings)
-
-
-def _timm_student(
-    chosen: BackboneName,
-    classes: int,
-    config: AdaptConfig,
-    offline: bool,
-    announce: Callable[[str], None],
-) -> Student:
-    found = load_backbone(chosen, classes, config.seed, offline, announce)
-    whole = fine_tuned(found.model, found.preprocess)
-    trained = whole.head() if config.method == "linear" else whole
-    return Student(
-        whole, trained, found.architecture, found.arguments, None, None, found.sha256, None
-    )
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """Rows to learn from.
-
-    Attributes:
-        pictures: of the rows.
-        rows: (n,) which of them, ascending.
-        weights: (N,) float32 of the loss.
-    """
-
-    pictures: PictureSet
-    rows: NDArray[np.int64]
-    weights: NDArray[np.float32]
-
-    def without(self, rows: NDArray[np.int64]) -> "Lessons":
-        """All but some rows."""
-        return replace(self, rows=np.setdiff1d(self.rows, rows))
-
-
-@dataclass(frozen=True)
-class Exam:
-    """Rows whose labels are believed, for measuring.
-
-    Attributes:
-        pictures: of the rows.
-        rows: (m,) which of them.
-    """
-
-    pictures: PictureSet
-    rows: NDArray[np.int64]
-
-    @property
-    def shown(self) -> NDArray[np.int64]:
-        """Distinct pictures of the rows, ascending."""
-        return np.unique(self.pictures.rows.pictures[self.rows])
-
-    def evaluate(self, classifier: Classifier, inputs: Inputs, classes: int) -> Evaluation:
-        """Accuracy and the like of a classifier as it is now."""
-        shown, of_row = self.shown, self.pictures.rows.pictures[self.rows]
-        autocast = self.pictures.runtime.autocast
-        found = predict(classifier, inputs.in_order(shown), classes, autocast).numpy()
-        labels = self.pictures.rows.labels[self.rows]
-        return evaluate(found[np.searchsorted(shown, of_row)], labels)
 
 
 @dataclass(frozen=True)
@@ -423,27 +272,3 @@ class Bench:
             "device": self.runtime.device.type,
             "precision": self.runtime.precision,
         }
-
-
-def predict(
-    classifier: Classifier,
-    batches: Batches,
-    classes: int,
-    autocast: Callable[[], contextlib.AbstractContextManager[object]],
-) -> Tensor:
-    """Softmax of every picture in turn, (U, K) float32 on the CPU.
-
-    Args:
-        classifier: on the device of the inputs.
-        batches: of (pictures, inputs).
-        classes: K.
-        autocast: of the run.
-    """
-    found = []
-    with torch.inference_mode():
-        logits = classifier.fixed()
-        for _, inputs in batches:
-            with autocast():
-                out = logits(inputs)
-            found.append(out.float().softmax(dim=1).cpu())
-    return torch.cat(found) if found else torch.empty(0, classes)

@@ -10,13 +10,8 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.settings.detector import Labels
+from deftclean.table.reviewed import DECISION, FINAL
 from deftclean.table.scores import ScoreTable
-
-FINAL = "final_label"
-"""Column of labels that people have decided on."""
-
-DECISION = "review_decision"
-"""Column that says what a person decided about a row; null where nobody has looked at it."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """The commands `adapt` and `predict`: parse, call, print."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from deftclean.cli.options import (
     AllowOutside,
@@ -33,6 +34,11 @@ from deftclean.settings.adaptation import (
     OptimiserName,
 )
 from deftclean.settings.detector import Decode, Labels, Schedule, Tuner
+
+if TYPE_CHECKING:
+    from deftclean.adaptation.predict import PredictResult
+    from deftclean.adaptation.run_folder import AdaptResult
+
 
 _ROWS, _TEST, _TRAINING = "Rows", "Test", "Training (defaults: the backbone's recipe)"
 
@@ -310,7 +316,6 @@ def adapt(
     """
     from deftclean.adaptation.adapt import AdaptOptions
     from deftclean.adaptation.adapt import adapt as run_adapt
-    from deftclean.cli.progress import print_adapted
 
     settings = {
         "loss": loss, "epochs": epochs, "batch_size": batch_size, "micro_batch": micro_batch,
@@ -379,7 +384,6 @@ def predict(
     given label where there is one.
     """
     from deftclean.adaptation.predict import predict as run_predict
-    from deftclean.cli.progress import print_predicted
 
     result = run_predict(
         folder,
@@ -394,3 +398,59 @@ def predict(
         progress=progress_of(quiet),
     )
     print_predicted(result, Console())
+
+
+def print_adapted(result: "AdaptResult", console: Console) -> None:
+    """The end of adapt, on stdout."""
+    used = f"{result.cleaned.rows:,} rows"
+    if result.cleaned.offered is not None:
+        used += f", which TURN selected from {result.cleaned.offered:,}"
+    if relabelled := result.counts.get("relabelled"):
+        used += f", {relabelled:,} of them with the suggested label"
+    console.print()
+    console.print(f"trained on     {used}", highlight=False)
+    _accuracies(result, console)
+    console.print(f"run            {escape(str(result.output))}/", highlight=False, soft_wrap=True)
+    if result.warnings:
+        console.print(f"warnings       {len(result.warnings)}, see above", highlight=False)
+    console.print(f"time           {result.seconds:.1f} s", highlight=False)
+
+
+def _accuracies(result: "AdaptResult", console: Console) -> None:
+    cleaned, uncleaned = result.cleaned, result.uncleaned
+    if cleaned.evaluation is None:
+        console.print("tested on      nothing  [dim](--test LABELS, or --holdout 0.1)[/dim]")
+        return
+    whose = "held-out rows, wrong labels included" if result.held_out else "test rows"
+    accuracy = cleaned.evaluation.accuracy
+    lines = [
+        f"tested on      {result.test_rows:,} {whose}",
+        f"accuracy       {accuracy:.1%}  [dim]after the last epoch; best epoch "
+        f"{cleaned.best:.1%}, which looked at the test rows[/dim]",
+        f"calibration    {cleaned.evaluation.calibration_error:.3f}  [dim]expected error of the "
+        "probabilities; 0 is best[/dim]",
+    ]
+    if uncleaned is not None and uncleaned.evaluation is not None:
+        other = uncleaned.evaluation.accuracy
+        lines += [
+            f"all rows       {other:.1%}  [dim]trained on {uncleaned.rows:,} rows, uncleaned[/dim]",
+            f"difference     {100 * (accuracy - other):+.1f} points by cleaning",
+        ]
+    console.print("\n".join(lines), highlight=False)
+
+
+def print_predicted(result: "PredictResult", console: Console) -> None:
+    """The end of predict, on stdout."""
+    console.print()
+    console.print(f"rows           {result.rows:,}", highlight=False)
+    if bad := result.rows - result.predicted:
+        console.print(
+            f"not predicted  {bad:,}  [dim](columns status and error)[/dim]", highlight=False
+        )
+    if result.accuracy is not None:
+        console.print(
+            f"accuracy       {result.accuracy:.1%}  [dim]of the given labels[/dim]",
+            highlight=False,
+        )
+    console.print(f"table          {escape(str(result.output))}", highlight=False, soft_wrap=True)
+    console.print(f"time           {result.seconds:.1f} s", highlight=False)

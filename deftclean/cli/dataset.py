@@ -1,12 +1,18 @@
 """The command `dataset`: parse, call, print."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from deftclean.cli.options import Overwrite, Quiet, progress_of
+from deftclean.cli.results import scan_command
+
+if TYPE_CHECKING:
+    from deftclean.datasets.dataset import DatasetResult
+
 
 DATASET_EXAMPLES = (
     "Examples:\n\n"
@@ -70,7 +76,7 @@ def dataset(
     Writes labels.csv, and truth.csv with what is publicly known of the true labels. Class names are
     words, as prompts need them.
     """
-    from deftclean.cli.data_results import print_dataset
+
     from deftclean.datasets.dataset import DatasetOptions
     from deftclean.datasets.dataset import dataset as write_dataset
 
@@ -83,3 +89,23 @@ def dataset(
         progress=progress_of(quiet),
     )
     print_dataset(result, Console())
+
+
+def print_dataset(result: "DatasetResult", console: Console) -> None:
+    """The end of dataset, on stdout."""
+    known = "not public"
+    if result.judged:
+        known = (
+            f"{result.wrong:,}  [dim]({result.wrong / result.judged:.1%} of {result.judged:,} rows "
+            "of which it is known)[/dim]"
+        )
+    lines = [
+        f"rows           {result.rows:,}",
+        f"classes        {result.classes:,}",
+        f"wrong labels   {known}",
+        f"labels         {escape(str(result.labels))}",
+        f"truth          {escape(str(result.truth))}",
+        f"time           {result.seconds:.1f} s",
+        f"next           {escape(scan_command(result.root, result.labels, ()))}",
+    ]
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)

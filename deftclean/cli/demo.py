@@ -25,7 +25,7 @@ def demo(
     Writes the pictures, runs the same code as `deftclean scan` on them with the built-in model,
     and compares what was found with the truth. Takes about a minute on two cores.
     """
-    from deftclean.cli.progress import print_result
+    from deftclean.cli.results import print_result
     from deftclean.core.run import RunOptions
     from deftclean.datasets.demo import compare_with_truth, write_demo
     from deftclean.detection import scan as api

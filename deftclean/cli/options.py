@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from deftclean.core.errors import UsageError
-from deftclean.settings.detector import Precision
+from deftclean.core.run import Precision
 
 if TYPE_CHECKING:
     from deftclean.cli.progress import TerminalProgress

@@ -301,7 +301,7 @@ def scan(
 
     Writes the score table (-o) and beside it the detector, clean.detector/, for `deftclean score`.
     """
-    from deftclean.cli.progress import print_result
+    from deftclean.cli.results import print_result
     from deftclean.detection import scan as api
 
     settings = {

@@ -87,15 +87,15 @@ def score(
     Labels that are none of the detector's classes, and images without a label, keep their
     predictions and get no clean probability.
     """
-    from deftclean.cli.progress import print_result
-    from deftclean.detection import scan as api
+    from deftclean.cli.results import print_result
+    from deftclean.detection.score import score as run_score
 
     reading = reading_of(path_column, label_column, class_names, delimiter, rename, allow_outside)
     run = run_of(
         model, weights, offline, device, precision, compiled, workers,
         cache_dir, no_cache, cache_size,
     )  # fmt: skip
-    result = api.score(
+    result = run_score(
         detector,
         data,
         labels,
@@ -127,8 +127,8 @@ def select(
     overwrite: Overwrite = False,
 ) -> None:
     """Decide anew which rows are kept, without training, model or images."""
-    from deftclean.cli.progress import print_result
-    from deftclean.detection import scan as api
+    from deftclean.cli.results import print_result
+    from deftclean.detection.select import select as run_select
 
-    result = api.select(table, output=output, rule=rule, threshold=threshold, overwrite=overwrite)
+    result = run_select(table, output=output, rule=rule, threshold=threshold, overwrite=overwrite)
     print_result(result, Console())

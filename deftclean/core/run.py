@@ -1,16 +1,10 @@
 """Where a run computes and what it keeps for later ones. No torch here."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from deftclean.core.errors import UsageError
-from deftclean.core.progress import Progress
-from deftclean.settings.detector import Precision
-
-if TYPE_CHECKING:
-    from deftclean.images.cache import Cache
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -41,19 +35,3 @@ class RunOptions:
     cache: bool = True
     cache_dir: str | Path | None = None
     cache_size: float = 10.0
-
-
-def open_run_cache(run: RunOptions, progress: Progress) -> "Cache | None":
-    """The cache that a run may use, or None.
-
-    Raises:
-        UsageError: its size is no size.
-    """
-    from deftclean.images.cache import open_cache
-
-    if not run.cache:
-        return None
-    if not (math.isfinite(run.cache_size) and run.cache_size >= 0):
-        raise UsageError(f"--cache-size is {run.cache_size}; it must be 0 GB or more.")
-    folder = Path(run.cache_dir).expanduser() if run.cache_dir is not None else None
-    return open_cache(folder, run.cache_size, progress)

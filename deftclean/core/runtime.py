@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from deftclean.core.errors import UsageError
-from deftclean.settings.detector import Precision
+from deftclean.core.run import Precision
 
 _AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

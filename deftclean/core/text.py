@@ -1,6 +1,7 @@
 """Text from file names and labels, made harmless where it is shown."""
 
 import html
+from collections.abc import Sequence
 
 
 def visible(text: str) -> str:
@@ -16,3 +17,9 @@ def markdown(text: str) -> str:
     for sign in "\\`*_{}[]()#|!~":
         text = text.replace(sign, f"\\{sign}")
     return " ".join(html.escape(text, quote=False).split())
+
+
+def few(items: Sequence[str], limit: int = 5) -> str:
+    """The first of `items`, and how many more."""
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from deftclean.core.errors import InputError
-from deftclean.data.labels import few
+from deftclean.core.text import few
 from deftclean.table.scores import SCORE_COLUMNS
 
 PATH_COLUMNS = (

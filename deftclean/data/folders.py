@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from deftclean.core.errors import InputError
-from deftclean.data.labels import few
+from deftclean.core.text import few
 
 IMAGE_SUFFIXES = frozenset(
     [

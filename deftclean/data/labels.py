@@ -6,7 +6,7 @@ Integers need names from elsewhere, since prompts are words.
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError
+from deftclean.core.text import few
 
 _WHOLE = re.compile(r"[+-]?\d+\.0*")  # an integer that pandas made a float for a gap
 _INTEGER = re.compile(r"[+-]?\d+")
@@ -217,9 +218,3 @@ def _check_names(path: Path, names: list[str]) -> None:
             f"--class-names {path}: {'; '.join(problems)}.",
             "Every class needs a name of its own.",
         )
-
-
-def few(items: Sequence[str], limit: int = 5) -> str:
-    """The first of `items`, and how many more."""
-    more = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(items[:limit]) + more

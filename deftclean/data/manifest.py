@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.tables import columns_of, read_table
+from deftclean.core.text import few
 from deftclean.data.columns import (
     ImageColumn,
     find_label_column,
@@ -26,7 +27,7 @@ from deftclean.data.columns import (
 )
 from deftclean.data.file_names import relative_names
 from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
-from deftclean.data.labels import few, name_labels
+from deftclean.data.labels import name_labels
 from deftclean.data.lines import record_lines
 from deftclean.table.reviewed import REVIEW_COLUMNS
 from deftclean.table.scores import METADATA_KEY, image_root, written_columns

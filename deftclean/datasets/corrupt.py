@@ -17,9 +17,10 @@ from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.core.table_files import check_suffix, write_table
 from deftclean.core.tables import read_table
+from deftclean.core.text import few
 from deftclean.data.columns import find_label_column, find_path_column
 from deftclean.data.file_names import relative_names
-from deftclean.data.labels import few, name_labels
+from deftclean.data.labels import name_labels
 from deftclean.data.manifest import Manifest, ManifestOptions, read_manifest
 from deftclean.datasets.noise import (
     Instances,

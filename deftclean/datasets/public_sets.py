@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.data.labels import few
+from deftclean.core.text import few
 
 Pixels = NDArray[np.uint8]
 Split = Literal["train", "clean-train", "val", "test"]

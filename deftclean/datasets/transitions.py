@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.data.labels import few
+from deftclean.core.text import few
 
 Matrix = NDArray[np.float64]
 

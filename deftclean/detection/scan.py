@@ -5,37 +5,30 @@ The one file that knows all the others and the order of the work.
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deftclean.core.errors import UsageError
 from deftclean.core.progress import Progress, Silent
-from deftclean.core.results import Shown, percent
-from deftclean.core.run import RunOptions, open_run_cache
+from deftclean.core.run import RunOptions
 from deftclean.data.manifest import ManifestOptions, read_manifest
+from deftclean.detection.result import ScanResult
 from deftclean.gate.check import Gates
-from deftclean.gate.results import CheckResult
 from deftclean.settings.detector import (
     DetectorConfig,
     Noise,
     ResolvedConfig,
-    Rule,
     resolve,
 )
 from deftclean.settings.strategies import Strategy, StrategyOptions
-from deftclean.table.reviewed import decide_unreviewed
 from deftclean.table.scores import (
     ScoreTable,
     check_table_output,
     decide,
-    image_root,
-    labels_file,
-    read_scores,
     whole_table,
-    write_scores,
 )
-from deftclean.table.summary import Summary, summarise
+from deftclean.table.summary import summarise
 
 if TYPE_CHECKING:
     from deftclean.core.runtime import Runtime
@@ -44,43 +37,6 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "ViT-B-16"
 DEFAULT_OUTPUT = Path("clean.parquet")
 DEFAULT_THRESHOLD = 0.5  # Eq. 5
-
-
-@dataclass(frozen=True, repr=False)
-class ScanResult(Shown):
-    """What a command made.
-
-    Attributes:
-        output: the score table's file.
-        detector: the detector folder, if one was written.
-        scores: the table.
-        summary: the table in short.
-        warnings: what may make the result useless.
-        seconds: wall time.
-        check: what gates said of the table; None where nothing was asked.
-    """
-
-    output: Path
-    detector: Path | None
-    scores: ScoreTable
-    summary: Summary
-    warnings: tuple[str, ...]
-    seconds: float
-    check: CheckResult | None = None
-
-    def facts(self) -> Mapping[str, object]:
-        """What a notebook shows."""
-        return {
-            "rows": self.summary.rows,
-            "kept": self.summary.kept,
-            "flagged": self.summary.flagged,
-            "noise rate": percent(self.summary.noise_rate),
-            "not scored": self.summary.not_scored or None,
-            "table": self.output,
-            "detector": self.detector,
-            "warnings": len(self.warnings) or None,
-            "seconds": round(self.seconds, 1),
-        }
 
 
 def detector_folder(output: Path) -> Path:
@@ -153,10 +109,12 @@ def scan(
     from deftclean.detection.assembly import score_table, table_metadata
     from deftclean.detection.cost import CostOfRun
     from deftclean.detection.deft import detect_rows
-    from deftclean.detection.session import RunPictures, Session
+    from deftclean.detection.pictures import RunPictures
+    from deftclean.detection.session import Session
     from deftclean.detection.strategies.select_rows import select_rows
     from deftclean.detection.task import Task
     from deftclean.detection.warnings import agreement_with_zero_shot, warned, zero_shot_warnings
+    from deftclean.images.cache import open_run_cache
     from deftclean.images.first_pass import check_images
     from deftclean.images.resizing import Preparation
     from deftclean.images.row_images import row_images, work_folder
@@ -229,147 +187,6 @@ def scan(
         time.monotonic() - began,
         gates.check(output) if gates.expressions else None,
     )
-
-
-def score(
-    detector: str | Path,
-    data: str | Path,
-    labels: str | Path | None = None,
-    *,
-    output: str | Path = Path("scores.parquet"),
-    overwrite: bool = False,
-    rule: Rule | None = None,
-    threshold: float | None = None,
-    reading: ManifestOptions | None = None,
-    run: RunOptions | None = None,
-    progress: Progress | None = None,
-    fail_on: str | Iterable[str] = (),
-    baseline: str | Path | None = None,
-) -> ScanResult:
-    """Score new data with a saved detector, without training.
-
-    Args:
-        detector: folder written by `scan`.
-        data, labels, output, overwrite, reading, run, progress, fail_on, baseline: as in `scan`.
-        rule: keep rule; None for the detector's.
-        threshold: None for the detector's.
-
-    Raises:
-        UsageError, RunError: as in `scan`.
-    """
-    began = time.monotonic()
-    progress, run = progress or Silent(), run or RunOptions()
-    output, home = Path(output), Path(detector)
-    check_table_output(output, overwrite)
-    gates = Gates.of(fail_on, baseline)
-
-    from deftclean.core.runtime import choose_runtime, reproducible
-    from deftclean.detection.assembly import score_table, table_metadata
-    from deftclean.detection.session import RunPictures, Session
-    from deftclean.detection.warnings import (
-        agreement_with_zero_shot,
-        unknown_label_warnings,
-        warned,
-        zero_shot_warnings,
-    )
-    from deftclean.images.first_pass import check_images
-    from deftclean.images.resizing import Preparation
-    from deftclean.images.row_images import row_images, work_folder
-    from deftclean.images.usable_rows import UsableRows, nothing_readable
-    from deftclean.models.saved_detector import findable_name, load_detector, read_card
-    from deftclean.models.weights import preprocess_of
-
-    card = read_card(home)
-    threshold = card.threshold if threshold is None else threshold
-    _check_threshold(threshold)
-    _check_compile(run, card.config)
-    reading = replace(reading or ManifestOptions(), known_labels=card.label_names)
-    manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
-    labels_given = manifest.given_labels.drop_null().unique().to_pylist()
-    gates.refuse_unknown_classes(dict.fromkeys([*card.class_names, *labels_given]))
-    for note in manifest.notes:
-        progress.say(note)
-
-    runtime = choose_runtime(run.device, run.precision, run.workers)
-    model, weights = findable_name(card.model, card.weights, home)
-    if run.model is not None:
-        model, weights = run.model, run.weights
-    elif run.weights is not None:
-        weights = run.weights
-    preprocess = preprocess_of(model, weights, run.offline, progress.say)
-    preparation = Preparation.of(preprocess, card.config.decode, crop=False)
-    cache = open_run_cache(run, progress)
-    with work_folder() as folder, reproducible():
-        images = row_images(manifest, reading, folder)
-        checks = check_images(images.source, preparation, cache, runtime, progress)
-        rows = UsableRows.of(manifest, images, checks, card.class_names)
-        if not len(rows.readable):
-            raise nothing_readable(manifest, images, checks)
-        session = Session.load(model, weights, run.offline, preprocess, runtime, progress)
-        trained = load_detector(home, card, session.loaded).to(runtime.device)
-        if run.compile:
-            trained.compile_images()
-        pictures = RunPictures(rows, preparation, session, folder, cache)
-        zero_shot, scores = pictures.zero_shot_and_score(trained, card.class_names, progress)
-        warned(progress, card.warnings)
-        warnings = [*card.warnings, *zero_shot_warnings(zero_shot, rows, progress)]
-        warnings += unknown_label_warnings(manifest, rows, card, progress)
-        table = score_table(manifest, images, checks, rows, scores, zero_shot, card.class_names)
-        facts = table_metadata(
-            replace(card, warnings=warnings),
-            runtime,
-            "score",
-            agreement_with_zero_shot(zero_shot, rows),
-            StrategyOptions(),
-        )
-        made = decide(ScoreTable(table, facts), rule or card.rule, threshold)
-        write_scores(made, output, manifest.root, overwrite, manifest.labels_file)
-    if cache is not None:
-        cache.say(progress)
-    return ScanResult(
-        output,
-        None,
-        made,
-        summarise(made),
-        tuple(warnings),
-        time.monotonic() - began,
-        gates.check(output) if gates.expressions else None,
-    )
-
-
-def select(
-    table: str | Path,
-    *,
-    output: str | Path,
-    rule: Rule | None = None,
-    threshold: float | None = None,
-    overwrite: bool = False,
-) -> ScanResult:
-    """Decide anew which rows of a score table are kept, without torch.
-
-    Args:
-        table: written by `scan` or `score`.
-        output: the new table.
-        rule: None for the table's.
-        threshold: in [0, 1]; None for the table's.
-        overwrite: replace an existing output.
-
-    Raises:
-        UsageError: options or table are wrong.
-        RunError: the output cannot be written.
-    """
-    began = time.monotonic()
-    table, output = Path(table), Path(output)
-    check_table_output(output, overwrite)
-    if threshold is not None:
-        _check_threshold(threshold)
-    scores = read_scores(table)
-    rule = rule or scores.metadata["rule"]
-    threshold = scores.metadata["threshold"] if threshold is None else threshold
-    made = decide_unreviewed(scores, rule, threshold)
-    root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
-    write_scores(made, output, root, overwrite, labels)
-    return ScanResult(output, None, made, summarise(made), (), time.monotonic() - began)
 
 
 # ---------------------------------------------------------------- checks before the work

@@ -1,32 +1,16 @@
 """A loaded model at work on the readable pictures of one run."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
 from deftclean import __version__
 from deftclean.core.progress import Progress
-from deftclean.core.runtime import Runtime, stream
+from deftclean.core.runtime import Runtime
 from deftclean.data.manifest import Manifest
-from deftclean.detection.scoring import (
-    DetectorScorer,
-    DetectorScores,
-    RowsByPicture,
-    ZeroShotScorer,
-    ZeroShotScores,
-)
 from deftclean.detection.train import EpochMetrics
-from deftclean.images.cache import Cache
-from deftclean.images.loading import Wanted
-from deftclean.images.resizing import Preparation
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
-from deftclean.models.encoder import Encoder
 from deftclean.models.saved_detector import (
     FORMAT_VERSION,
     DetectorCard,
@@ -36,17 +20,6 @@ from deftclean.models.saved_detector import (
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.checkpoint import digest
-from deftclean.training.embeddings import Embeddings, StoredEmbeddings
-from deftclean.training.feeds import (
-    EmbeddingEpochs,
-    Encode,
-    EpochBatches,
-    Features,
-    PictureEpochs,
-)
-from deftclean.training.picture_sets import SCORING_BATCH, PictureSet
-
-_PROBE = 32  # pictures that the watch for a collapse looks at
 
 
 @dataclass(frozen=True)
@@ -129,207 +102,3 @@ class Session:
             epochs=[metrics.as_dict() for metrics in epochs],
             warnings=warnings,
         )
-
-
-class RunPictures:
-    """The distinct readable pictures of a run, as features.
-
-    Without a tuner features never change: each picture is embedded once into a file, and training
-    and scoring read them from there.
-
-    Args:
-        rows: of the run.
-        preparation: how pictures are decoded and resized.
-        session: the model at work.
-        folder: of the run's own files.
-        cache: of pictures and embeddings, or None.
-    """
-
-    def __init__(
-        self,
-        rows: UsableRows,
-        preparation: Preparation,
-        session: Session,
-        folder: Path,
-        cache: Cache | None,
-    ) -> None:
-        self.rows = rows
-        self.session = session
-        self.runtime = session.runtime
-        self.labels = torch.from_numpy(rows.labels)
-        self.by_picture = RowsByPicture(rows)
-        self._pictures = PictureSet(rows, preparation, cache, session.runtime)
-        self._folder = folder
-        self._embeddings: Embeddings | None = None
-        self._spooled: Embeddings | None = None
-
-    def embed(self, progress: Progress, on_batch: Callable[[], None]) -> None:
-        """Compute the untuned features of every picture, or take them from the cache."""
-        encoder, count = self.session.loaded.encoder, len(self.rows.distinct)
-        size = encoder.text.joint_size
-        embeddings = Embeddings(self._folder / "embeddings", count, size)
-        digests = self.rows.distinct.digests
-        stored = self._stored_embeddings(encoder, size)
-        missing = np.arange(count) if stored is None else stored.fill(embeddings, digests)
-        with progress.stage("Embedding (zero-shot)", count) as advance:
-            advance(count - len(missing), "")
-            for pictures, pixels in self._pictures.in_order(missing):
-                with torch.inference_mode(), self.runtime.autocast():
-                    features = encoder.image(_filled(pixels))[: len(pixels)]
-                embeddings.put(pictures.numpy(), features.float().cpu().numpy())
-                advance(len(pictures), "")
-                on_batch()
-        if stored is not None and len(missing):
-            stored.add(digests, missing, embeddings)
-        self._embeddings = embeddings
-
-    def zero_shot(
-        self, class_names: tuple[str, ...], progress: Progress, on_batch: Callable[[], None]
-    ) -> ZeroShotScores:
-        """What the untrained model says of every readable row."""
-        encoder = self.session.loaded.encoder
-        scorer = ZeroShotScorer(encoder, class_names, self.by_picture, self.runtime)
-        if self._embeddings is not None:
-            for pictures, image in self.of(self._embeddings):
-                scorer.add(pictures, image)
-            return scorer.scores()
-        with progress.stage("Embedding (zero-shot)", len(self.rows.distinct)) as advance:
-            for pictures, pixels in self._pictures.in_order():
-                scorer.add(pictures, self._features(encoder.image, pixels))
-                advance(len(pictures), "")
-                on_batch()
-        return scorer.scores()
-
-    @property
-    def embeddings(self) -> Embeddings:
-        """The untuned features; `embed` comes first."""
-        assert self._embeddings is not None  # noqa: S101 - callers have embedded
-        return self._embeddings
-
-    def spool(self, encode: Encode, on_batch: Callable[[int], None]) -> Embeddings:
-        """Features of every picture, un-augmented, in a file; the untuned ones if any.
-
-        The next call writes over what the last one gave.
-
-        Args:
-            encode: of pixels.
-            on_batch: told how many pictures are done.
-        """
-        if self._embeddings is not None:
-            on_batch(len(self.rows.distinct))
-            return self._embeddings
-        for pictures, image in self.in_order(encode):
-            size = len(self.rows.distinct), image.shape[1]
-            self._spooled = self._spooled or Embeddings(self._folder / "tuned", *size)
-            self._spooled.put(pictures.numpy(), image.float().cpu().numpy())
-            on_batch(len(pictures))
-        assert self._spooled is not None  # noqa: S101 - a data set without pictures is refused
-        return self._spooled
-
-    def of(self, embeddings: Embeddings) -> Features:
-        """Every picture and its features out of a file, on the run's device."""
-        for pictures, image in embeddings.in_order(SCORING_BATCH):
-            yield pictures, image.to(self.runtime.device)
-
-    def in_order(self, encode: Encode) -> Features:
-        """Every picture and its features, un-augmented; from the embeddings where there are some.
-
-        Args:
-            encode: of pixels, where there are none.
-        """
-        if self._embeddings is not None:
-            yield from self.of(self._embeddings)
-            return
-        for pictures, pixels in self._pictures.in_order():
-            yield pictures, self._features(encode, pixels)
-
-    def score(self, detector: DualPromptDetector, progress: Progress) -> DetectorScores:
-        """Every readable row scored once, in order."""
-        scorer = DetectorScorer(detector, self.by_picture, self.runtime)
-        with progress.stage("Scoring", len(self.rows.distinct)) as advance:
-            for pictures, image in self.in_order(detector.image_features):
-                scorer.add(pictures, image)
-                advance(len(pictures), "")
-        return scorer.scores()
-
-    def zero_shot_and_score(
-        self, detector: DualPromptDetector, class_names: tuple[str, ...], progress: Progress
-    ) -> tuple[ZeroShotScores, DetectorScores]:
-        """Both at one visit of each picture, where nothing has to happen in between."""
-        if detector.tuner is None:
-            self.embed(progress, lambda: None)
-            zero_shot = self.zero_shot(class_names, progress, lambda: None)
-            return zero_shot, self.score(detector, progress)
-        encoder = self.session.loaded.encoder
-        untuned = ZeroShotScorer(encoder, class_names, self.by_picture, self.runtime)
-        tuned = DetectorScorer(detector, self.by_picture, self.runtime)
-        with progress.stage("Scoring", len(self.rows.distinct)) as advance:
-            for pictures, pixels in self._pictures.in_order():
-                untuned.add(pictures, self._features(encoder.image, pixels))
-                tuned.add(pictures, self._features(detector.image_features, pixels))
-                advance(len(pictures), "")
-        return untuned.scores(), tuned.scores()
-
-    def epochs(self, encode: Encode, config: DetectorConfig) -> Callable[[int], Features]:
-        """Training batches of all rows that can be trained on; see `epochs_of_chosen`."""
-        feed = self.epochs_of_chosen(encode, config)
-        return lambda epoch: feed(epoch, self.rows.trainable)
-
-    def epochs_of_chosen(
-        self, encode: Encode, config: DetectorConfig
-    ) -> Callable[[int, NDArray[np.int64]], Features]:
-        """Training batches of epoch 0, 1, ... of some rows, at least one, which may change.
-
-        Args:
-            encode: of pixels, where there are no embeddings.
-            config: batch size, mirroring, seed.
-        """
-        rows = self.rows
-        batches = EpochBatches(rows.trainable, rows.pictures, config.batch_size, config.seed)
-        feed: Callable[[int], Features]
-        if self._embeddings is not None:
-            feed = EmbeddingEpochs(self._embeddings, batches, self.runtime)
-        else:
-            view = self._pictures.resized(self._pictures.preparation.training, config.flip)
-            pixels = self._pictures.epochs(view, batches)
-            feed = PictureEpochs(pixels, encode, self.runtime)
-
-        def of_chosen(epoch: int, chosen: NDArray[np.int64]) -> Features:
-            batches.rows = chosen  # the workers of the loader outlive an epoch
-            return feed(epoch)
-
-        return of_chosen
-
-    def probe(self, seed: int) -> torch.Tensor:
-        """Pictures of a few trainable rows, always the same ones, as uint8 pixels."""
-        count = min(_PROBE, len(self.rows.trainable))
-        chosen = stream(seed, "probe").choice(self.rows.trainable, size=count, replace=False)
-        wanted = Wanted.plain(self.rows.pictures[chosen])
-        view = self._pictures.resized(self._pictures.preparation.scoring)
-        return view.__getitems__(wanted).pixels
-
-    def _features(self, encode: Encode, pixels: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode(), self.runtime.autocast():
-            return encode(pixels)
-
-    def _stored_embeddings(self, encoder: Encoder, size: int) -> StoredEmbeddings | None:
-        cache, preparation = self._pictures.cache, self._pictures.preparation
-        if cache is None:
-            return None
-        spec = {
-            "format": 1,
-            "deftclean": __version__,
-            "weights": self.session.loaded.sha256,
-            "pictures": preparation.spec(preparation.scoring),
-            "normalisation": [encoder.preprocess["mean"], encoder.preprocess["std"]],
-            "batch": SCORING_BATCH,
-            **self.runtime.arithmetic(),
-        }
-        return StoredEmbeddings(cache, cache.folder("embeddings", spec), size)
-
-
-def _filled(pixels: torch.Tensor) -> torch.Tensor:
-    """As many pictures as in every other batch: in a batch of another size a picture's features
-    may round differently, and whether they came from the cache would show."""
-    blank = pixels.new_zeros(SCORING_BATCH - len(pixels), *pixels.shape[1:])
-    return torch.cat([pixels, blank])

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from deftclean.core.progress import Progress
 from deftclean.data.manifest import Manifest
+from deftclean.detection.pictures import RunPictures
 from deftclean.detection.scoring import DetectorScores, ZeroShotScores
-from deftclean.detection.session import RunPictures
 from deftclean.detection.train import EpochMetrics
 from deftclean.models.detector import DualPromptDetector
 from deftclean.settings.detector import DetectorConfig, Rule

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.text import visible
-from deftclean.data.labels import few
+from deftclean.core.text import few, visible
 from deftclean.experiments.cells import Cell
 from deftclean.experiments.grid import SEED_LIMIT, Grid, read_grid
 from deftclean.experiments.results import cell_name

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.data.labels import few
+from deftclean.core.text import few
 from deftclean.datasets.dataset import NOISY_SETS, DatasetName
 from deftclean.experiments.cells import Adaptation, Cell, CellNoise, LabelledData, Selection
 from deftclean.experiments.own_data import OwnData

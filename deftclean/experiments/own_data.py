@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.data.labels import few
+from deftclean.core.text import few
 from deftclean.data.manifest import Manifest, ManifestOptions, read_manifest
 
 

@@ -20,7 +20,8 @@ from deftclean.core.files import whole_file
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime
-from deftclean.detection.scan import ScanResult, scan
+from deftclean.detection.result import ScanResult
+from deftclean.detection.scan import scan
 from deftclean.experiments.cells import Adaptation, Cell, Selection
 from deftclean.experiments.cost import Cost, measured
 from deftclean.experiments.data import CellData, CellRows
@@ -261,7 +262,8 @@ def _seeded(how: list[Any], place: int, seed: int) -> list[Any]:
 
 def _content_of(model: str) -> str | None:
     """Of a model that is a folder of the user's, its files by content; None of others."""
-    from deftclean.models.weights import local_path, sha256_of
+    from deftclean.models.hub import sha256_of
+    from deftclean.models.weights import local_path
 
     folder = local_path(model)
     if folder is None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError
-from deftclean.data.labels import few
+from deftclean.core.text import few
 
 _FORMULA = r"^'*[=+\-@\t\r\n]"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deftclean.adaptation.training_rows import FINAL
 from deftclean.exports.formats import Format, RowChoice
+from deftclean.table.reviewed import FINAL
 from deftclean.table.scores import ScoreTable
 
 WITHOUT_LABEL = "without label"

@@ -15,10 +15,10 @@ from xml.etree import ElementTree
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deftclean.adaptation.training_rows import FINAL
 from deftclean.core.errors import InputError
-from deftclean.data.labels import few
+from deftclean.core.text import few
 from deftclean.exports.rows import ChosenRows
+from deftclean.table.reviewed import FINAL
 
 SAMPLES, METADATA = "samples.json", "metadata.json"
 TASKS, LABELING = "tasks.json", "labeling.xml"

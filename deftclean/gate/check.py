@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from deftclean.core.arrow import int_array
 from deftclean.core.errors import UsageError
 from deftclean.gate.expressions import (
-    CHANGES,
     Expression,
     parse_expressions,
     refuse_changes,
@@ -28,7 +27,7 @@ from deftclean.gate.results import (
     SeenRow,
     TableCounts,
 )
-from deftclean.table.comparison import Comparison, compare
+from deftclean.table.comparison import CHANGES, Comparison, compare
 from deftclean.table.places import Places
 from deftclean.table.problems import FINE, FLAGGED, KINDS, Counts, Problems, problems_of, worst
 from deftclean.table.scores import ScoreTable, read_scores

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from deftclean.core.errors import UsageError
 from deftclean.core.text import visible
+from deftclean.table.comparison import CHANGES
 from deftclean.table.scores import STATUSES
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 RATES = ("noise_rate",)
 COUNTS = ("rows", "scored", "kept", "flagged", "not_scored", *(s for s in STATUSES if s != "ok"))
-CHANGES = (
-    *("new_problems", "newly_flagged", "newly_bad", "cleared", "relabelled", "moved"),
-    *("new_rows", "gone_rows"),
-)
 METRICS = (*RATES, *COUNTS, *CHANGES)
 WITHOUT_CLASS = frozenset({"unlabeled", "gone_rows"})
 

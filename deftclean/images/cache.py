@@ -7,6 +7,7 @@ a file that is not whole is not used. Only files that this module named are ever
 import contextlib
 import hashlib
 import json
+import math
 import multiprocessing
 import os
 import secrets
@@ -20,6 +21,7 @@ import numpy as np
 
 from deftclean.core.errors import UsageError
 from deftclean.core.progress import Progress
+from deftclean.core.run import RunOptions
 from deftclean.images.resizing import Pixels
 
 if TYPE_CHECKING:
@@ -301,3 +303,17 @@ def _sweep(root: Path, now: int) -> None:
             with contextlib.suppress(OSError):
                 if entry.stat().st_mtime_ns < now - _ABANDONED * 1e9:
                     Path(entry.path).unlink()
+
+
+def open_run_cache(run: RunOptions, progress: Progress) -> Cache | None:
+    """The cache that a run may use, or None.
+
+    Raises:
+        UsageError: its size is no size.
+    """
+    if not run.cache:
+        return None
+    if not (math.isfinite(run.cache_size) and run.cache_size >= 0):
+        raise UsageError(f"--cache-size is {run.cache_size}; it must be 0 GB or more.")
+    folder = Path(run.cache_dir).expanduser() if run.cache_dir is not None else None
+    return open_cache(folder, run.cache_size, progress)

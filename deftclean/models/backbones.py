@@ -19,14 +19,8 @@ from torch import nn
 
 from deftclean.core.errors import UsageError, WeightsError
 from deftclean.models.encoder import ImageTower
-from deftclean.models.weights import (
-    check_name,
-    hub_file,
-    load_model,
-    local_path,
-    preprocess_of,
-    sha256_of,
-)
+from deftclean.models.hub import hub_file, sha256_of
+from deftclean.models.weights import check_name, load_model, local_path, preprocess_of
 from deftclean.settings.adaptation import RECIPES
 
 _CLIP_ARCHITECTURE = "vit_base_patch16_clip_224"  # with other sizes where the tower has them

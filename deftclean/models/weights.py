@@ -6,19 +6,19 @@ so, and never with `offline`. Weights are read as safetensors or with `weights_o
 
 import contextlib
 import difflib
-import hashlib
 import logging
 import pickle
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from deftclean.core.errors import UsageError, WeightsError
 from deftclean.models.encoder import Encoder, unpromptable
+from deftclean.models.hub import _first_line, hub_file, sha256_of
 from deftclean.models.preprocessing import (
     configuration_in_folder,
     merged_preprocess,
@@ -267,68 +267,6 @@ def _from_hub(repository: str, offline: bool, announce: Callable[[str], None]) -
     return config.parent
 
 
-def hub_file(
-    repository: str,
-    names: tuple[str, ...],
-    offline: bool,
-    announce: Callable[[str], None],
-    ways_out: str,
-) -> Path:
-    """The first of `names` that the local cache holds, or else that can be fetched.
-
-    Args:
-        repository: of the Hugging Face hub.
-        names: files, the preferred one first.
-        offline: never fetch.
-        announce: told before anything is fetched.
-        ways_out: what else the user can do.
-
-    Raises:
-        WeightsError: none can be had; the message says what was tried.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-    )
-    from huggingface_hub.utils import logging as hub_logging
-
-    for name in names:
-        with contextlib.suppress(OSError, ValueError, EntryNotFoundError):
-            return Path(hf_hub_download(repository, name, local_files_only=True))
-    tried = f"the local Hugging Face cache ({', '.join(names)})"
-    if offline:
-        raise WeightsError(
-            f"The weights of {repository} are not on this machine; tried {tried}; --offline "
-            "forbids fetching them.",
-            ways_out,
-        )
-    announce(f"fetching {names[0]} of {repository} from the Hugging Face hub (once)")
-    cast(Any, hub_logging).set_verbosity_error()  # it would tell of every retry
-    reason = ""
-    for name in names:
-        try:
-            return Path(hf_hub_download(repository, name))
-        except LocalEntryNotFoundError as error:  # no network
-            reason = _first_line(error)
-            break
-        except EntryNotFoundError as error:  # no such file: try the next name
-            reason = _first_line(error)
-        except (OSError, ValueError, RuntimeError, HfHubHTTPError, HFValidationError) as error:
-            reason = _first_line(error)
-            break
-    raise WeightsError(
-        f"The weights of {repository} cannot be had; tried {tried} and the hub: {reason}",
-        ways_out,
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
 def _by_name(name: str, weights: str, offline: bool, announce: Callable[[str], None]) -> _Found:
     import open_clip
 
@@ -420,9 +358,3 @@ def _is_torchscript(file: Path) -> bool:
         return False
     with zipfile.ZipFile(file) as archive:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
-def sha256_of(file: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

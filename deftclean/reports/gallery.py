@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from deftclean.core.errors import UsageError
 from deftclean.core.progress import Progress
-from deftclean.data.labels import few
+from deftclean.core.text import few
 from deftclean.images.decoding import ImageError
 from deftclean.images.table_images import Encoded, encoded_images
 from deftclean.images.thumbnails import Thumbnail, thumbnail

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError
 from deftclean.core.tables import read_table
-from deftclean.data.labels import few
+from deftclean.core.text import few
 from deftclean.table.reviewed import Decisions
 from deftclean.table.scores import ScoreTable
 

@@ -18,7 +18,6 @@ Schedule = Literal["cosine", "constant"]
 Tuner = Literal["vpt-deep", "vpt-shallow", "lora", "adaptformer", "bitfit", "fft", "none"]
 ClassPosition = Literal["end", "middle", "front"]
 Decode = Literal["exact", "fast"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Labels = Literal["given", "final", "suggested"]
 
 TOWER_LR_SHARE: dict[Tuner, float] = {"bitfit": 0.02, "fft": 0.002}

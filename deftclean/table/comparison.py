@@ -14,9 +14,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.arrow import bool_values, codes, int_array, whole
-from deftclean.gate.expressions import CHANGES
 from deftclean.table.problems import FINE, FLAGGED, KINDS, Problems
 from deftclean.table.scores import ScoreTable
+
+CHANGES = (
+    *("new_problems", "newly_flagged", "newly_bad", "cleared", "relabelled", "moved"),
+    *("new_rows", "gone_rows"),
+)
+"""What a comparison counts."""
 
 _FACTS = ("rule", "threshold", "strategy", "model", "weights_sha256")
 _OF_THE_LABEL = np.array([FLAGGED, KINDS.index("unknown_label")])

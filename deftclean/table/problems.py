@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.arrow import bool_values, codes, float_values
 from deftclean.core.errors import InputError
-from deftclean.data.labels import few
+from deftclean.core.text import few
 from deftclean.table.scores import STATUSES, ScoreTable
 
 KINDS = ("fine", "flagged", *(status for status in STATUSES if status != "ok"))

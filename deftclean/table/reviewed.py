@@ -11,12 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deftclean.adaptation.training_rows import DECISION, FINAL
 from deftclean.core.errors import InputError
 from deftclean.settings.detector import Rule
 from deftclean.table.scores import ScoreTable, decide, noise_rate
 
 Decision = Literal["keep", "relabel", "drop"]
+
+FINAL = "final_label"
+"""Column of labels that people have decided on."""
+
+DECISION = "review_decision"
+"""Column that says what a person decided about a row; null where nobody has looked at it."""
 
 REVIEW_SCHEMA = pa.schema(
     [

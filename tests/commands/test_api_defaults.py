@@ -24,6 +24,8 @@ from deftclean.data.manifest import ManifestOptions
 from deftclean.datasets.corrupt import NoiseOptions, corrupt
 from deftclean.datasets.dataset import DatasetOptions, dataset
 from deftclean.detection import scan as api
+from deftclean.detection.score import score
+from deftclean.detection.select import select
 from deftclean.experiments.bench import bench
 from deftclean.exports.export import export
 from deftclean.gate.check import check
@@ -39,8 +41,8 @@ PAIRS: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, type]]]
         api.scan,
         {"run": RunOptions, "reading": ManifestOptions, "settings": DetectorConfig},
     ),
-    "score": (cli.score, api.score, {"run": RunOptions, "reading": ManifestOptions}),
-    "select": (cli.select, api.select, {}),
+    "score": (cli.score, score, {"run": RunOptions, "reading": ManifestOptions}),
+    "select": (cli.select, select, {}),
     "adapt": (
         cli_adapt.adapt,
         adapt,

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from deftclean.core.errors import UsageError
 from deftclean.gate.expressions import (
-    CHANGES,
     COUNTS,
     METRICS,
     WITHOUT_CLASS,
@@ -17,6 +16,7 @@ from deftclean.gate.expressions import (
     refuse_changes,
     refuse_unknown_classes,
 )
+from deftclean.table.comparison import CHANGES
 from deftclean.table.scores import STATUSES
 
 

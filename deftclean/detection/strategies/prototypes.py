@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deftclean.detection.pictures import RunPictures
 from deftclean.detection.scoring import joined
-from deftclean.detection.session import RunPictures
 from deftclean.training.embeddings import Embeddings
 from deftclean.training.feeds import Features
 from deftclean.training.picture_sets import SCORING_BATCH

@@ -1,0 +1,85 @@
+"""What a classifier learns from and what it is tested on: rows of pictures."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deftclean.adaptation.classifiers import Classifier
+from deftclean.adaptation.evaluation import Evaluation, evaluate
+from deftclean.adaptation.fine_tuning import Batches
+from deftclean.adaptation.inputs import Inputs
+from deftclean.training.picture_sets import PictureSet
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Rows to learn from.
+
+    Attributes:
+        pictures: of the rows.
+        rows: (n,) which of them, ascending.
+        weights: (N,) float32 of the loss.
+    """
+
+    pictures: PictureSet
+    rows: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+    def without(self, rows: NDArray[np.int64]) -> "Lessons":
+        """All but some rows."""
+        return replace(self, rows=np.setdiff1d(self.rows, rows))
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Rows whose labels are believed, for measuring.
+
+    Attributes:
+        pictures: of the rows.
+        rows: (m,) which of them.
+    """
+
+    pictures: PictureSet
+    rows: NDArray[np.int64]
+
+    @property
+    def shown(self) -> NDArray[np.int64]:
+        """Distinct pictures of the rows, ascending."""
+        return np.unique(self.pictures.rows.pictures[self.rows])
+
+    def evaluate(self, classifier: Classifier, inputs: Inputs, classes: int) -> Evaluation:
+        """Accuracy and the like of a classifier as it is now."""
+        shown, of_row = self.shown, self.pictures.rows.pictures[self.rows]
+        autocast = self.pictures.runtime.autocast
+        found = predict(classifier, inputs.in_order(shown), classes, autocast).numpy()
+        labels = self.pictures.rows.labels[self.rows]
+        return evaluate(found[np.searchsorted(shown, of_row)], labels)
+
+
+def predict(
+    classifier: Classifier,
+    batches: Batches,
+    classes: int,
+    autocast: Callable[[], contextlib.AbstractContextManager[object]],
+) -> Tensor:
+    """Softmax of every picture in turn, (U, K) float32 on the CPU.
+
+    Args:
+        classifier: on the device of the inputs.
+        batches: of (pictures, inputs).
+        classes: K.
+        autocast: of the run.
+    """
+    found = []
+    with torch.inference_mode():
+        logits = classifier.fixed()
+        for _, inputs in batches:
+            with autocast():
+                out = logits(inputs)
+            found.append(out.float().softmax(dim=1).cpu())
+    return torch.cat(found) if found else torch.empty(0, classes)

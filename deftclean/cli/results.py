@@ -1,0 +1,118 @@
+"""How the end of scan, score and select looks on a terminal."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from deftclean.core.text import visible
+
+if TYPE_CHECKING:
+    from deftclean.detection.result import ScanResult
+    from deftclean.table.summary import Summary
+
+
+def print_result(result: "ScanResult", console: Console) -> None:
+    """The end of scan, score and select, on stdout."""
+    summary = result.summary
+    zero_shot = result.scores.metadata.get("zero_shot_agreement")
+    _headline(summary, result, console)
+    if zero_shot is not None and result.detector is not None:
+        console.print(
+            f"zero-shot      agrees with {zero_shot:.1%} of the given labels "
+            "[dim](column zero_shot_prob)[/dim]",
+            highlight=False,
+        )
+    _classes(summary, console)
+    _confusions(summary, console)
+    _suspects(summary, console)
+    console.print(f"table          {escape(str(result.output))}", highlight=False, soft_wrap=True)
+    if result.detector is not None:
+        console.print(
+            f"detector       {escape(str(result.detector))}/", highlight=False, soft_wrap=True
+        )
+    if result.warnings:
+        console.print(f"warnings       {len(result.warnings)}, see above", highlight=False)
+    console.print(f"time           {result.seconds:.1f} s", highlight=False)
+
+
+def _headline(summary: "Summary", result: "ScanResult", console: Console) -> None:
+    rule, threshold = result.scores.metadata["rule"], result.scores.metadata["threshold"]
+    rate = "-" if summary.noise_rate is None else f"{summary.noise_rate:.1%}"
+    lines = [
+        f"rows           {summary.rows:,}",
+        f"kept           {summary.kept:,}",
+        f"flagged        {summary.flagged:,}  [dim](rule {rule}, clean_prob > {threshold:g})[/dim]",
+        f"noise rate     {rate}",
+    ]
+    if summary.not_scored:
+        bad = ", ".join(f"{count:,} {status}" for status, count in summary.not_scored.items())
+        lines.append(f"not scored     {bad}  [dim](columns status and error)[/dim]")
+    console.print()
+    console.print("\n".join(lines), highlight=False)
+
+
+def _classes(summary: "Summary", console: Console) -> None:
+    if not summary.classes:
+        return
+    title, table = "most suspected classes", _table()
+    for heading in ("class", "flagged", "of", "share"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    for noise in summary.classes:
+        share = f"{noise.flagged / noise.scored:.1%}"
+        table.add_row(_name(noise.name), f"{noise.flagged:,}", f"{noise.scored:,}", share)
+    _print_table(title, table, console)
+
+
+def _confusions(summary: "Summary", console: Console) -> None:
+    if not summary.confusions:
+        return
+    title, table = "most frequent confusions", _table()
+    table.add_column("given", overflow="fold")
+    table.add_column("suggested", overflow="fold")
+    table.add_column("rows", justify="right")
+    for pair in summary.confusions:
+        table.add_row(_name(pair.given), _name(pair.suggested), f"{pair.count:,}")
+    _print_table(title, table, console)
+
+
+def _suspects(summary: "Summary", console: Console) -> None:
+    if not summary.suspects:
+        return
+    title, table = "most suspicious files", _table()
+    table.add_column("file", overflow="fold")
+    table.add_column("given", overflow="fold")
+    table.add_column("suggested", overflow="fold")
+    table.add_column("clean_prob", justify="right")
+    for suspect in summary.suspects:
+        table.add_row(
+            _name(suspect.file_name),
+            _name(suspect.given),
+            _name(suspect.suggested),
+            f"{suspect.clean_prob:.4f}",
+        )
+    _print_table(title, table, console)
+
+
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+
+
+def _print_table(title: str, table: Table, console: Console) -> None:
+    console.print()
+    console.print(title, style="bold")
+    console.print(table)
+
+
+def _name(text: str) -> Text:
+    """A file name or label, with control characters made visible and no markup read."""
+    return Text(visible(text))
+
+
+def scan_command(root: Path, labels: Path, options: tuple[str, ...]) -> str:
+    """The scan that comes next, to be copied."""
+    return shlex.join(["deftclean", "scan", str(root), str(labels), *options])

@@ -1,0 +1,52 @@
+"""`select()`, whole: `keep` decided anew. No torch."""
+
+import time
+from pathlib import Path
+
+from deftclean.detection.result import ScanResult
+from deftclean.detection.scan import _check_threshold
+from deftclean.settings.detector import Rule
+from deftclean.table.reviewed import decide_unreviewed
+from deftclean.table.scores import (
+    check_table_output,
+    image_root,
+    labels_file,
+    read_scores,
+    write_scores,
+)
+from deftclean.table.summary import summarise
+
+
+def select(
+    table: str | Path,
+    *,
+    output: str | Path,
+    rule: Rule | None = None,
+    threshold: float | None = None,
+    overwrite: bool = False,
+) -> ScanResult:
+    """Decide anew which rows of a score table are kept, without torch.
+
+    Args:
+        table: written by `scan` or `score`.
+        output: the new table.
+        rule: None for the table's.
+        threshold: in [0, 1]; None for the table's.
+        overwrite: replace an existing output.
+
+    Raises:
+        UsageError: options or table are wrong.
+        RunError: the output cannot be written.
+    """
+    began = time.monotonic()
+    table, output = Path(table), Path(output)
+    check_table_output(output, overwrite)
+    if threshold is not None:
+        _check_threshold(threshold)
+    scores = read_scores(table)
+    rule = rule or scores.metadata["rule"]
+    threshold = scores.metadata["threshold"] if threshold is None else threshold
+    made = decide_unreviewed(scores, rule, threshold)
+    root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
+    write_scores(made, output, root, overwrite, labels)
+    return ScanResult(output, None, made, summarise(made), (), time.monotonic() - began)
