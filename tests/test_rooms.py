@@ -219,7 +219,8 @@ def test_exactly_these_names_are_exported():
         "DatasetOptions", "DatasetResult", "DeftcleanError", "ExportResult", "ManifestOptions",
         "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
         "ScoreTable", "Summary", "__version__", "adapt", "bench", "check", "corrupt",
-        "dataset", "export", "load_classifier", "load_dataset", "predict", "report", "review", "scan", "score", "select",
+        "dataset", "export", "load_classifier", "load_dataset", "predict", "report",
+        "review", "scan", "score", "select",
     ]  # fmt: skip
     assert dir(deftclean) == sorted(deftclean.__all__)
     assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)
