@@ -21,7 +21,7 @@ import numpy as np
 
 import deftclean
 from benchmarks.case_log import append, logged
-from deftclean.core.metrics import auroc, detection_metrics
+from deftclean.core.metrics import auroc, selection_metrics
 from deftclean.datasets.demo import write_demo
 from deftclean.settings.detector import Noise
 from deftclean.table.scores import keep_flags
@@ -100,7 +100,7 @@ def run_case(case: Case, data: Path) -> dict[str, Any]:
     )
     clean_prob = table["clean_prob"].to_numpy()
     found = {
-        rule: detection_metrics(right, keep_flags(table, rule, 0.5), clean_prob).as_dict()
+        rule: selection_metrics(right, keep_flags(table, rule, 0.5), clean_prob).as_dict()
         for rule in ("threshold", "agree")
     }
     return {
@@ -146,7 +146,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         for rule in ("threshold", "agree"):
             cells = [
                 f"{100 * statistics.mean(m[rule][key] for m in members):.1f}"
-                for key in ("precision", "recall", "f1_wrong")
+                for key in ("precision", "recall", "wrong_f1")
             ]
             area = statistics.mean(m[rule]["auroc"] for m in members)
             wrong = f"{100 * members[0]['wrong']:.1f} %"

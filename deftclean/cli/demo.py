@@ -47,7 +47,7 @@ def demo(
     out.print("[bold]against the truth[/bold]")
     out.print(f"precision      {found.precision:.1%}  [dim]of the kept rows are right[/dim]")
     out.print(f"recall         {found.recall:.1%}  [dim]of the right rows are kept[/dim]")
-    out.print(f"F1 of wrong    {found.f1_wrong:.1%}  [dim]of finding the wrong labels[/dim]")
+    out.print(f"F1 of wrong    {found.wrong_f1:.1%}  [dim]of finding the wrong labels[/dim]")
     out.print(f"AUROC          {found.auroc:.3f}  [dim]of clean_prob; 0.5 is chance[/dim]")
     out.print()
     out.print("The same scan by hand (add --overwrite to repeat it):")

@@ -1,8 +1,9 @@
-"""How good a detector was, where the truth is known; all pooled over samples.
+"""How good a selection was, where the truth is known; all pooled over rows.
 
-Knows nothing of models: arrays in, numbers out.
+Knows neither files nor models: arrays in, numbers out.
 """
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -10,42 +11,75 @@ from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
-class DetectionMetrics:
-    """Shares in [0, 1]; higher is better.
+class SelectionMetrics:
+    """Shares in [0, 1].
 
     Attributes:
-        precision: of the kept rows, the share whose label is right.
-        recall: of the rows whose label is right, the share kept.
-        f1_kept: harmonic mean of the two. Keeping everything scores high where noise is low, so
-            never report it alone.
-        f1_wrong: F1 of finding the wrong labels (a row not kept counts as found).
-        auroc: probability that a right label has a higher `clean_prob` than a wrong one.
+        judged: n, rows that have a score and a known truth.
+        precision: of the kept rows, the share whose label is right; 0 where none is kept.
+        recall: of the rows whose label is right, the share kept; None where none is right.
+        f1: harmonic mean of the two; None where no label is right. Keeping everything scores high
+            where noise is low: never report it alone.
+        wrong_precision: of the rows not kept, the share whose label is wrong; 0 where all are kept.
+        wrong_recall: of the rows whose label is wrong, the share not kept; None where none is.
+        wrong_f1: harmonic mean of the two; None where no label is wrong.
+        auroc: probability that a right label has a higher score than a wrong one; None where all
+            labels are right or all are wrong.
+        missed_at_budget: of the wrong labels, the share that a person misses who reviews as many
+            rows as there are wrong ones, lowest scores first; lower is better. None where no label
+            is wrong.
+        noise_rate: share of the labels that are wrong.
+        estimated_noise_rate: share of the rows that were not kept.
     """
 
+    judged: int
     precision: float
-    recall: float
-    f1_kept: float
-    f1_wrong: float
-    auroc: float
+    recall: float | None
+    f1: float | None
+    wrong_precision: float
+    wrong_recall: float | None
+    wrong_f1: float | None
+    auroc: float | None
+    missed_at_budget: float | None
+    noise_rate: float
+    estimated_noise_rate: float
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float | int | None]:
         """Plain values."""
         return asdict(self)
 
 
-def detection_metrics(right: ArrayLike, keep: ArrayLike, clean_prob: ArrayLike) -> DetectionMetrics:
-    """Compare decisions with the truth.
+def selection_metrics(right: ArrayLike, keep: ArrayLike, score: ArrayLike) -> SelectionMetrics:
+    """Compare decisions and scores with the truth.
+
+    By hand: labels right, right, right, wrong, wrong; kept: the first, second and fourth; scores
+    0.9, 0.8, 0.3, 0.6, 0.1. Of 3 kept 2 are right (precision 2/3), of 3 right 2 are kept (recall
+    2/3, F1 2/3); of 2 not kept 1 is wrong and of 2 wrong 1 is not kept (all 1/2). Of 6 pairs of a
+    right and a wrong label 5 are in order (AUROC 5/6). The 2 lowest scores, 0.1 and 0.3, find 1 of
+    2 wrong labels (missed 1/2). Noise 2/5, estimated 2/5.
 
     Args:
-        right: (n,) bool, whether the given label is right.
+        right: (n,) bool, whether the given label is right; n ≥ 1.
         keep: (n,) bool, whether the row was kept.
-        clean_prob: (n,) scores, higher = more likely right.
+        score: (n,) finite numbers, higher = more likely right.
     """
     right, keep = np.asarray(right, dtype=bool), np.asarray(keep, dtype=bool)
-    precision, recall = _share(right[keep]), _share(keep[right])
-    found, real = _share(~right[~keep]), _share(~keep[~right])
-    return DetectionMetrics(
-        precision, recall, _f1(precision, recall), _f1(found, real), auroc(right, clean_prob)
+    scores = np.asarray(score, dtype=np.float64)
+    precision, recall = _share(right[keep]) or 0.0, _share(keep[right])
+    found, real = _share(~right[~keep]) or 0.0, _share(~keep[~right])
+    area = auroc(right, scores)
+    return SelectionMetrics(
+        len(right),
+        precision,
+        recall,
+        _f1(precision, recall),
+        found,
+        real,
+        _f1(found, real),
+        None if math.isnan(area) else area,
+        missed_at_budget(right, scores),
+        float((~right).mean()),
+        float((~keep).mean()),
     )
 
 
@@ -64,9 +98,36 @@ def auroc(positive: ArrayLike, score: ArrayLike) -> float:
     return float(roc_auc_score(truth, np.asarray(score)))
 
 
-def _share(flags: NDArray[np.bool_]) -> float:
-    return float(flags.mean()) if len(flags) else 0.0
+def missed_at_budget(right: ArrayLike, score: ArrayLike) -> float | None:
+    """Share of the wrong labels not among the lowest scores, as many as labels are wrong.
+
+    Rows of the same score come in random order; this is the mean over all orders. By hand: two of
+    four labels are wrong, and one score of all four: two of four rows are reviewed, so each wrong
+    one is missed with probability 1/2.
+
+    Args:
+        right: (n,) bool.
+        score: (n,) finite numbers, higher = more likely right.
+
+    Returns:
+        In [0, 1], lower is better; None where no label is wrong.
+    """
+    wrong, scores = ~np.asarray(right, dtype=bool), np.asarray(score, dtype=np.float64)
+    budget = int(wrong.sum())
+    if not budget:
+        return None
+    last = np.partition(scores, budget - 1)[budget - 1]
+    below, tied = scores < last, scores == last
+    places = (budget - below.sum()) / tied.sum()  # for each of the rows that share the last score
+    found = wrong[below].sum() + places * wrong[tied].sum()
+    return float(1 - found / budget)
 
 
-def _f1(precision: float, recall: float) -> float:
+def _share(flags: NDArray[np.bool_]) -> float | None:
+    return float(flags.mean()) if len(flags) else None
+
+
+def _f1(precision: float, recall: float | None) -> float | None:
+    if recall is None:  # there is nothing to find
+        return None
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

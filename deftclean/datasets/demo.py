@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import UsageError
 from deftclean.core.files import whole_folder
-from deftclean.core.metrics import DetectionMetrics, detection_metrics
+from deftclean.core.metrics import SelectionMetrics, selection_metrics
 from deftclean.table.scores import ScoreTable
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -129,13 +129,13 @@ def flip_labels(
     return flipped
 
 
-def compare_with_truth(scores: ScoreTable, truth: Path) -> DetectionMetrics:
+def compare_with_truth(scores: ScoreTable, truth: Path) -> SelectionMetrics:
     """How well a score table of the demonstration found the flipped labels."""
     with truth.open(encoding="utf-8", newline="") as file:
         true = {row["file_name"]: row["true_label"] for row in csv.DictReader(file)}
     frame = scores.table.select(["file_name", "given_label", "keep", "clean_prob"]).to_pandas()
     right = frame["given_label"] == frame["file_name"].map(true)
-    return detection_metrics(right, frame["keep"], frame["clean_prob"])
+    return selection_metrics(right, frame["keep"], frame["clean_prob"])
 
 
 def _write_csv(path: Path, column: str, names: list[str], values: list[str]) -> None:

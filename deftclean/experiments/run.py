@@ -14,9 +14,9 @@ import pyarrow as pa
 from deftclean import __version__
 from deftclean.adaptation.adapt import AdaptOptions, adapt
 from deftclean.adaptation.run_folder import AdaptResult
-from deftclean.core.cell_metrics import SelectionMetrics, selection_metrics
 from deftclean.core.errors import CollapseError, DeftcleanError, RunError, UsageError
 from deftclean.core.files import whole_file
+from deftclean.core.metrics import SelectionMetrics, selection_metrics
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from deftclean.core.metrics import auroc, detection_metrics
+from deftclean.core.metrics import auroc, selection_metrics
 from deftclean.table.scores import keep_flags
 from tests.support.commands import run_cli
 
@@ -46,9 +46,9 @@ def test_the_published_method_reaches_the_independent_measurement(shared_data, t
         options = ("--noise", "synthetic", "--seed", str(seed), "--overwrite")
         table, right = scan(shared_data, tmp_path, *options)
         prob = table["clean_prob"].to_numpy()
-        threshold = detection_metrics(right, keep_flags(table, "threshold", 0.5), prob)
-        agree = detection_metrics(right, keep_flags(table, "agree", 0.5), prob)
-        figures.append((threshold.auroc, threshold.f1_wrong, agree.f1_wrong))
+        threshold = selection_metrics(right, keep_flags(table, "threshold", 0.5), prob)
+        agree = selection_metrics(right, keep_flags(table, "agree", 0.5), prob)
+        figures.append((threshold.auroc, threshold.wrong_f1, agree.wrong_f1))
     auroc_mean, f1_threshold, f1_agree = np.mean(figures, axis=0)
     assert auroc_mean == pytest.approx(0.805, abs=0.015)
     assert f1_threshold == pytest.approx(0.663, abs=0.02)
