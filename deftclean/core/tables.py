@@ -1,17 +1,18 @@
-"""CSV, TSV, JSON-lines and Parquet files to Arrow tables, text columns left as they are.
+"""CSV, TSV, JSON-lines and Parquet files to Arrow tables and back, text left as it is.
 
 Knows nothing of images or labels.
 """
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from deftclean.core.errors import InputError
+from deftclean.core.errors import InputError, UsageError
 
-_JSON_CHUNK = 65_536
+_CHUNK = 65_536  # rows that are Python objects at once
 _CSV_BLOCK = 16 * 1024 * 1024  # no cell may be larger
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -134,7 +135,7 @@ def _read_json_lines(path: Path) -> pa.Table:
                 bad.append(f"line {number} is not a JSON object")
                 continue
             chunk.append(row)
-            if len(chunk) == _JSON_CHUNK:
+            if len(chunk) == _CHUNK:
                 tables.append(_from_objects(path, chunk))
                 chunk = []
     if bad:
@@ -188,3 +189,67 @@ def refuse_double(path: Path, names: list[str]) -> None:
             f"{path}: columns with the same name: {', '.join(map(repr, double))}.",
             "Give every column a name of its own.",
         )
+
+
+# ---------------------------------------------------------------- writing
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a name whose ending names no format.
+
+    Raises:
+        UsageError: which endings do.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"-o {path}: tables end in {', '.join(SUFFIXES)}.", "Choose one of them.")
+
+
+def write_table(table: pa.Table, file: Path, suffix: str) -> None:
+    """Write all rows. A null is an empty cell of a text file.
+
+    Args:
+        table: what to write.
+        file: where; its own name does not matter.
+        suffix: names the format.
+
+    Raises:
+        UsageError: a column holds what a text file cannot.
+    """
+    match suffix.lower():
+        case ".parquet":
+            import pyarrow.parquet as pq
+
+            pq.write_table(table, file, compression="zstd")
+        case ".csv" | ".tsv":
+            _write_csv(table, file, "\t" if suffix.lower() == ".tsv" else ",")
+        case _:
+            _write_json_lines(table, file)
+
+
+def _write_csv(table: pa.Table, file: Path, delimiter: str) -> None:
+    # Not Arrow's writer, which quotes every text: the file is to look like the one it came from.
+    try:
+        texts = pa.table({name: table[name].cast(pa.string()) for name in table.column_names})
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise UsageError(
+            f"Some column cannot be written as text: {str(error).splitlines()[0]}.",
+            "Let the output's name end in .parquet.",
+        ) from error
+    with file.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.writer(lines, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(texts.column_names)
+        for batch in texts.to_batches(_CHUNK):
+            writer.writerows(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+
+
+def _write_json_lines(table: pa.Table, file: Path) -> None:
+    with file.open("w", encoding="utf-8") as lines:
+        try:
+            for batch in table.to_batches(_CHUNK):
+                for row in batch.to_pylist():
+                    lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+        except TypeError as error:
+            raise UsageError(
+                f"Some column cannot be written as JSON: {error}.",
+                "Let the output's name end in .parquet.",
+            ) from error

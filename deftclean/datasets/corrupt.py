@@ -15,8 +15,7 @@ from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import check_output, whole_file
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
-from deftclean.core.table_files import check_suffix, write_table
-from deftclean.core.tables import read_table
+from deftclean.core.tables import check_suffix, read_table, write_table
 from deftclean.core.text import few
 from deftclean.data.columns import find_label_column, find_path_column
 from deftclean.data.file_names import relative_names

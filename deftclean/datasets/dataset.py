@@ -17,7 +17,7 @@ from deftclean.core.errors import UsageError
 from deftclean.core.files import check_output, whole_folder
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
-from deftclean.core.table_files import write_table
+from deftclean.core.tables import write_table
 from deftclean.datasets.cifar import (
     HUMAN_LABELS,
     load_cifar10,

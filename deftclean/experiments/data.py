@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from deftclean.core.errors import DeftcleanError, InputError, UsageError
 from deftclean.core.files import whole_folder
 from deftclean.core.progress import Progress
-from deftclean.core.table_files import write_table
-from deftclean.core.tables import read_table
+from deftclean.core.tables import read_table, write_table
 from deftclean.data.folders import walk_images
 from deftclean.datasets.corrupt import NoiseOptions, corrupt
 from deftclean.datasets.dataset import DatasetName, DatasetOptions, dataset, load_dataset

@@ -1,4 +1,9 @@
-"""The encoded image of every row, wherever the manifest says that it lies. No torch here."""
+"""The encoded image of every row, wherever the manifest says that it lies. No torch here.
+
+Parquet gives out whole row groups, and a shuffled epoch over one would read everything many times:
+images that lie in a Parquet column are copied once to a flat file. Row groups stream through, so
+memory stays flat.
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -8,10 +13,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from deftclean.core.errors import InputError, RunError
+from deftclean.data.columns import ImageColumn
 from deftclean.data.manifest import Manifest, ManifestOptions
-from deftclean.images.sources import FolderImages, RowImages
-from deftclean.images.spool import spool_images
+from deftclean.images.sources import FolderImages, RowImages, SpooledImages
+
+_ROWS_AT_ONCE = 256
 
 
 @contextmanager
@@ -29,3 +39,74 @@ def row_images(manifest: Manifest, reading: ManifestOptions, folder: Path) -> Ro
     files = names.dictionary.to_numpy(zero_copy_only=False).astype(object)
     of_row = names.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return RowImages(FolderImages(manifest.root, files, reading.allow_outside), of_row)
+
+
+# ---------------------------------------------------------------- in a Parquet column
+
+
+def spool_images(column: ImageColumn, path: Path) -> SpooledImages:
+    """Copy the image bytes of every row to `path`.
+
+    Raises:
+        InputError: the table is damaged.
+        RunError: the disk is full.
+    """
+    sizes, present = [], []
+    try:
+        with _opened(column) as file, path.open("wb") as spool:
+            for values in _batches(file, column, None):
+                for value in values:
+                    data = value.as_py()
+                    spool.write(data or b"")
+                    sizes.append(len(data or b""))
+                    present.append(data is not None)
+    except OSError as error:
+        raise RunError(
+            f"The images of {column.table.name} could not be unpacked to the temporary folder: "
+            f"{error.strerror or error}.",
+            "It needs as much space as the images; set TMPDIR to a larger disk.",
+        ) from error
+    return SpooledImages(path, np.cumsum(sizes, dtype=np.int64), np.array(present, dtype=bool))
+
+
+def images_at(column: ImageColumn, rows: NDArray[np.int64]) -> Iterator[bytes | None]:
+    """The image bytes of some rows, None where the table holds none, without a copy on disk.
+
+    Row groups that hold none of the rows are not read.
+
+    Args:
+        column: where the bytes are.
+        rows: (n,) ascending.
+
+    Raises:
+        InputError: the table is damaged.
+    """
+    with _opened(column) as file:
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        ends = np.cumsum(sizes)
+        for group in np.unique(np.searchsorted(ends, rows, side="right")).tolist():
+            at = int(ends[group]) - sizes[group]
+            for values in _batches(file, column, [group]):
+                first, last = np.searchsorted(rows, [at, at + len(values)])
+                yield from (values[row].as_py() for row in (rows[first:last] - at).tolist())
+                at += len(values)
+
+
+@contextmanager
+def _opened(column: ImageColumn) -> Iterator[pq.ParquetFile]:
+    try:
+        with pq.ParquetFile(column.table) as file:
+            yield file
+    except pa.ArrowException as error:
+        raise InputError(
+            f"{column.table} cannot be read: {str(error).splitlines()[0]}", "Is the file whole?"
+        ) from error
+
+
+def _batches(
+    file: pq.ParquetFile, column: ImageColumn, groups: list[int] | None
+) -> Iterator[pa.Array]:
+    name = f"{column.name}.bytes" if column.nested else column.name
+    for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=groups, columns=[name]):
+        values = batch.column(0)
+        yield pc.struct_field(values, "bytes") if column.nested else values

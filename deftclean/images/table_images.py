@@ -10,8 +10,8 @@ from deftclean.core.errors import InputError
 from deftclean.data.columns import ImageColumn
 from deftclean.data.manifest import ManifestOptions, read_manifest
 from deftclean.images.decoding import ImageError
+from deftclean.images.row_images import images_at, spool_images
 from deftclean.images.sources import FolderImages, RowImages
-from deftclean.images.spool import images_at, spool_images
 from deftclean.table.scores import ScoreTable, image_root
 
 Encoded = bytes | ImageError

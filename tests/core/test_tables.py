@@ -166,7 +166,7 @@ def test_jsonl_is_one_table_whatever_the_chunks(
 ) -> None:
     text = f'{{"a": 1}}\n{second}\n'
     whole = read(jsonl, text) if fits else refusal(jsonl, text)
-    monkeypatch.setattr(tables, "_JSON_CHUNK", 1)
+    monkeypatch.setattr(tables, "_CHUNK", 1)
     if fits:
         assert read(jsonl, text) == whole
     else:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deftclean.core.errors import InputError
-from deftclean.exports.csv_cells import harmless
+from deftclean.exports.tables import harmless
 from tests.support.arrow_columns import LAYOUTS, Layout, column_of
 
 UNDO = re.compile(r"^'+[=+\-@\t\r\n]")  # as the documentation tells readers

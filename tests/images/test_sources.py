@@ -13,8 +13,8 @@ from deftclean.core.errors import InputError, RunError
 from deftclean.data.manifest import ImageColumn
 from deftclean.images import sources as images
 from deftclean.images.first_pass import ImageCheck
+from deftclean.images.row_images import spool_images
 from deftclean.images.sources import SpooledImages
-from deftclean.images.spool import spool_images
 from tests.support.pictures import check, check_one, encode, noise
 
 # ---------------------------------------------------------------- reading files
