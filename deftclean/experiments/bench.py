@@ -19,9 +19,9 @@ from deftclean.experiments.cells import Cell
 from deftclean.experiments.choose import chosen_cells
 from deftclean.experiments.data import CellData
 from deftclean.experiments.grid import Grid
-from deftclean.experiments.pages import html_page, markdown_page
+from deftclean.experiments.paper import paper_cells
 from deftclean.experiments.results import RESULTS, Results, cell_columns, cell_name, cell_title
-from deftclean.experiments.tables import grid_tables
+from deftclean.experiments.tables import grid_tables, html_page, markdown_page
 
 if TYPE_CHECKING:
     from deftclean.experiments.run import CellRunner
@@ -315,8 +315,4 @@ def _write(output: Path, results: Results) -> None:
 def _originals(rows: Iterable[Mapping[str, Any]]) -> list[Cell]:
     """The paper's own cells of the grids that have published figures."""
     names = dict.fromkeys(row["grid"] for row in rows if row["published"] not in (None, "{}"))
-    if not names:
-        return []
-    from deftclean.experiments.paper import paper_cells
-
     return [cell for name in names for cell in paper_cells(name)]

@@ -4,16 +4,18 @@ Runs nothing and loads no torch.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.text import few, visible
-from deftclean.experiments.cells import Cell
+from deftclean.experiments.cells import Adaptation, Cell, Selection
 from deftclean.experiments.grid import SEED_LIMIT, Grid, read_grid
+from deftclean.experiments.paper import PaperTable, paper_cells
 from deftclean.experiments.results import cell_name
+from deftclean.settings.strategies import Strategy, StrategyOptions
 
 
 def chosen_cells(
@@ -49,9 +51,9 @@ def chosen_cells(
         raise UsageError("--seeds: give different whole numbers from 0, below 2**63, as in 0,1,2.")
     found = read_grid(grid) if grid is not None else Grid((), {})
     cells = list(found.cells) if seeds is None else _reseeded(found.cells, seeds)
-    for name in names:
-        cells += _of_paper(name, seeds)
-    cells = _changed(cells, {"model": model, "backbone": backbone, "epochs": epochs})
+    for name in names:  # which `paper_cells` refuses where it is none
+        cells += paper_cells(cast("PaperTable", name), (0,) if seeds is None else tuple(seeds))
+    cells = list(with_changes(cells, model, backbone, epochs))
     _refuse_double(cells)
     _refuse_mixed(cells)
     if only is not None:
@@ -66,27 +68,62 @@ def _are_seeds(seeds: Sequence[int]) -> bool:
     return different and all(0 <= seed < SEED_LIMIT for seed in seeds)
 
 
-def _of_paper(name: str, seeds: Sequence[int] | None) -> tuple[Cell, ...]:
-    from deftclean.experiments.paper import PaperTable, paper_cells
-
-    table = cast("PaperTable", name)  # which it refuses where it is none
-    return paper_cells(table) if seeds is None else paper_cells(table, tuple(seeds))
-
-
-def _changed(cells: list[Cell], changes: Mapping[str, Any]) -> list[Cell]:
-    given = {name: value for name, value in changes.items() if value is not None}
-    if not given:
-        return cells
-    from deftclean.experiments.cell_changes import with_changes
-
-    return list(with_changes(cells, **given))
-
-
 def _reseeded(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Cell]:
     first: dict[str, Cell] = {}
     for cell in cells:
         first.setdefault(_place(cell), cell)
     return [replace(cell, seed=seed) for cell in first.values() for seed in seeds]
+
+
+# ---------------------------------------------------------------- changes
+
+
+def with_changes(
+    cells: Iterable[Cell],
+    model: str | None = None,
+    backbone: str | None = None,
+    epochs: int | None = None,
+) -> tuple[Cell, ...]:
+    """As many cells, changed where they say something about it.
+
+    Published figures stay; they are those of the paper's own settings.
+
+    Args:
+        cells: what would be run.
+        model: of every selection; None for the cell's own.
+        backbone: of every adaptation; None for the cell's own.
+        epochs: of every selection and adaptation that trains, in place of the cell's; None for
+            its own.
+    """
+    return tuple(
+        replace(
+            cell,
+            selection=_selection(cell.selection, model, epochs),
+            adaptation=_adaptation(cell.adaptation, backbone, epochs),
+        )
+        for cell in cells
+    )
+
+
+def _selection(found: Selection | None, model: str | None, epochs: int | None) -> Selection | None:
+    if found is None:
+        return None
+    if epochs is not None and StrategyOptions(cast("Strategy", found.strategy)).trains:
+        found = replace(found, settings={**found.settings, "epochs": epochs})
+    return found if model is None else replace(found, model=model)
+
+
+def _adaptation(
+    found: Adaptation | None, backbone: str | None, epochs: int | None
+) -> Adaptation | None:
+    if found is None:
+        return None
+    if epochs is not None and found.method != "prompts":
+        found = replace(found, settings={**found.settings, "epochs": epochs})
+    return found if backbone is None else replace(found, backbone=backbone)
+
+
+# ---------------------------------------------------------------- refusals
 
 
 def _refuse_double(cells: Iterable[Cell]) -> None:

@@ -1,14 +1,17 @@
 """Results of a comparison as tables, methods by columns, beside the paper's figures.
 
-Plain values in, values out; how they look is `bench_pages.py`'s business.
+Plain values in; out come values, and these as Markdown or as one HTML page that needs nothing else.
+Headings may come from a grid file: all text is escaped. Knows neither how cells are run nor files.
 """
 
 import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from deftclean.core.text import markdown, visible
 from deftclean.experiments.cells import Cell
 from deftclean.experiments.results import settings_text
 
@@ -30,6 +33,8 @@ METRICS: dict[str, str] = {
 
 _PLAIN = ("seconds", "peak_memory_mb")  # no shares
 _DASH = "–"
+_ASSETS = Path(__file__).parents[1] / "assets" / "bench"
+_LEGEND = "In brackets: the figure that the paper prints."
 
 
 @dataclass(frozen=True)
@@ -256,3 +261,62 @@ def _compared(row: Row, cell: Cell) -> list[tuple[str, Any, Any]]:
         sample = "a balanced sample"
         pairs.append(("Clothing1M with", "all rows" if row["all_rows"] else sample, sample))
     return pairs
+
+
+# ---------------------------------------------------------------- pages
+
+
+def markdown_page(grids: Sequence[GridTables]) -> str:
+    """All grids, UTF-8 text."""
+    lines = ["# deftclean bench", ""]
+    for grid in grids:
+        lines += [f"## {_md(grid.name)}", ""]
+        if grid.departures:
+            lines += ["**Not what the published figures were made with:**", ""]
+            lines += [*(f"- {_md(text)}" for text in grid.departures), ""]
+        for table in grid.tables:
+            lines += _markdown_table(table)
+        if any(_has_published(table) for table in grid.tables):
+            lines += [_LEGEND, ""]
+        lines += [*(f"- {_md(fact)}" for fact in grid.facts), ""]
+        if grid.failures:
+            lines += ["Failed:", "", *(f"- {_md(text)}" for text in grid.failures), ""]
+    return "\n".join(lines)
+
+
+def html_page(grids: Sequence[GridTables]) -> str:
+    """All grids, one page in light and dark."""
+    from deftclean.core.html import content_hash, page_environment
+
+    css = (_ASSETS / "tables.css").read_text(encoding="utf-8")
+    page = page_environment(_ASSETS, shown=visible).get_template("tables.html")
+    return page.render(grids=grids, css=css, css_hash=content_hash(css), legend=_LEGEND)
+
+
+def _markdown_table(table: MetricTable) -> list[str]:
+    head = ["method", *table.columns]
+    return [
+        f"### {_md(table.title)}",
+        "",
+        _line([_md(text) for text in head]),
+        _line(["---", *(["---:"] * len(table.columns))]),
+        *(_line([_md(name), *map(_cell, figures)]) for name, figures in table.rows),
+        "",
+    ]
+
+
+def _cell(figure: Figure) -> str:
+    beside = "" if figure.published is None else f" ({figure.published})"
+    return f"{figure.text}{beside}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _has_published(table: MetricTable) -> bool:
+    return any(figure.published is not None for _, row in table.rows for figure in row)
+
+
+def _md(text: str) -> str:
+    return markdown(visible(text))

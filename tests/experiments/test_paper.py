@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from deftclean.core.errors import UsageError
 from deftclean.datasets.dataset import DatasetName
-from deftclean.experiments.cell_changes import with_changes
 from deftclean.experiments.cells import Adaptation, Cell, LabelledData, Selection
+from deftclean.experiments.choose import with_changes
 from deftclean.experiments.paper import PAPER_TABLES, paper_cells
 from deftclean.experiments.published import published
 from deftclean.settings.adaptation import RECIPES, AdaptConfig, Method, resolve_adaptation

@@ -6,9 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from deftclean.experiments.cells import Cell, LabelledData, Selection
-from deftclean.experiments.pages import html_page, markdown_page
 from deftclean.experiments.results import RESULT_SCHEMA
-from deftclean.experiments.tables import grid_tables
+from deftclean.experiments.tables import grid_tables, html_page, markdown_page
 
 
 def row(**given):
