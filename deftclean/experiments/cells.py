@@ -13,6 +13,9 @@ from deftclean.settings.detector import Noise
 CellNoise = Literal["given", "symmetric", "instance-dependent"]
 Metric = Literal["precision", "recall", "f1", "accuracy_best", "accuracy_last"]
 
+NOISE_RATIO = "noise_ratio"
+"""The one setting of a selection that is an argument of `scan` itself: what small-loss is told."""
+
 
 @dataclass(frozen=True)
 class LabelledData:
@@ -37,7 +40,7 @@ class Selection:
         strategy: of `scan`.
         preset: of `scan`, `--noise`.
         model: of `scan`.
-        settings: fields of `DetectorConfig` that differ from the preset.
+        settings: fields of `DetectorConfig` that differ from the preset, and `NOISE_RATIO`.
     """
 
     strategy: str

@@ -22,10 +22,9 @@ from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime
 from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import scan
-from deftclean.experiments.cells import Adaptation, Cell, Selection
+from deftclean.experiments.cells import NOISE_RATIO, Adaptation, Cell, Selection
 from deftclean.experiments.cost import Cost, measured
 from deftclean.experiments.data import CellData, CellRows
-from deftclean.experiments.grid import NOISE_RATIO
 from deftclean.experiments.results import RESULT_SCHEMA, cell_columns, cell_name, hashed
 from deftclean.settings.strategies import TOLD, Strategy
 from deftclean.table.scores import read_scores
