@@ -284,8 +284,8 @@ class _Desk:
         self, class_names: tuple[str, ...], lessons: "Lessons", seed: int
     ) -> "tuple[Exam | None, bool]":
         """Rows to test on, and whether they are rows of the table itself."""
-        from deftclean.adaptation.evaluation import stratified_holdout
         from deftclean.adaptation.sets import Exam
+        from deftclean.core.samples import stratified_holdout
 
         if self.options.test is not None:
             exam = self._test(class_names, Path(self.options.test))

@@ -77,24 +77,3 @@ def calibration_error(confidence: NDArray[np.float32], right: NDArray[np.bool_])
     bins = np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)
     gap = np.bincount(bins, weights=right.astype(np.float64) - confidence, minlength=_BINS)
     return float(np.abs(gap).sum() / len(confidence))
-
-
-def stratified_holdout(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
-    """Which rows to test on and not to train on: about `share` of every class.
-
-    Of a class of n rows ``round(share · n)`` are held out, but never all.
-
-    Args:
-        labels: (n,) classes.
-        share: in [0, 1).
-        seed: of the draw.
-    """
-    order = np.random.default_rng(seed).permutation(len(labels))
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    sizes = np.bincount(labels)
-    firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    held = np.minimum(np.round(share * sizes), np.maximum(sizes - 1, 0)).astype(np.int64)
-    rank = np.arange(len(labels)) - np.repeat(firsts, sizes)
-    chosen = np.zeros(len(labels), dtype=bool)
-    chosen[by_class[rank < np.repeat(held, sizes)]] = True
-    return chosen

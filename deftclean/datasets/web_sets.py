@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.core.samples import balanced_sample
 from deftclean.datasets.public_sets import Home, PublicSet, Split, clean_set, first_lemmas, plain
 from deftclean.datasets.truth import differs
 
@@ -87,26 +88,6 @@ def _looked_up(home: Home, path: Path, keys: pa.Array) -> pa.Array:
     listed = home.columns(path, {"key": pa.string(), "class": pa.int64()}, " ")
     places = pc.index_in(keys, value_set=listed["key"].combine_chunks())
     return listed["class"].combine_chunks().take(places)
-
-
-def balanced_sample(
-    classes: NDArray[np.int64], count: int, size: int, seed: int
-) -> NDArray[np.int64]:
-    """Rows of a random sample, ascending: in random order, until a class has its share.
-
-    Args:
-        classes: (N,) class of each row.
-        count: K.
-        size: of the sample; a class's share is size / K, rounded up.
-        seed: of the order.
-    """
-    order = np.random.default_rng(seed).permutation(len(classes))
-    by_class = np.argsort(classes[order], kind="stable")
-    sorted_classes = classes[order][by_class]
-    starts = np.searchsorted(sorted_classes, sorted_classes)
-    rank = np.empty(len(classes), np.int64)
-    rank[by_class] = np.arange(len(classes)) - starts
-    return np.sort(order[rank < size / count][:size])
 
 
 def load_webvision(root: Path, split: Split, classes: int = 50) -> PublicSet:

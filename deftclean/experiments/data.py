@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from deftclean.core.errors import DeftcleanError, InputError, UsageError
 from deftclean.core.files import whole_folder
 from deftclean.core.progress import Progress
+from deftclean.core.samples import stratified_sample
 from deftclean.core.tables import read_table, write_table
 from deftclean.data.folders import walk_images
 from deftclean.datasets.corrupt import NoiseOptions, corrupt
@@ -236,7 +235,9 @@ class CellData:
     ) -> None:
         wrong = differs(given, true) if wrong is None else wrong
         if self.limit_rows is not None:
-            chosen = pa.array(stratified_sample(given, self.limit_rows, 0))
+            # Rows without a label are one more class.
+            classes = pc.fill_null(given, "").dictionary_encode().indices.to_numpy()
+            chosen = pa.array(stratified_sample(classes, self.limit_rows, 0))
             names, given, true, wrong = (each.take(chosen) for each in (names, given, true, wrong))
         write_table(pa.table({"file_name": names, "label": given}), folder / "labels.csv", ".csv")
         write_table(truth_table(names, true, wrong), folder / "truth.csv", ".csv")
@@ -306,27 +307,6 @@ def _state(own: OwnData) -> str:
             names, _ = walk_images(folder, follow=False)
             found.update(json.dumps(names).encode())
     return found.hexdigest()
-
-
-def stratified_sample(labels: pa.Array, size: int, seed: int) -> NDArray[np.int64]:
-    """Rows of a random sample, ascending: of every class about the same share.
-
-    All rows are put into one order in which every beginning holds the classes in proportion; the
-    sample is its first `size` rows, so a larger one contains a smaller one.
-
-    Args:
-        labels: (N,) strings; rows without a label count as one more class.
-        size: of the sample; N where there are fewer rows.
-        seed: of the draw.
-    """
-    codes = pc.fill_null(labels, "").dictionary_encode().indices.to_numpy()
-    order = np.random.default_rng(seed).permutation(len(codes))
-    by_class = order[np.argsort(codes[order], kind="stable")]
-    sizes = np.bincount(codes)
-    firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    rank = np.arange(len(codes)) - np.repeat(firsts, sizes)
-    place = (rank + 0.5) / np.repeat(sizes, sizes)
-    return np.sort(by_class[np.argsort(place, kind="stable")][:size])
 
 
 def read_wrong(truth: Path) -> pa.Array:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deftclean.adaptation.evaluation import calibration_error, evaluate, stratified_holdout
+from deftclean.adaptation.evaluation import calibration_error, evaluate
 
 
 def test_by_hand():
@@ -51,18 +51,3 @@ def test_all_rows_at_once_as_one_by_one(drawn):
         if b
     )
     assert found.calibration_error == pytest.approx(expected, abs=1e-6)
-
-
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.floats(0, 0.99), st.integers(0, 9))
-def test_a_holdout_takes_its_share_of_every_class_and_never_all(labels, share, seed):
-    labels = np.array(labels)
-    held = stratified_holdout(labels, share, seed)
-    for name in np.unique(labels):
-        count, taken = int((labels == name).sum()), int(held[labels == name].sum())
-        assert taken == min(round(share * count), count - 1)
-    assert (held == stratified_holdout(labels, share, seed)).all()
-
-
-def test_another_seed_is_another_holdout():
-    labels = np.zeros(100, dtype=np.int64)
-    assert (stratified_holdout(labels, 0.5, 0) != stratified_holdout(labels, 0.5, 1)).any()

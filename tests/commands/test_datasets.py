@@ -17,7 +17,6 @@ from deftclean.data.manifest import ManifestOptions, read_manifest
 from deftclean.datasets.cifar import read_human_labels
 from deftclean.datasets.dataset import DatasetOptions, dataset, load_dataset
 from deftclean.datasets.public_sets import first_lemmas
-from deftclean.datasets.web_sets import balanced_sample
 from tests.support import public_layouts as layouts
 from tests.support.commands import run_cli
 
@@ -272,25 +271,6 @@ def test_lists_without_pictures_are_refused(tmp_path):
     layouts.food101n(tmp_path / "food")
     shutil.rmtree(tmp_path / "food" / "images")
     assert "lacks images" in refusal("food-101n", tmp_path / "food")
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    classes=st.lists(st.integers(0, 3), max_size=200),
-    size=st.integers(1, 60),
-    seed=st.integers(0, 2**32),
-)
-def test_a_balanced_sample_holds_each_class_as_often(classes, size, seed):
-    given_classes = np.array(classes, np.int64)
-    chosen = balanced_sample(given_classes, 4, size, seed)
-    assert (np.diff(chosen) > 0).all()
-    assert len(chosen) <= size
-    share = -(-size // 4)
-    full = np.minimum(np.bincount(given_classes, minlength=4), share)
-    taken = np.bincount(given_classes[chosen], minlength=4)
-    assert (taken <= full).all()
-    assert len(chosen) == min(size, full.sum())
-    assert (chosen == balanced_sample(given_classes, 4, size, seed)).all()
 
 
 def test_webvision(tmp_path):

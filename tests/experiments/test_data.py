@@ -5,13 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.progress import Silent
 from deftclean.experiments.cells import LabelledData
-from deftclean.experiments.data import CellData, stratified_sample
+from deftclean.experiments.data import CellData
 from deftclean.experiments.own_data import OwnData
 from tests.support import public_layouts as layouts
 from tests.support.pictures import COLOURS, draw
@@ -240,13 +239,3 @@ def test_limited_rows_are_the_same_rows_with_their_truth(own, tmp_path):
     assert len(names) == 12
     assert names == column(few.labels, "file_name")
     assert column(few.truth, "wrong") == [truth[name] for name in names]
-
-
-def test_a_sample_holds_classes_in_proportion_and_grows():
-    labels = pa.array(["a"] * 60 + ["b"] * 30 + ["c"] * 10)
-    chosen = [set(stratified_sample(labels, size, 0).tolist()) for size in (10, 20, 200)]
-    for size, rows in zip((10, 20), chosen[:2], strict=True):
-        shares = np.bincount([0 if row < 60 else 1 if row < 90 else 2 for row in rows])
-        assert shares.tolist() == [6 * size // 10, 3 * size // 10, size // 10]
-    assert chosen[0] < chosen[1] < chosen[2] == set(range(100))
-    assert chosen[0] != set(stratified_sample(labels, 10, 1).tolist())
