@@ -3,17 +3,19 @@
 The built-in model has not seen these 1,000 digits.
 """
 
-import csv
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.errors import UsageError
 from deftclean.core.files import whole_folder
 from deftclean.core.metrics import SelectionMetrics, selection_metrics
+from deftclean.core.tables import read_table, write_table
 from deftclean.table.scores import ScoreTable
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -106,8 +108,12 @@ def write_demo(folder: Path, seed: int) -> DemoSet:
             grey = np.pad((pixels * 255 / 16).round().astype(np.uint8), _MARGIN)
             Image.fromarray(grey).save(temporary / "images" / name)
         made = DemoSet(temporary)
-        _write_csv(made.labels, "label", names, [DIGITS[label] for label in given])
-        _write_csv(made.truth, "true_label", names, [DIGITS[label] for label in true])
+        for path, column, written in (
+            (made.labels, "label", given),
+            (made.truth, "true_label", true),
+        ):
+            texts = [DIGITS[label] for label in written]
+            write_table(pa.table({"file_name": names, column: texts}), path, ".csv")
     return DemoSet(folder)
 
 
@@ -115,6 +121,8 @@ def flip_labels(
     labels: NDArray[np.int64], classes: int, share: float, seed: int
 ) -> NDArray[np.int64]:
     """Give round(share · N) randomly chosen labels another, uniformly drawn class.
+
+    Not `symmetric` of `noise.py`, which may draw the true class again: here the share is exact.
 
     Args:
         labels: (N,) in 0..classes-1.
@@ -131,15 +139,7 @@ def flip_labels(
 
 def compare_with_truth(scores: ScoreTable, truth: Path) -> SelectionMetrics:
     """How well a score table of the demonstration found the flipped labels."""
-    with truth.open(encoding="utf-8", newline="") as file:
-        true = {row["file_name"]: row["true_label"] for row in csv.DictReader(file)}
-    frame = scores.table.select(["file_name", "given_label", "keep", "clean_prob"]).to_pandas()
-    right = frame["given_label"] == frame["file_name"].map(true)
-    return selection_metrics(right, frame["keep"], frame["clean_prob"])
-
-
-def _write_csv(path: Path, column: str, names: list[str], values: list[str]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file_name", column])
-        writer.writerows(zip(names, values, strict=True))
+    known, table = read_table(truth, None, None), scores.table
+    rows = pc.index_in(table["file_name"], value_set=known["file_name"])
+    right = pc.equal(table["given_label"], known["true_label"].take(rows))
+    return selection_metrics(right, table["keep"], table["clean_prob"])
