@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +24,7 @@ from deftclean.core.runtime import Runtime
 from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import scan
 from deftclean.experiments.cells import NOISE_RATIO, Adaptation, Cell, Selection
-from deftclean.experiments.cost import Cost, measured
+from deftclean.experiments.cost import Cost, Made, measured
 from deftclean.experiments.data import CellData, CellRows
 from deftclean.experiments.results import RESULT_SCHEMA, cell_columns, cell_name, hashed
 from deftclean.settings.strategies import TOLD, Strategy
@@ -159,24 +160,18 @@ class CellRunner:
             return table
         if key in self._broken:  # another cell has tried it already
             raise self._broken[key]
-        table.parent.mkdir(exist_ok=True)
-        resumed = unfinished_folder(table).exists()
         try:
-            result, cost = measured(
-                lambda: self._scan(cell, chosen, rows, table, resumed), str(self.runtime.device)
+            result, cost = self._measured(
+                "scan", table, lambda resumed: self._scan(cell, chosen, rows, table, resumed)
             )
         except DeftcleanError as error:
-            _clear_hopeless(unfinished_folder(table), error)
             self._broken[key] = error
             raise
-        _write_sidecar(
-            table.with_suffix(".json"),
-            {
-                **_cost("scan", cost, resumed),
-                "warnings": json.dumps(result.warnings, ensure_ascii=False),
-                "weights_sha256": result.scores.metadata.get("weights_sha256"),
-            },
-        )
+        facts = {
+            "warnings": json.dumps(result.warnings, ensure_ascii=False),
+            "weights_sha256": result.scores.metadata.get("weights_sha256"),
+        }
+        _write_card(table.with_suffix(".json"), {**cost, **facts})
         return table
 
     def _scan(
@@ -218,19 +213,13 @@ class CellRunner:
         if card.is_file():
             shutil.rmtree(home, ignore_errors=True)  # of a run that was killed after the card
             return _read_card(card)
-        home.parent.mkdir(exist_ok=True)
-        resumed = unfinished_folder(home).exists()
-        try:
-            result, cost = measured(
-                lambda: self._adapt(cell, chosen, table, home, resumed), str(self.runtime.device)
-            )
-        except DeftcleanError as error:
-            _clear_hopeless(unfinished_folder(home), error)
-            raise
+        result, cost = self._measured(
+            "adapt", home, lambda resumed: self._adapt(cell, chosen, table, home, resumed)
+        )
         # The figures are what a table needs; weights of hundreds of cells would fill the disk.
         # The card says that all is there: it comes after the epochs and before the weights go.
         shutil.move(home / "metrics.jsonl", home.with_suffix(".epochs.jsonl"))
-        _write_sidecar(card, {**_tested(result), **_cost("adapt", cost, resumed)})
+        _write_card(card, {**_tested(result), **cost})
         shutil.rmtree(home)
         return _read_card(card)
 
@@ -252,6 +241,28 @@ class CellRunner:
             run=replace(self.run, model=None),
             progress=self.progress,
         )
+
+    # ------------------------------------------------------------ both
+
+    def _measured(
+        self, part: str, output: Path, work: Callable[[bool], Made]
+    ) -> tuple[Made, dict[str, float | None]]:
+        """What some work made and what it cost; it is gone on with where it was interrupted.
+
+        Args:
+            part: `scan` or `adapt`, which the names of the costs begin with.
+            output: what is made.
+            work: told whether to resume.
+        """
+        output.parent.mkdir(exist_ok=True)
+        unfinished = unfinished_folder(output)
+        resumed = unfinished.exists()
+        try:
+            made, cost = measured(lambda: work(resumed), str(self.runtime.device))
+        except DeftcleanError as error:
+            _clear_hopeless(unfinished, error)
+            raise
+        return made, _cost(part, cost, resumed)
 
 
 def _seeded(how: list[Any], place: int, seed: int) -> list[Any]:
@@ -301,7 +312,7 @@ def _cost(part: str, cost: Cost, resumed: bool) -> dict[str, float | None]:
     return {f"{part}_seconds": seconds, f"{part}_peak": cost.peak_memory_mb}
 
 
-def _write_sidecar(path: Path, facts: dict[str, Any]) -> None:
+def _write_card(path: Path, facts: dict[str, Any]) -> None:
     with whole_file(path, overwrite=True) as file:
         file.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
 
