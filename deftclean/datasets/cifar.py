@@ -9,24 +9,24 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from deftclean.datasets.public_sets import Home, PublicSet, Split, clean_set, plain
+from deftclean.datasets.public_sets import PublicSet, Source, Split, clean_set, plain
 from deftclean.datasets.truth import differs
 
 _PAGE = 'Alex Krizhevsky\'s page "The CIFAR-10 dataset" at the University of Toronto'
 _SIDE = 32
 
-CIFAR10 = Home(
+CIFAR10 = Source(
     "CIFAR-10",
     f"{_PAGE}, as the binary version (suitable for C programs)",
     "data_batch_1.bin to data_batch_5.bin, test_batch.bin and batches.meta.txt, in the folder "
     "itself or in cifar-10-batches-bin/",
 )
-CIFAR100 = Home(
+CIFAR100 = Source(
     "CIFAR-100",
     f"{_PAGE}, as the binary version (suitable for C programs)",
     "train.bin, test.bin and fine_label_names.txt, in the folder itself or in cifar-100-binary/",
 )
-CIFAR_N = Home(
+CIFAR_N = Source(
     "CIFAR-N",
     'the page "Learning with Noisy Labels Revisited" (noisylabels.com), repository cifar-10-100n',
     "CIFAR-10_human.pt or CIFAR-100_human.pt beside the binary files of CIFAR, or in data/",
@@ -94,35 +94,35 @@ def load_cifar100n(root: Path) -> PublicSet:
     )
 
 
-def _refuse_pickled(home: Home, root: Path, inner: tuple[str, ...], marker: str) -> None:
+def _refuse_pickled(source: Source, root: Path, inner: tuple[str, ...], marker: str) -> None:
     for folder in (root, *(root / name for name in inner)):
         if (folder / marker).is_file() and not (folder / f"{marker}.bin").is_file():
-            raise home.refusal(
+            raise source.refusal(
                 f"{folder} is the Python version, whose files are pickled and may run any code; "
                 "take the binary version"
             )
 
 
 def _load(
-    home: Home, folder: Path, parts: list[str], names_file: Path, classes: int, label_bytes: int
+    source: Source, folder: Path, parts: list[str], names_file: Path, classes: int, label_bytes: int
 ) -> PublicSet:
-    names = [plain(name) for name in home.lines(names_file)]
+    names = [plain(name) for name in source.lines(names_file)]
     if len(names) != classes:
-        raise home.refusal(f"{names_file} names {len(names)} classes, not {classes}")
-    records = [_records(home, folder / part, label_bytes) for part in parts]
+        raise source.refusal(f"{names_file} names {len(names)} classes, not {classes}")
+    records = [_records(source, folder / part, label_bytes) for part in parts]
     numbers = np.concatenate([part[:, label_bytes - 1] for part in records]).astype(np.int64)
-    given = home.named(pa.array(numbers), names, folder)
+    given = source.named(pa.array(numbers), names, folder)
     width = len(str(len(numbers) - 1))
     files = pa.array([f"{row:0{width}d}.png" for row in range(len(numbers))], pa.string())
     pixels = tuple(part[:, label_bytes:].reshape(-1, 3, _SIDE, _SIDE) for part in records)
     return replace(clean_set(folder, files, given, names), pixels=pixels)
 
 
-def _records(home: Home, path: Path, label_bytes: int) -> NDArray[np.uint8]:
+def _records(source: Source, path: Path, label_bytes: int) -> NDArray[np.uint8]:
     length = label_bytes + 3 * _SIDE * _SIDE
     size = path.stat().st_size
     if not size or size % length:
-        raise home.refusal(f"{path} has {size:,} bytes, which are no records of {length:,}")
+        raise source.refusal(f"{path} has {size:,} bytes, which are no records of {length:,}")
     # Mapped, not read: pixels are needed one picture at a time.
     return np.memmap(path, np.uint8, mode="r").reshape(-1, length)
 

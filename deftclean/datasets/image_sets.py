@@ -8,21 +8,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deftclean.datasets.public_sets import Home, PublicSet, Split, clean_set, first_lemmas, plain
+from deftclean.datasets.public_sets import PublicSet, Source, Split, clean_set, first_lemmas, plain
 
-TINY_IMAGENET = Home(
+TINY_IMAGENET = Source(
     "Tiny-ImageNet",
     'the page of Stanford\'s course CS231n, "Tiny ImageNet Visual Recognition Challenge"',
     "wnids.txt, words.txt, train/<id>/images/ and val/ with val_annotations.txt, in the folder "
     "itself or in tiny-imagenet-200/",
 )
-CARS = Home(
+CARS = Source(
     "Stanford-Cars",
     'the page "Cars Dataset" of the Stanford AI Lab (Jonathan Krause)',
     "cars_annos.mat and car_ims/; or devkit/cars_meta.mat and devkit/cars_train_annos.mat with "
     "cars_train/ (for the test images cars_test_annos_withlabels.mat and cars_test/)",
 )
-CUB = Home(
+CUB = Source(
     "CUB-200-2011",
     'the page "Caltech-UCSD Birds-200-2011" of the Caltech Vision Lab',
     "images.txt, image_class_labels.txt, classes.txt, train_test_split.txt and images/, in the "
@@ -36,27 +36,29 @@ def load_tiny_imagenet(root: Path, split: Split) -> PublicSet:
     Raises:
         InputError: files are missing or damaged.
     """
-    home = TINY_IMAGENET
-    home.check_split(split, ("train", "val"))
-    folder = home.folder(root, ["wnids.txt", "words.txt", "train", "val"], ["tiny-imagenet-200"])
-    ids = home.lines(folder / "wnids.txt")
-    words = dict(line.split("\t", 1) for line in home.lines(folder / "words.txt") if "\t" in line)
+    source = TINY_IMAGENET
+    source.check_split(split, ("train", "val"))
+    folder = source.folder(root, ["wnids.txt", "words.txt", "train", "val"], ["tiny-imagenet-200"])
+    ids = source.lines(folder / "wnids.txt")
+    words = dict(line.split("\t", 1) for line in source.lines(folder / "words.txt") if "\t" in line)
     if unknown := [key for key in ids if key not in words]:
-        raise home.refusal(f"words.txt has no names for {len(unknown)} ids, the first {unknown[0]}")
+        raise source.refusal(
+            f"words.txt has no names for {len(unknown)} ids, the first {unknown[0]}"
+        )
     names = first_lemmas({key: words[key] for key in ids})
     if split == "train":
-        files, keys = _tiny_train(home, folder, ids)
+        files, keys = _tiny_train(source, folder, ids)
     else:
         types = {"file": pa.string(), "id": pa.string()} | dict.fromkeys("xywh", pa.int64())
-        listed = home.columns(folder / "val" / "val_annotations.txt", types, "\t")
+        listed = source.columns(folder / "val" / "val_annotations.txt", types, "\t")
         files = pc.binary_join_element_wise("val/images/", listed["file"].combine_chunks(), "")
         keys = listed["id"].combine_chunks()
     classes = pc.fill_null(pc.index_in(keys, value_set=pa.array(ids, pa.string())), -1)
     class_names = [names[key] for key in ids]
-    return clean_set(folder, files, home.named(classes, class_names, folder), class_names)
+    return clean_set(folder, files, source.named(classes, class_names, folder), class_names)
 
 
-def _tiny_train(home: Home, folder: Path, ids: list[str]) -> tuple[pa.Array, pa.Array]:
+def _tiny_train(source: Source, folder: Path, ids: list[str]) -> tuple[pa.Array, pa.Array]:
     files: list[str] = []
     keys: list[str] = []
     for key in ids:
@@ -64,7 +66,7 @@ def _tiny_train(home: Home, folder: Path, ids: list[str]) -> tuple[pa.Array, pa.
             pictures = (folder / "train" / key / "images").iterdir()
             found = sorted(path.name for path in pictures)
         except OSError as error:
-            raise home.refusal(f"{error.filename} cannot be listed: {error.strerror}") from error
+            raise source.refusal(f"{error.filename} cannot be listed: {error.strerror}") from error
         files += [f"train/{key}/images/{name}" for name in found]
         keys += [key] * len(found)
     return pa.array(files, pa.string()), pa.array(keys, pa.string())

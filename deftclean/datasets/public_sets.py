@@ -45,7 +45,7 @@ class PublicSet:
 
 
 @dataclass(frozen=True)
-class Home:
+class Source:
     """Where a data set is published, and what its folder holds.
 
     Attributes:

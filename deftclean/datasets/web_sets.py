@@ -9,29 +9,29 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.samples import balanced_sample
-from deftclean.datasets.public_sets import Home, PublicSet, Split, clean_set, first_lemmas, plain
+from deftclean.datasets.public_sets import PublicSet, Source, Split, clean_set, first_lemmas, plain
 from deftclean.datasets.truth import differs
 
-CLOTHING1M = Home(
+CLOTHING1M = Source(
     "Clothing1M",
     'the repository "noisy_label" of Tong Xiao (CVPR 2015), where access is asked for',
     "noisy_train_key_list.txt, noisy_label_kv.txt, clean_{train,val,test}_key_list.txt, "
     "clean_label_kv.txt and category_names_eng.txt, in the folder or in annotations/, and the "
     "pictures in images/0 to images/9 (or 0 to 9)",
 )
-WEBVISION = Home(
+WEBVISION = Source(
     "WebVision 1.0",
     'the page "WebVision Dataset 1.0" of the Computer Vision Lab, ETH Zurich',
     "info/ with synsets.txt, train_filelist_google.txt and val_filelist.txt, google/, and for "
     "validation val_images_256/",
 )
-FOOD101N = Home(
+FOOD101N = Source(
     "Food-101N",
     'the page "Food-101N" of Kuang-Huei Lee (CVPR 2018)',
     "images/<class>/ and meta/ with classes.txt, imagelist.tsv, verified_train.tsv and "
     "verified_val.tsv, in the folder itself or in Food-101N_release/",
 )
-ANIMAL10N = Home(
+ANIMAL10N = Source(
     "Animal-10N",
     'the page "ANIMAL-10N Dataset" of the Data Mining Lab, KAIST',
     "training/ and testing/ with pictures whose names begin with the label; or the binary version, "
@@ -58,34 +58,34 @@ def load_clothing1m(root: Path, split: Split, balanced: bool = False, seed: int 
     Raises:
         InputError: files are missing or damaged.
     """
-    home = CLOTHING1M
-    home.check_split(split, ("train", "clean-train", "val", "test"))
+    source = CLOTHING1M
+    source.check_split(split, ("train", "clean-train", "val", "test"))
     kind, part = ("noisy", split) if split == "train" else ("clean", split.removeprefix("clean-"))
     lists, labels_file = f"{kind}_{part}_key_list.txt", f"{kind}_label_kv.txt"
     needed = [lists, labels_file, "clean_label_kv.txt", "category_names_eng.txt"]
-    folder = home.folder(root, needed, ["annotations"])
-    names = [plain(name) for name in home.lines(folder / "category_names_eng.txt")]
-    keys = home.columns(folder / lists, {"key": pa.string()}, "\t")["key"].combine_chunks()
-    classes = _looked_up(home, folder / labels_file, keys)
+    folder = source.folder(root, needed, ["annotations"])
+    names = [plain(name) for name in source.lines(folder / "category_names_eng.txt")]
+    keys = source.columns(folder / lists, {"key": pa.string()}, "\t")["key"].combine_chunks()
+    classes = _looked_up(source, folder / labels_file, keys)
     if classes.null_count:
-        raise home.refusal(f"{labels_file} has no label for {classes.null_count:,} of {lists}")
-    true_classes = _looked_up(home, folder / "clean_label_kv.txt", keys)
+        raise source.refusal(f"{labels_file} has no label for {classes.null_count:,} of {lists}")
+    true_classes = _looked_up(source, folder / "clean_label_kv.txt", keys)
     if balanced:
         chosen = pa.array(balanced_sample(classes.to_numpy(), len(names), _BALANCED, seed))
         keys, classes, true_classes = (x.take(chosen) for x in (keys, classes, true_classes))
-    given = home.named(classes, names, folder / labels_file)
-    true = home.named(true_classes, names, folder / "clean_label_kv.txt")
+    given = source.named(classes, names, folder / labels_file)
+    true = source.named(true_classes, names, folder / "clean_label_kv.txt")
     inside = (root / "images").is_dir()
     if not inside and not any((root / str(digit)).is_dir() for digit in range(10)):
-        raise home.refusal(f"{root} lacks the pictures: images/, or 0/ to 9/")
+        raise source.refusal(f"{root} lacks the pictures: images/, or 0/ to 9/")
     if not inside:
         keys = pc.replace_substring_regex(keys, "^images/", "")
     return PublicSet(root, keys, given, true, differs(given, true), tuple(names))
 
 
-def _looked_up(home: Home, path: Path, keys: pa.Array) -> pa.Array:
+def _looked_up(source: Source, path: Path, keys: pa.Array) -> pa.Array:
     """(N,) class of each key, null where the list lacks it."""
-    listed = home.columns(path, {"key": pa.string(), "class": pa.int64()}, " ")
+    listed = source.columns(path, {"key": pa.string(), "class": pa.int64()}, " ")
     places = pc.index_in(keys, value_set=listed["key"].combine_chunks())
     return listed["class"].combine_chunks().take(places)
 
@@ -101,20 +101,20 @@ def load_webvision(root: Path, split: Split, classes: int = 50) -> PublicSet:
     Raises:
         InputError: files are missing or damaged.
     """
-    home = WEBVISION
-    home.check_split(split, ("train", "val"))
+    source = WEBVISION
+    source.check_split(split, ("train", "val"))
     list_file = "train_filelist_google.txt" if split == "train" else "val_filelist.txt"
     pictures = "google" if split == "train" else "val_images_256"
-    folder = home.folder(root, ["info/synsets.txt", f"info/{list_file}", pictures])
-    lines = [line.partition(" ") for line in home.lines(folder / "info" / "synsets.txt")]
+    folder = source.folder(root, ["info/synsets.txt", f"info/{list_file}", pictures])
+    lines = [line.partition(" ") for line in source.lines(folder / "info" / "synsets.txt")]
     if len(lines) < classes:
-        raise home.refusal(f"synsets.txt names {len(lines)} classes, not {classes}")
+        raise source.refusal(f"synsets.txt names {len(lines)} classes, not {classes}")
     names = list(first_lemmas({key: text for key, _, text in lines[:classes]}).values())
     types = {"file": pa.string(), "class": pa.int64()}
-    listed = home.columns(folder / "info" / list_file, types, " ")
+    listed = source.columns(folder / "info" / list_file, types, " ")
     listed = listed.filter(pc.less(listed["class"], classes))
     files, numbers = listed["file"].combine_chunks(), listed["class"].combine_chunks()
-    given = home.named(numbers, names, folder / "info" / list_file)
+    given = source.named(numbers, names, folder / "info" / list_file)
     if split == "val":
         files = pc.binary_join_element_wise("val_images_256", files, "/")
         return clean_set(folder, files, given, names)
@@ -128,26 +128,26 @@ def load_food101n(root: Path) -> PublicSet:
     Raises:
         InputError: files are missing or damaged.
     """
-    home = FOOD101N
+    source = FOOD101N
     lists = ["meta/imagelist.tsv", "meta/verified_train.tsv", "meta/verified_val.tsv"]
-    folder = home.folder(root, [*lists, "meta/classes.txt", "images"], ["Food-101N_release"])
-    codes = [line for line in home.lines(folder / "meta/classes.txt") if line != "class_name"]
+    folder = source.folder(root, [*lists, "meta/classes.txt", "images"], ["Food-101N_release"])
+    codes = [line for line in source.lines(folder / "meta/classes.txt") if line != "class_name"]
     names = [plain(code) for code in codes]
-    keys = _without_heading(home.columns(folder / lists[0], {"key": pa.string()}, "\t"))["key"]
+    keys = _without_heading(source.columns(folder / lists[0], {"key": pa.string()}, "\t"))["key"]
     keys = keys.combine_chunks()
     folders = pc.replace_substring_regex(keys, "/.*$", "")
     classes = pc.fill_null(pc.index_in(folders, value_set=pa.array(codes, pa.string())), -1)
-    given = home.named(classes, names, folder / lists[0])
-    right = _verified(home, [folder / name for name in lists[1:]], keys)
+    given = source.named(classes, names, folder / lists[0])
+    right = _verified(source, [folder / name for name in lists[1:]], keys)
     true = pc.if_else(pc.fill_null(right, False), given, pa.scalar(None, pa.string()))
     files = pc.binary_join_element_wise("images", keys, "/")
     return PublicSet(folder, files, given, true, pc.invert(right), tuple(names))
 
 
-def _verified(home: Home, lists: list[Path], keys: pa.Array) -> pa.Array:
+def _verified(source: Source, lists: list[Path], keys: pa.Array) -> pa.Array:
     """(N,) bool, what people said; null where nobody looked."""
     types = {"key": pa.string(), "right": pa.string()}
-    listed = pa.concat_tables(_without_heading(home.columns(path, types, "\t")) for path in lists)
+    listed = pa.concat_tables(_without_heading(source.columns(path, types, "\t")) for path in lists)
     places = pc.index_in(keys, value_set=listed["key"].combine_chunks())
     return pc.equal(listed["right"].combine_chunks().take(places), "1")
 

@@ -35,7 +35,7 @@ _EXAMPLES = 5
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ChosenPictures:
     """The pictures of the chosen rows.
 
     Attributes:
@@ -90,7 +90,7 @@ class Pictures:
             ) from error
 
 
-def fill_class_folders(pictures: Pictures, folder: Path) -> dict[str, int]:
+def fill_class_folders(pictures: ChosenPictures, folder: Path) -> dict[str, int]:
     """A folder for each class, with the pictures of its rows under their own names.
 
     Where a class cannot be a folder's name, `class-names.json` says which folder is which class.
@@ -116,7 +116,7 @@ def fill_class_folders(pictures: Pictures, folder: Path) -> dict[str, int]:
     return left_out
 
 
-def fill_image_folder(pictures: Pictures, scores: bool, folder: Path) -> dict[str, int]:
+def fill_image_folder(pictures: ChosenPictures, scores: bool, folder: Path) -> dict[str, int]:
     """Pictures named by their row, and `metadata.csv`, whose column `file_name` names them.
 
     The names that the input gives its files stand in the column `source`: they may be what Hugging
@@ -155,7 +155,7 @@ def fill_image_folder(pictures: Pictures, scores: bool, folder: Path) -> dict[st
     return left_out
 
 
-def _with_suffix(pictures: Pictures) -> list[str]:
+def _with_suffix(pictures: ChosenPictures) -> list[str]:
     """File names of the rows; those that do not end like an image's get a suffix."""
     names: list[str] = pictures.rows.table["file_name"].to_pylist()
     for index, name in enumerate(names):
@@ -168,7 +168,7 @@ def _with_suffix(pictures: Pictures) -> list[str]:
 
 
 def _fill(
-    pictures: Pictures, paths: Sequence[str], folder: Path
+    pictures: ChosenPictures, paths: Sequence[str], folder: Path
 ) -> tuple[NDArray[np.bool_], dict[str, int]]:
     """Put every picture that still is what it was where `paths` say; (n,) which were put."""
     recorded = pictures.rows.table["content_sha256"].to_pylist()
@@ -195,7 +195,7 @@ def _fill(
     return fine, _reported(pictures, problems)
 
 
-def _reported(pictures: Pictures, problems: list[tuple[str, int]]) -> dict[str, int]:
+def _reported(pictures: ChosenPictures, problems: list[tuple[str, int]]) -> dict[str, int]:
     """How many pictures cannot be had, by reason.
 
     Raises:
