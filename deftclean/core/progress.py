@@ -1,4 +1,4 @@
-"""What a long command tells while it works; how it looks is `terminal.py`'s business."""
+"""What a long command tells while it works; how it looks is the business of `cli/progress.py`."""
 
 import contextlib
 import time

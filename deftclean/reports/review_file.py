@@ -22,7 +22,6 @@ COLUMNS = (
     "row", "file_name", "content_sha256", "given_label", "decision", "final_label", "reviewer",
     "reviewed_at",
 )  # fmt: skip
-DECISIONS = ("keep", "relabel", "drop")
 
 _LINES_SHOWN = 3
 # The page puts an apostrophe before what a spreadsheet would take for a formula.

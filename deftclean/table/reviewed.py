@@ -4,7 +4,6 @@ A decision of a person outranks every rule; a row that nobody has looked at goes
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +13,6 @@ from numpy.typing import NDArray
 from deftclean.core.errors import InputError
 from deftclean.settings.detector import Rule
 from deftclean.table.scores import ScoreTable, decide, noise_rate
-
-Decision = Literal["keep", "relabel", "drop"]
 
 FINAL = "final_label"
 """Column of labels that people have decided on."""
@@ -43,7 +40,7 @@ class Decisions:
 
     Attributes:
         places: (n,) int64 places in the table, ascending, none twice.
-        decisions: (n,) strings, each one of `Decision`.
+        decisions: (n,) strings, each `keep`, `relabel` or `drop`.
         labels: (n,) strings, the new label of a relabelled row; null elsewhere.
         reviewers: (n,) strings, null where nobody is named.
         times: (n,) strings, as the review says them; null where it says none.
