@@ -154,16 +154,7 @@ def corrupt(
     wrong = differs(noisy, manifest.given_labels)
     table = noisy_table(manifest, noisy, pc.fill_null(wrong, False))
     truth = truth_table(manifest.file_names, manifest.given_labels, wrong)
-    with (
-        whole_file(target, overwrite) as file,
-        whole_file(truth_path(target), overwrite) as beside,
-    ):
-        if manifest.images is not None and manifest.label_column is not None:
-            column = table[manifest.label_column]
-            write_with_images(manifest.images.table, manifest.label_column, column, file)
-        else:
-            write_table(table, file, target.suffix)
-        write_table(truth, beside, target.suffix)
+    _write(target, overwrite, manifest, table, truth)
     return CorruptResult(
         output=target,
         truth=truth_path(target),
@@ -179,6 +170,22 @@ def corrupt(
         notes=manifest.notes,
         seconds=time.monotonic() - began,
     )
+
+
+def _write(
+    target: Path, overwrite: bool, manifest: Manifest, table: pa.Table, truth: pa.Table
+) -> None:
+    """Both files, or neither."""
+    with (
+        whole_file(target, overwrite) as file,
+        whole_file(truth_path(target), overwrite) as beside,
+    ):
+        if manifest.images is not None and manifest.label_column is not None:
+            column = table[manifest.label_column]
+            write_with_images(manifest.images.table, manifest.label_column, column, file)
+        else:
+            write_table(table, file, target.suffix)
+        write_table(truth, beside, target.suffix)
 
 
 def _scan_options(reading: ManifestOptions) -> tuple[str, ...]:

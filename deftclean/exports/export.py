@@ -150,13 +150,20 @@ def export(
         changed: Mapping[str, int] = {}
     else:
         changed = _write_folder(read, table, chosen, wish, progress)
-    left_out = {
-        name: chosen.left_out.get(name, 0) + changed.get(name, 0)
-        for name in sorted({*chosen.left_out, *changed})
-    }
-    written = len(chosen) - sum(changed.values())
-    seconds = time.monotonic() - began
-    return ExportResult(output, to, len(read), written, left_out, chosen.reviewed, seconds)
+    return ExportResult(
+        output=output,
+        to=to,
+        rows=len(read),
+        written=len(chosen) - sum(changed.values()),
+        left_out=_summed(chosen.left_out, changed),
+        reviewed=chosen.reviewed,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _summed(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    """Counts of both, by name."""
+    return {name: one.get(name, 0) + other.get(name, 0) for name in sorted({*one, *other})}
 
 
 def _write_folder(
@@ -184,12 +191,12 @@ def _of_pictures(
     unpacked: Path,
     progress: Progress,
 ) -> Fill:
-    from deftclean.exports.folders import Pictures, fill_class_folders, fill_image_folder
+    from deftclean.exports.folders import ChosenPictures, fill_class_folders, fill_image_folder
     from deftclean.images.table_images import images_of_table
 
     images = images_of_table(scores, table, wish.data, wish.allow_outside, unpacked)
     _refuse_around(wish.output, (table, wish.data or image_root(scores.metadata, table)))
-    pictures = Pictures(chosen, images, wish.link, wish.skip_changed, wish.output, progress)
+    pictures = ChosenPictures(chosen, images, wish.link, wish.skip_changed, wish.output, progress)
     if wish.to == "folder":
         return lambda folder: fill_class_folders(pictures, folder)
     return lambda folder: fill_image_folder(pictures, wish.scores, folder)
