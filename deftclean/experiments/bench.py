@@ -116,13 +116,7 @@ def bench(
     """
     began = time.monotonic()
     run, progress, output = run or RunOptions(), progress or Silent(), Path(output)
-    if limit_rows is not None and limit_rows < 2:
-        raise UsageError(f"--limit-rows is {limit_rows}; it must be 2 or more.")
-    if run.weights is not None:
-        raise UsageError(
-            "bench takes no weights: they would be those of every model.",
-            "Name them with the model: hf-hub:ORG/REPO or local-dir:FOLDER.",
-        )
+    _check_options(limit_rows, run)
     chosen = chosen_cells(
         grid, paper, seeds=seeds, model=run.model, backbone=backbone, epochs=epochs, only=only
     )
@@ -149,6 +143,16 @@ def bench(
     )
 
 
+def _check_options(limit_rows: int | None, run: RunOptions) -> None:
+    if limit_rows is not None and limit_rows < 2:
+        raise UsageError(f"--limit-rows is {limit_rows}; it must be 2 or more.")
+    if run.weights is not None:
+        raise UsageError(
+            "bench takes no weights: they would be those of every model.",
+            "Name them with the model: hf-hub:ORG/REPO or local-dir:FOLDER.",
+        )
+
+
 def _run_all(cells: Sequence[Cell], runner: "CellRunner") -> tuple[Results, int]:
     """Every cell that is not there yet; results and tables are written after each."""
     results = Results.read(runner.output)
@@ -159,7 +163,9 @@ def _run_all(cells: Sequence[Cell], runner: "CellRunner") -> tuple[Results, int]
         if key in results.done():
             results = results.with_how(key, runner.how(cell))
             continue
-        runner.progress.say(f"cell {number} of {len(cells)}: {cell_title(cell_columns(cell))}")
+        runner.progress.say(
+            f"cell {number} of {len(cells)}: {visible(cell_title(cell_columns(cell), 'seed'))}"
+        )
         try:
             row = runner.row(cell)
         except (KeyboardInterrupt, SystemExit):
@@ -183,10 +189,8 @@ def _runner(output: Path, places: CellData, run: RunOptions, progress: Progress)
     from deftclean.core.runtime import choose_runtime
     from deftclean.experiments.run import CellRunner
 
-    for name in (
-        "detection.session",
-        "adaptation.trainer",
-    ):  # loading them is not a part of the first cell's time
+    # Loading them is no part of the first cell's time.
+    for name in ("detection.session", "adaptation.trainer"):
         import_module(f"deftclean.{name}")
     runtime = choose_runtime(run.device, run.precision, run.workers)
     return CellRunner(output, places, replace(run, model=None), runtime, progress)
@@ -198,7 +202,7 @@ def _rows_of(cells: Iterable[Cell], results: Results) -> tuple[dict[str, Any], .
 
 
 def _failure(row: Mapping[str, Any]) -> str:
-    return f"{cell_title(row)}: {visible(row['error'])}"
+    return visible(f"{cell_title(row, 'seed')}: {row['error']}")
 
 
 # ---------------------------------------------------------------- data

@@ -14,7 +14,7 @@ from deftclean.core.text import few, visible
 from deftclean.experiments.cells import Adaptation, Cell, Selection
 from deftclean.experiments.grid import SEED_LIMIT, Grid, read_grid
 from deftclean.experiments.paper import PaperTable, paper_cells
-from deftclean.experiments.results import cell_name
+from deftclean.experiments.results import cell_columns, cell_name, cell_title
 from deftclean.settings.strategies import Strategy, StrategyOptions
 
 
@@ -57,7 +57,7 @@ def chosen_cells(
     _refuse_double(cells)
     _refuse_mixed(cells)
     if only is not None:
-        cells = [cell for cell in cells if only.casefold() in _text(cell).casefold()]
+        cells = [cell for cell in cells if only.casefold() in _title(cell).casefold()]
         if not cells:
             raise UsageError(f"--only {only!r} occurs in no cell.", "See --dry-run for all cells.")
     return Grid(tuple(cells), found.data)
@@ -128,7 +128,7 @@ def _adaptation(
 
 def _refuse_double(cells: Iterable[Cell]) -> None:
     counts = Counter(cell_name(cell) for cell in cells)
-    double = [visible(_text(cell)) for cell in cells if counts[cell_name(cell)] > 1]
+    double = [visible(_title(cell)) for cell in cells if counts[cell_name(cell)] > 1]
     if double:
         raise InputError(
             f"{len(double)} cells have the grid, column, method and seed of another one: "
@@ -143,7 +143,7 @@ def _refuse_mixed(cells: Iterable[Cell]) -> None:
     for cell in cells:
         way = repr((cell.data, cell.selection, cell.adaptation))
         ways.setdefault(_place(cell), set()).add(way)
-    mixed = {_text(cell) for cell in cells if len(ways[_place(cell)]) > 1}
+    mixed = {_title(cell) for cell in cells if len(ways[_place(cell)]) > 1}
     if mixed:
         raise InputError(
             f"{len(mixed)} places of the tables are asked for with different settings: "
@@ -157,5 +157,5 @@ def _place(cell: Cell) -> str:
     return cell_name(replace(cell, seed=0))
 
 
-def _text(cell: Cell) -> str:
-    return " · ".join([cell.grid, cell.column, cell.method, cell.data.name])
+def _title(cell: Cell) -> str:
+    return cell_title(cell_columns(cell), "data")

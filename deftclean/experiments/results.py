@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from deftclean.core.errors import InputError
 from deftclean.core.files import whole_file
-from deftclean.core.text import visible
 from deftclean.experiments.cells import Cell
 
 RESULTS = "results.parquet"
@@ -167,13 +166,15 @@ def cell_name(cell: Cell) -> str:
     return hashed([cell.grid, cell.column, cell.method, cell.seed])
 
 
-def cell_title(row: Mapping[str, Any]) -> str:
-    """What a person reads of a cell: grid, column, method and seed.
+def cell_title(row: Mapping[str, Any], last: str) -> str:
+    """What a person calls a cell: grid, column, method, and its data or its seed.
 
     Args:
         row: of the results, or `cell_columns` of a cell.
+        last: `data` or `seed`.
     """
-    return visible(f"{row['grid']} · {row['column']} · {row['method']} · seed {row['seed']}")
+    end = f"seed {row['seed']}" if last == "seed" else row[last]
+    return " · ".join([row["grid"], row["column"], row["method"], end])
 
 
 def hashed(value: Any) -> str:

@@ -72,13 +72,17 @@ class CellRunner:
     def _arithmetic(self) -> list[Any]:
         return [self.runtime.device.type, self.runtime.precision, self.run.compile]
 
-    def _selected_by(self, chosen: Selection) -> list[Any]:
-        how = [chosen.strategy, chosen.preset, chosen.model, dict(chosen.settings)]
-        return how + self._local_weights(chosen.model)
+    # These lists are hashed into names of files that earlier commands have left: they stay lists.
 
-    def _adapted_by(self, chosen: Adaptation) -> list[Any]:
+    def _selected_by(self, chosen: Selection, *seed: int) -> list[Any]:
+        """All that decides a selection on given rows; the seed where it counts."""
+        how = [chosen.strategy, chosen.preset, chosen.model, dict(chosen.settings)]
+        return [*how, *seed, *self._local_weights(chosen.model)]
+
+    def _adapted_by(self, chosen: Adaptation, *seed: int) -> list[Any]:
+        """All that decides an adaptation to given rows; the seed where it counts."""
         how = [chosen.backbone, chosen.method, dict(chosen.settings)]
-        return how + self._local_weights(chosen.backbone)
+        return [*how, *seed, *self._local_weights(chosen.backbone)]
 
     def _local_weights(self, model: str) -> list[str]:
         """Of a folder of the user's what its files hold; nothing of a model that its name says."""
@@ -95,12 +99,12 @@ class CellRunner:
         chosen = cell.selection
         if chosen is None:
             return None
-        return hashed([self._rows_key(cell), _seeded(self._selected_by(chosen), 4, cell.seed)])
+        return hashed([self._rows_key(cell), self._selected_by(chosen, cell.seed)])
 
     def _adapt_key(self, cell: Cell) -> str:
         chosen = cell.adaptation
         assert chosen is not None  # noqa: S101 - callers have asked
-        how = _seeded(self._adapted_by(chosen), 3, cell.seed)
+        how = self._adapted_by(chosen, cell.seed)
         return hashed([self._rows_key(cell), self._scan_key(cell), how])
 
     # ------------------------------------------------------------ rows of the results
@@ -263,11 +267,6 @@ class CellRunner:
             _clear_hopeless(unfinished, error)
             raise
         return made, _cost(part, cost, resumed)
-
-
-def _seeded(how: list[Any], place: int, seed: int) -> list[Any]:
-    """The seed after what a model's name says, before what its files hold: keys stay the same."""
-    return [*how[:place], seed, *how[place:]]
 
 
 def _content_of(model: str) -> str | None:
