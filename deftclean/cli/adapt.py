@@ -33,7 +33,8 @@ from deftclean.settings.adaptation import (
     Method,
     OptimiserName,
 )
-from deftclean.settings.detector import Decode, Labels, Schedule, Tuner
+from deftclean.settings.detector import Labels
+from deftclean.settings.training import Decode, Schedule, Tuner
 
 if TYPE_CHECKING:
     from deftclean.adaptation.predict import PredictResult

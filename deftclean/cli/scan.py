@@ -34,14 +34,12 @@ from deftclean.cli.options import (
 from deftclean.settings.detector import (
     PRESETS,
     ClassPosition,
-    Decode,
     Noise,
     Rule,
-    Schedule,
-    Tuner,
     WarmupLoss,
 )
 from deftclean.settings.strategies import Strategy
+from deftclean.settings.training import Decode, Schedule, Tuner
 
 SCAN_EXAMPLES = (
     "Examples:\n\n"

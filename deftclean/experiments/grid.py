@@ -6,7 +6,7 @@ Reads and checks; all mistakes of a file are told at once. Runs nothing.
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -294,7 +294,7 @@ class _Reader:
 
     def _settings(self, where: str, key: str, table: Any) -> dict[str, Any]:
         table = self._table(f"{where} {key}", table)
-        known = [f.name for f in fields(DetectorConfig) if f.name not in _OURS]
+        known = [name for name in DetectorConfig().as_dict() if name not in _OURS]
         self._known(f"{where} {key}", table, (*known, NOISE_RATIO))
         swept = key == "sweep"  # where each value is a list of values
         self._check_types(f"{where} {key}", DetectorConfig, table, known, swept)
@@ -328,7 +328,7 @@ class _Reader:
             )
             return None
         settings = self._table(f"{where} settings", table.get("settings", {}))
-        known = [f.name for f in fields(AdaptConfig) if f.name not in _OURS]
+        known = [name for name in AdaptConfig().as_dict() if name not in _OURS]
         before = len(self.problems)
         self._known(f"{where} settings", settings, known)
         self._check_types(f"{where} settings", AdaptConfig, settings, known, False)

@@ -26,7 +26,8 @@ from deftclean.models.saved_detector import (
     save_detector,
 )
 from deftclean.models.weights import NANO, check_name, load_model
-from deftclean.settings.detector import DetectorConfig, Tuner
+from deftclean.settings.detector import DetectorConfig
+from deftclean.settings.training import Tuner
 
 CONFIG = {
     "embed_dim": 16,
