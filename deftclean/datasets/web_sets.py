@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deftclean.datasets.public_sets import Home, PublicSet, Split, clean_set, first_lemmas, plain
+from deftclean.datasets.options import Split
+from deftclean.datasets.public_sets import Home, PublicSet, clean_set, first_lemmas, plain
 from deftclean.datasets.truth import differs
 
 CLOTHING1M = Home(

@@ -13,7 +13,8 @@ from typing import Any, get_args
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.text import few
-from deftclean.datasets.dataset import NOISY_SETS, DatasetName
+from deftclean.datasets.dataset import NOISY_SETS
+from deftclean.datasets.options import DatasetName
 from deftclean.experiments.cells import Adaptation, Cell, CellNoise, LabelledData, Selection
 from deftclean.experiments.own_data import OwnData
 from deftclean.settings.adaptation import AdaptConfig, Method, resolve_adaptation

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deftclean.data.manifest import Manifest, ManifestOptions
+from deftclean.data.manifest import Manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.images.sources import FolderImages, RowImages
 from deftclean.images.spool import spool_images
 

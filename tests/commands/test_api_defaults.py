@@ -9,7 +9,8 @@ from typing import Any, get_type_hints
 import pytest
 
 import deftclean
-from deftclean.adaptation.adapt import AdaptOptions, adapt
+from deftclean.adaptation.adapt import adapt
+from deftclean.adaptation.options import AdaptOptions
 from deftclean.adaptation.predict import predict
 from deftclean.cli import adapt as cli_adapt
 from deftclean.cli import bench as cli_bench
@@ -20,9 +21,10 @@ from deftclean.cli import export as cli_export
 from deftclean.cli import main as cli
 from deftclean.cli import report as cli_report
 from deftclean.core.run import RunOptions
-from deftclean.data.manifest import ManifestOptions
-from deftclean.datasets.corrupt import NoiseOptions, corrupt
-from deftclean.datasets.dataset import DatasetOptions, dataset
+from deftclean.data.options import ManifestOptions
+from deftclean.datasets.corrupt import corrupt
+from deftclean.datasets.dataset import dataset
+from deftclean.datasets.options import DatasetOptions, NoiseOptions
 from deftclean.detection import scan as api
 from deftclean.detection.score import score
 from deftclean.detection.select import select
