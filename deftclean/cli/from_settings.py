@@ -95,13 +95,13 @@ class _Option:
         default, kind, flags = self.field.default, self.hint, list(said.flags)
         if _holds(kind, Sequence) or _holds(kind, Mapping):
             default, kind = None, list[str] | None
-        elif by_preset:
+        elif _holds(kind, Path):
+            kind = Path | None
+        if by_preset:
             default, kind = None, kind | None
         elif kind is bool:
             default = not default if self._negates else default
             flags = flags or [f"--{self.name.replace('_', '-')}"]  # without a --no-...
-        elif _holds(kind, Path):
-            kind = Path | None
         option = typer.Option(
             *flags,
             help=said.help,
@@ -118,7 +118,7 @@ class _Option:
 
     def value(self, given: Any) -> Any:
         """Of the field; None where nothing was given."""
-        if self._negates:
+        if self._negates and given is not None:
             return not given
         if not isinstance(given, list | tuple):
             return given
