@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.plain import PlainImage
-from deftclean.settings.detector import Tuner
+from deftclean.settings.training import Tuner
 
 
 def plain_image(

@@ -21,7 +21,8 @@ FORMATS = ("csv", "jsonl", "parquet")
 READ = """
 import sys
 from pathlib import Path
-from deftclean.data.manifest import ManifestOptions, read_manifest
+from deftclean.data.manifest import read_manifest
+from deftclean.data.options import ManifestOptions
 manifest = read_manifest(Path(sys.argv[1]), None, ManifestOptions())
 manifest.label_indices(manifest.class_names)
 """

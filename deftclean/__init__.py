@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # "as" says to type checkers that a name is handed on
-    from deftclean.adaptation.adapt import AdaptOptions as AdaptOptions
     from deftclean.adaptation.adapt import adapt as adapt
+    from deftclean.adaptation.options import AdaptOptions as AdaptOptions
     from deftclean.adaptation.predict import PredictResult as PredictResult
     from deftclean.adaptation.predict import load_classifier as load_classifier
     from deftclean.adaptation.predict import predict as predict
     from deftclean.adaptation.run_folder import AdaptResult as AdaptResult
     from deftclean.core.errors import DeftcleanError as DeftcleanError
     from deftclean.core.run import RunOptions as RunOptions
-    from deftclean.data.manifest import ManifestOptions as ManifestOptions
+    from deftclean.data.options import ManifestOptions as ManifestOptions
     from deftclean.datasets.corrupt import CorruptResult as CorruptResult
-    from deftclean.datasets.corrupt import NoiseOptions as NoiseOptions
     from deftclean.datasets.corrupt import corrupt as corrupt
-    from deftclean.datasets.dataset import DatasetOptions as DatasetOptions
     from deftclean.datasets.dataset import DatasetResult as DatasetResult
     from deftclean.datasets.dataset import dataset as dataset
     from deftclean.datasets.dataset import load_dataset as load_dataset
+    from deftclean.datasets.options import DatasetOptions as DatasetOptions
+    from deftclean.datasets.options import NoiseOptions as NoiseOptions
     from deftclean.detection.result import ScanResult as ScanResult
     from deftclean.detection.scan import scan as scan
     from deftclean.detection.score import score as score
@@ -44,17 +44,17 @@ if TYPE_CHECKING:  # "as" says to type checkers that a name is handed on
 # A room may not be named like one of these: the first import of deftclean/report/ would put the
 # folder in the place of the function.
 _HOMES = {
-    "AdaptOptions": "adaptation.adapt",
+    "AdaptOptions": "adaptation.options",
     "AdaptResult": "adaptation.run_folder",
     "BenchResult": "experiments.bench",
     "CheckResult": "gate.results",
     "CorruptResult": "datasets.corrupt",
-    "DatasetOptions": "datasets.dataset",
+    "DatasetOptions": "datasets.options",
     "DatasetResult": "datasets.dataset",
     "DeftcleanError": "core.errors",
     "ExportResult": "exports.export",
-    "ManifestOptions": "data.manifest",
-    "NoiseOptions": "datasets.corrupt",
+    "ManifestOptions": "data.options",
+    "NoiseOptions": "datasets.options",
     "PredictResult": "adaptation.predict",
     "ReportResult": "reports.report",
     "ReviewResult": "reports.review",

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deftclean.adaptation.options import AdaptOptions
 from deftclean.adaptation.training_rows import LabelChoice, TrainingRows, training_rows
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
-from deftclean.data.manifest import ManifestOptions, read_manifest
+from deftclean.data.manifest import read_manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.settings.adaptation import AdaptConfig, Method, resolve_adaptation, with_all_steps
-from deftclean.settings.detector import Labels
 from deftclean.table.scores import ScoreTable, read_scores
 
 if TYPE_CHECKING:
@@ -34,39 +35,6 @@ if TYPE_CHECKING:
 DEFAULT_BACKBONE = "clip-vit-b16"
 DEFAULT_HOLDOUT = 0.1
 DEFAULT_ADAPTED = Path("adapted")
-
-
-@dataclass(frozen=True)
-class AdaptOptions:
-    """What an adaptation learns from, and what it is tested on.
-
-    Attributes:
-        labels: `given`, `final` or `suggested`; None for `final` where the table has such a column.
-        relabel_above: with `suggested`, the predicted_prob above which a flagged row takes the
-            suggested label, in [0, 1].
-        weighted: weight the loss by clean_prob.
-        everything: ignore the cleaning.
-        data: image folder, or the table that holds the images; None for the one of the scan.
-        allow_outside: follow links and names that leave the data folder.
-        test: labels that are believed: a folder with class sub-folders, or a table.
-        test_data: image folder of `test`, where it is a table that does not stand in it.
-        holdout: share of the rows that is tested on and not trained on, in [0, 1); None for a
-            tenth where there is no `test`.
-        compare: train the same on the uncleaned rows too.
-        detector: of method `prompts`; None for the one beside the table.
-    """
-
-    labels: Labels | None = None
-    relabel_above: float | None = None
-    weighted: bool = False
-    everything: bool = False
-    data: str | Path | None = None
-    allow_outside: bool = False
-    test: str | Path | None = None
-    test_data: str | Path | None = None
-    holdout: float | None = None
-    compare: bool = False
-    detector: str | Path | None = None
 
 
 def adapt(

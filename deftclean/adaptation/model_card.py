@@ -8,7 +8,7 @@ from typing import Any
 
 from deftclean.core.text import markdown
 from deftclean.settings.adaptation import AdaptConfig, Method, probe_of
-from deftclean.settings.detector import Tuner
+from deftclean.settings.training import Tuner
 
 _MOST_CLASSES = 50  # in the table of classes
 

@@ -16,7 +16,8 @@ from deftclean.core.files import whole_file
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown, percent
 from deftclean.core.run import RunOptions
-from deftclean.data.manifest import Manifest, ManifestOptions, read_manifest
+from deftclean.data.manifest import Manifest, read_manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.table.scores import METADATA_KEY, check_table_output
 
 if TYPE_CHECKING:

@@ -124,7 +124,9 @@ def check_adapted_output(folder: Path, overwrite: bool) -> None:
 def write_adapted(folder: Path, classifier: Classifier, card: AdaptedCard) -> None:
     """Weights and configuration into a folder that exists."""
     safetensors.torch.save_file(classifier.tensors(), folder / WEIGHTS)
-    _write_json(folder / _CARD, asdict(card))
+    detector = card.detector.as_dict() if card.detector is not None else None
+    values = {**asdict(card), "config": card.config.as_dict(), "detector": detector}
+    _write_json(folder / _CARD, values)
     if isinstance(classifier, FineTuned):
         _write_json(folder / _TIMM, _timm_config(classifier.model, card))
 

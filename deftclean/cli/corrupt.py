@@ -1,24 +1,20 @@
 """The command `corrupt`: parse, call, print."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from deftclean.cli.options import (
-    AllowOutside,
-    ClassNames,
-    Delimiter,
-    LabelColumn,
-    LabelTable,
-    Overwrite,
-    PathColumn,
-    Quiet,
-    Rename,
-    progress_of,
-    reading_of,
-)
+from deftclean.cli.from_settings import Options, takes
+from deftclean.cli.options import READING, LabelTable, Overwrite, Quiet, progress_of
+from deftclean.cli.results import scan_command
+from deftclean.data.options import ManifestOptions
+from deftclean.datasets.options import NoiseOptions
+
+if TYPE_CHECKING:
+    from deftclean.datasets.corrupt import CorruptResult
 
 CORRUPT_EXAMPLES = (
     "Examples:\n\n"
@@ -30,77 +26,26 @@ CORRUPT_EXAMPLES = (
 )
 
 
+NoisyTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Table of noisy labels to write; the truth goes beside it, NAME.truth.csv. "
+        "Default: noisy, with the input table's ending.",
+    ),
+]
+
+
+@takes(options=Options(NoiseOptions), reading=READING)
 def corrupt(
     data: Annotated[Path, typer.Argument(help="Image folder (sub-folder = class), or a table.")],
     labels: LabelTable = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Table of noisy labels to write; the truth goes beside it, NAME.truth.csv. "
-            "Default: noisy, with the input table's ending.",
-        ),
-    ] = None,
+    output: NoisyTable = None,
     overwrite: Overwrite = False,
-    noise: Annotated[
-        Literal["symmetric", "instance-dependent", "asymmetric", "transition", "labels"],
-        typer.Option(
-            help="symmetric: a share of the rows gets a uniformly random label, which may be the "
-            "true one. instance-dependent: labels are flipped by what a picture shows. asymmetric: "
-            "classes turn into certain others (--map). transition: by a K x K matrix "
-            "(--transition). labels: those of another file (--from)."
-        ),
-    ] = "symmetric",
-    ratio: Annotated[
-        float | None,
-        typer.Option(
-            help="0 to 1. symmetric: share of the rows that get a random label. "
-            "instance-dependent: mean chance of a flip. asymmetric: chance of a flip in the "
-            "classes that change."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of every random draw; same seed, same bytes.")] = 0,
-    map: Annotated[  # a name of its own would be another one in the settings file
-        list[str] | None,
-        typer.Option(
-            help="With asymmetric: CLASS=OTHER_CLASS, also several with commas. Repeatable."
-        ),
-    ] = None,
-    transition: Annotated[
-        Path | None,
-        typer.Option(
-            help="With transition: rows are true classes, columns noisy ones. CSV with class names "
-            'in first line and column, JSON {"cat": {"cat": 0.8, "dog": 0.2}}, or K x K numbers '
-            "(.csv, .json, .npy)."
-        ),
-    ] = None,
-    other: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", help="With labels: a table of other labels for the same files, by file name."
-        ),
-    ] = None,
-    from_column: Annotated[
-        str | None, typer.Option(help="Column of --from with the labels.")
-    ] = None,
-    size: Annotated[
-        int,
-        typer.Option(
-            help="With instance-dependent: pictures are looked at as squares of the first one's "
-            "longer side, at most this many pixels."
-        ),
-    ] = 64,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=0, help="Processes that read images. Default: by rows and cores."),
-    ] = None,
-    path_column: PathColumn = None,
-    label_column: LabelColumn = None,
-    class_names: ClassNames = None,
-    delimiter: Delimiter = None,
-    rename: Rename = None,
-    allow_outside: AllowOutside = False,
+    *,
+    options: NoiseOptions,
+    reading: ManifestOptions,
     quiet: Quiet = False,
 ) -> None:
     """Put wrong labels into a data set, and write down which.
@@ -108,29 +53,30 @@ def corrupt(
     Writes a table like the input's with other labels, for `deftclean scan`, and beside it the
     truth: file_name, true_label and whether the label is wrong now.
     """
-    from deftclean.cli.data_results import print_corrupted
-    from deftclean.datasets.corrupt import NoiseOptions
     from deftclean.datasets.corrupt import corrupt as run_corrupt
 
     result = run_corrupt(
-        data,
-        labels,
-        output=output,
-        options=NoiseOptions(
-            noise=noise,
-            ratio=ratio,
-            seed=seed,
-            changes=tuple(map or ()),
-            transition=transition,
-            labels=other,
-            labels_column=from_column,
-            size=size,
-            workers=workers,
-        ),
-        overwrite=overwrite,
-        reading=reading_of(
-            path_column, label_column, class_names, delimiter, rename, allow_outside
-        ),
+        data, labels, output=output, options=options, overwrite=overwrite, reading=reading,
         progress=progress_of(quiet),
-    )
+    )  # fmt: skip
     print_corrupted(result, Console())
+
+
+def print_corrupted(result: "CorruptResult", console: Console) -> None:
+    """The end of corrupt, on stdout."""
+    lines = [
+        f"rows           {result.rows:,}",
+        f"wrong labels   {result.wrong:,}  [dim]({result.wrong / result.labelled:.1%} of "
+        f"{result.labelled:,} labelled rows)[/dim]",
+    ]
+    if result.side is not None:
+        lines.append(f"looked at      pictures of {result.side} x {result.side} pixels")
+    if result.unreadable:
+        lines.append(f"unreadable     {result.unreadable:,} pictures, whose rows kept their labels")
+    lines += [
+        f"labels         {escape(str(result.output))}",
+        f"truth          {escape(str(result.truth))}",
+        f"time           {result.seconds:.1f} s",
+        f"next           {escape(scan_command(result.root, result.output, result.scan_options))}",
+    ]
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)

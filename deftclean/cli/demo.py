@@ -1,23 +1,31 @@
 """The command `demo`: its options, and what it prints."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deftclean.cli.options import Device, Quiet, progress_of
+from deftclean.cli.from_settings import takes
+from deftclean.cli.options import RUN, Quiet, progress_of
+from deftclean.core.run import RunOptions
+
+if TYPE_CHECKING:
+    from deftclean.core.metrics import SelectionMetrics
 
 DEMO_EXAMPLES = "Example:\n\ndeftclean demo my-demo"
 
 
+@takes(run=RUN.only("device"))
 def demo(
     folder: Annotated[Path, typer.Argument(help="New folder for data and results.")] = Path(
         "deftclean-demo"
     ),
     seed: Annotated[int, typer.Option(help="Of the flipped labels and of the scan.")] = 0,
-    device: Device = "auto",
+    *,
+    run: RunOptions,
     quiet: Quiet = False,
 ) -> None:
     """Try deftclean on 1,000 handwritten digits, 200 of them mislabelled on purpose.
@@ -26,7 +34,6 @@ def demo(
     and compares what was found with the truth. Takes about a minute on two cores.
     """
     from deftclean.cli.results import print_result
-    from deftclean.core.run import RunOptions
     from deftclean.datasets.demo import compare_with_truth, write_demo
     from deftclean.detection import scan as api
 
@@ -37,11 +44,14 @@ def demo(
         output=made.output,
         noise="synthetic",
         settings={"flip": False, "seed": seed},
-        run=RunOptions(model="nano", device=device),
+        run=replace(run, model="nano"),
         progress=progress_of(quiet),
     )
     print_result(result, Console())
-    found = compare_with_truth(result.scores, made.truth)
+    _print_comparison(compare_with_truth(result.scores, made.truth), made.command(seed))
+
+
+def _print_comparison(found: "SelectionMetrics", command: str) -> None:
     out = Console(highlight=False)
     out.print()
     out.print("[bold]against the truth[/bold]")
@@ -51,4 +61,4 @@ def demo(
     out.print(f"AUROC          {found.auroc:.3f}  [dim]of clean_prob; 0.5 is chance[/dim]")
     out.print()
     out.print("The same scan by hand (add --overwrite to repeat it):")
-    out.print(escape(made.command(seed)), soft_wrap=True)
+    out.print(escape(command), soft_wrap=True)

@@ -32,7 +32,7 @@ _LITTLE_MEMORY = 3e9
 
 
 @dataclass(frozen=True)
-class Finding:
+class Probe:
     """One thing that was looked at.
 
     Attributes:
@@ -54,12 +54,12 @@ class Finding:
 class Diagnosis(Shown):
     """All findings, in the order in which they are shown."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Probe, ...]
 
     @property
     def ok(self) -> bool:
         """Whether a scan can work here."""
-        return all(finding.state != "broken" for finding in self.findings)
+        return all(each.state != "broken" for each in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -80,54 +80,54 @@ def diagnose(run: RunOptions, model: str) -> Diagnosis:
         model: its model.
     """
     findings = [*_versions()]
-    if all(finding.state != "broken" for finding in findings):
+    if all(each.state != "broken" for each in findings):
         findings += [*_device(run), *_models(run, model)]
     findings += [*_machine(), *_cache(run), *_places()]
     return Diagnosis(tuple(findings))
 
 
-def _versions() -> Iterator[Finding]:
-    yield Finding("versions", "deftclean", __version__)
+def _versions() -> Iterator[Probe]:
+    yield Probe("versions", "deftclean", __version__)
     python = f"{platform.python_version()} ({platform.python_implementation()})"
-    yield Finding("versions", "python", python)
-    yield Finding("versions", "system", f"{platform.system()} {platform.machine()}")
+    yield Probe("versions", "python", python)
+    yield Probe("versions", "system", f"{platform.system()} {platform.machine()}")
     for name in _PACKAGES:
         try:
-            yield Finding("versions", name, importlib.metadata.version(name))
+            yield Probe("versions", name, importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding("versions", name, "not installed", "broken", f"pip install {name}")
+            yield Probe("versions", name, "not installed", "broken", f"pip install {name}")
     yield from _imports()
 
 
-def _imports() -> Iterator[Finding]:
+def _imports() -> Iterator[Probe]:
     """Packages of other builds than their Python or system fail only when they are loaded."""
     for name in ("torch", "torchvision", "open_clip", "pyarrow", "PIL.Image"):
         try:
             importlib.import_module(name)
         except (ImportError, OSError, RuntimeError, AttributeError) as error:
             reason = _first_line(error)
-            yield Finding(
+            yield Probe(
                 "versions", f"import {name}", reason, "broken", "Install a build that fits."
             )
 
 
-def _device(run: RunOptions) -> Iterator[Finding]:
+def _device(run: RunOptions) -> Iterator[Probe]:
     import torch
 
     from deftclean.core.runtime import choose_runtime
 
     found = _accelerators()
-    yield Finding("device", "accelerators", "; ".join(found) or "none")
+    yield Probe("device", "accelerators", "; ".join(found) or "none")
     try:
         runtime = choose_runtime(run.device, run.precision, run.workers)
     except DeftcleanError as error:
-        yield Finding("device", f"--device {run.device}", error.message, "broken", error.hint)
+        yield Probe("device", f"--device {run.device}", error.message, "broken", error.hint)
         return
     why = "asked for" if run.device != "auto" else _why(runtime.device.type)
-    yield Finding("device", f"--device {run.device}", f"{runtime.device}: {why}")
-    yield Finding("device", "precision", runtime.precision)
+    yield Probe("device", f"--device {run.device}", f"{runtime.device}: {why}")
+    yield Probe("device", "precision", runtime.precision)
     threads = torch.get_num_threads()
-    yield Finding("device", "threads of PyTorch", f"{threads}")
+    yield Probe("device", "threads of PyTorch", f"{threads}")
 
 
 def _accelerators() -> list[str]:
@@ -156,7 +156,7 @@ def _why(kind: str) -> str:
     )
 
 
-def _models(run: RunOptions, model: str) -> Iterator[Finding]:
+def _models(run: RunOptions, model: str) -> Iterator[Probe]:
     from deftclean.models.weights import DEFAULT_TAG, available_weights
 
     for name, weights in dict.fromkeys([("nano", None), (model, run.weights)]):
@@ -164,28 +164,28 @@ def _models(run: RunOptions, model: str) -> Iterator[Finding]:
         try:
             file = available_weights(name, weights)
         except DeftcleanError as error:
-            yield Finding("models", title, error.message, "broken", error.hint)
+            yield Probe("models", title, error.message, "broken", error.hint)
             continue
         if file is None:
             tag = "" if ":" in name else f" ({weights or DEFAULT_TAG})"
             value = f"not on this machine{tag}; the first scan would fetch it"
             hint = "Without network: --model nano, or local-dir:FOLDER."
-            yield Finding("models", title, value, "note", hint)
+            yield Probe("models", title, value, "note", hint)
         else:
             where = "built in" if name == "nano" else "on this machine"
-            yield Finding("models", title, f"{where}, {file.stat().st_size / 1e6:.0f} MB")
+            yield Probe("models", title, f"{where}, {file.stat().st_size / 1e6:.0f} MB")
 
 
-def _machine() -> Iterator[Finding]:
+def _machine() -> Iterator[Probe]:
     import psutil
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     cores = os.cpu_count() or 1
     usable = f"{cores}" if allowed in (None, cores) else f"{allowed} of {cores} for this process"
-    yield Finding("machine", "CPU cores", usable)
+    yield Probe("machine", "CPU cores", usable)
     memory = psutil.virtual_memory()
     little = memory.available < _LITTLE_MEMORY
-    yield Finding(
+    yield Probe(
         "machine",
         "memory",
         f"{_gigabytes(memory.available)} free of {_gigabytes(memory.total)}",
@@ -194,42 +194,42 @@ def _machine() -> Iterator[Finding]:
     )
 
 
-def _cache(run: RunOptions) -> Iterator[Finding]:
+def _cache(run: RunOptions) -> Iterator[Probe]:
     from deftclean.images.cache import default_folder, used_bytes
 
     asked = run.cache_dir is not None
     root = Path(run.cache_dir).expanduser() if run.cache_dir is not None else default_folder()
     if not _can_be_written(root):
         # As a scan has it: a folder that was asked for is refused, the usual one done without.
-        yield Finding(
+        yield Probe(
             "cache", "folder", f"{root} cannot be written to", "broken" if asked else "note",
             "Choose another with --cache-dir, or give --no-cache.",
         )  # fmt: skip
         return
     there = "" if root.is_dir() else " (not made yet)"
-    yield Finding("cache", "folder", f"{root}{there}")
+    yield Probe("cache", "folder", f"{root}{there}")
     limit = f"{run.cache_size:g} GB"
-    yield Finding("cache", "size", f"{_gigabytes(used_bytes(root))} of at most {limit}")
+    yield Probe("cache", "size", f"{_gigabytes(used_bytes(root))} of at most {limit}")
 
 
-def _places() -> Iterator[Finding]:
+def _places() -> Iterator[Probe]:
     temporary = Path(tempfile.gettempdir())
     try:
         with tempfile.NamedTemporaryFile(prefix="deftclean-"):
             pass
     except OSError as error:
         value = f"{temporary} cannot be written to: {error.strerror or error}"
-        yield Finding("disk", "temporary folder", value, "broken", "Set TMPDIR.")
+        yield Probe("disk", "temporary folder", value, "broken", "Set TMPDIR.")
     else:
         yield _disk("temporary folder", temporary)
     yield _disk("current folder", Path.cwd())
 
 
-def _disk(name: str, folder: Path) -> Finding:
+def _disk(name: str, folder: Path) -> Probe:
     free = shutil.disk_usage(folder).free
     little = free < _LITTLE_DISK
     written = os.access(folder, os.W_OK)
-    return Finding(
+    return Probe(
         "disk",
         name,
         f"{folder}, {_gigabytes(free)} free{'' if written else ', read-only'}",

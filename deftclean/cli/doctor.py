@@ -1,13 +1,16 @@
 """The command `doctor`: parse, call, print."""
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deftclean.cli.options import CacheDir, CacheSize, Device, Weights
+from deftclean.cli.from_settings import takes
+from deftclean.cli.options import RUN
+from deftclean.core.run import RunOptions
 
 if TYPE_CHECKING:
     from deftclean.cli.diagnosis import Diagnosis
@@ -23,14 +26,13 @@ _BROKEN = 3  # as for a run that could not be finished
 _MARKS = {"ok": " ", "note": "[yellow]![/yellow]", "broken": "[red]x[/red]"}
 
 
+@takes(run=RUN.only("weights", "device", "cache_dir", "cache_size"))
 def doctor(
     model: Annotated[
         str, typer.Option(help="Look for this model, as scan names it.", rich_help_panel="Model")
     ] = "ViT-B-16",
-    weights: Weights = None,
-    device: Device = "auto",
-    cache_dir: CacheDir = None,
-    cache_size: CacheSize = 10.0,
+    *,
+    run: RunOptions,
     form: Annotated[
         Literal["text", "json"], typer.Option("--format", help="What to print.")
     ] = "text",
@@ -40,12 +42,8 @@ def doctor(
     Nothing is fetched or changed. Ends with 0 where a scan can work, else with 3.
     """
     from deftclean.cli.diagnosis import diagnose
-    from deftclean.core.run import RunOptions
 
-    run = RunOptions(
-        model=model, weights=weights, device=device, cache_dir=cache_dir, cache_size=cache_size
-    )
-    found = diagnose(run, model)
+    found = diagnose(replace(run, model=model), model)
     if form == "json":
         typer.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
     else:

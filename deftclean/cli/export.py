@@ -24,68 +24,79 @@ EXPORT_EXAMPLES = (
 )
 
 
+_PICTURES = "Pictures"  # a panel of the help
+
+To = Annotated[
+    Target,
+    typer.Option(
+        help="csv, parquet: the cleaned table. folder: pictures by class. imagefolder: "
+        "pictures and metadata.csv, for Hugging Face. cleanlab: its columns, CSV or Parquet. "
+        "fiftyone: samples with mistakenness. label-studio: tasks with predictions."
+    ),
+]
+ExportPath = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", help="File to write, or folder; only a folder of export is replaced."
+    ),
+]
+Rows = Annotated[
+    RowChoice | None,
+    typer.Option(
+        help="kept; flagged: scored and not kept; all. Default: kept; all for cleanlab and "
+        "fiftyone; flagged for label-studio."
+    ),
+]
+Scores = Annotated[
+    bool | None,
+    typer.Option(
+        "--scores/--no-scores",
+        help="With the columns that deftclean has added (csv, parquet, imagefolder). Default: "
+        "where rows are flagged or all.",
+    ),
+]
+LinkChoice = Annotated[
+    Link, typer.Option(help="How pictures get into a folder.", rich_help_panel=_PICTURES)
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Image folder, or the table that holds the images. Default: the scan's.",
+        rich_help_panel=_PICTURES,
+    ),
+]
+SkipChanged = Annotated[
+    bool,
+    typer.Option(
+        "--skip-changed",
+        help="Leave rows out whose picture is missing or no longer the one that was scored; "
+        "without it, nothing is written then.",
+        rich_help_panel=_PICTURES,
+    ),
+]
+ImageUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="label-studio: what stands before a picture's name in its address. Default: "
+        "/data/local-files/?d=FOLDER/, files that Label Studio serves itself.",
+        rich_help_panel=_PICTURES,
+    ),
+]
+
+
 def export(
     table: Annotated[
         Path, typer.Argument(help="Score table that scan, score, select or review wrote.")
     ],
-    to: Annotated[
-        Target,
-        typer.Option(
-            help="csv, parquet: the cleaned table. folder: pictures by class. imagefolder: "
-            "pictures and metadata.csv, for Hugging Face. cleanlab: its columns, CSV or Parquet. "
-            "fiftyone: samples with mistakenness. label-studio: tasks with predictions."
-        ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", help="File to write, or folder; only a folder of export is replaced."
-        ),
-    ],
-    rows: Annotated[
-        RowChoice | None,
-        typer.Option(
-            help="kept; flagged: scored and not kept; all. Default: kept; all for cleanlab and "
-            "fiftyone; flagged for label-studio."
-        ),
-    ] = None,
-    scores: Annotated[
-        bool | None,
-        typer.Option(
-            "--scores/--no-scores",
-            help="With the columns that deftclean has added (csv, parquet, imagefolder). Default: "
-            "where rows are flagged or all.",
-        ),
-    ] = None,
-    link: Annotated[
-        Link,
-        typer.Option(help="How pictures get into a folder.", rich_help_panel="Pictures"),
-    ] = "copy",
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Image folder, or the table that holds the images. Default: the scan's.",
-            rich_help_panel="Pictures",
-        ),
-    ] = None,
+    to: To,
+    output: ExportPath,
+    rows: Rows = None,
+    scores: Scores = None,
+    link: LinkChoice = "copy",
+    data: Data = None,
     allow_outside: AllowOutside = False,
-    skip_changed: Annotated[
-        bool,
-        typer.Option(
-            "--skip-changed",
-            help="Leave rows out whose picture is missing or no longer the one that was scored; "
-            "without it, nothing is written then.",
-            rich_help_panel="Pictures",
-        ),
-    ] = False,
-    image_url: Annotated[
-        str | None,
-        typer.Option(
-            help="label-studio: what stands before a picture's name in its address. Default: "
-            "/data/local-files/?d=FOLDER/, files that Label Studio serves itself.",
-            rich_help_panel="Pictures",
-        ),
-    ] = None,
+    skip_changed: SkipChanged = False,
+    image_url: ImageUrl = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -96,19 +107,10 @@ def export(
     from deftclean.exports.export import export as run_export
 
     result = run_export(
-        table,
-        to=to,
-        output=output,
-        rows=rows,
-        scores=scores,
-        link=link,
-        data=data,
-        allow_outside=allow_outside,
-        skip_changed=skip_changed,
-        image_url=image_url,
-        overwrite=overwrite,
-        progress=progress_of(quiet),
-    )
+        table, to=to, output=output, rows=rows, scores=scores, link=link, data=data,
+        allow_outside=allow_outside, skip_changed=skip_changed, image_url=image_url,
+        overwrite=overwrite, progress=progress_of(quiet),
+    )  # fmt: skip
     _print(result, Console(highlight=False))
 
 

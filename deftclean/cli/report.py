@@ -26,30 +26,34 @@ REVIEW_EXAMPLES = (
 )
 
 
+Page = Annotated[Path, typer.Option("--output", "-o", help="Page to write (HTML, one file).")]
+Images = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=2000,
+        help="Rows in the gallery, the most suspicious first. The file stays under 15 MB: of "
+        "many pictures each is smaller.",
+    ),
+]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class", help="Given label that the gallery is limited to. Repeatable. Default: all."
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Image folder, or the table that holds the images. Default: the scan's."),
+]
+
+
 def report(
     table: Annotated[Path, typer.Argument(help="Score table that deftclean wrote.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Page to write (HTML, one file).")
-    ] = Path("report.html"),
-    images: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=2000,
-            help="Rows in the gallery, the most suspicious first. The file stays under 15 MB: of "
-            "many pictures each is smaller.",
-        ),
-    ] = 200,
-    classes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--class", help="Given label that the gallery is limited to. Repeatable. Default: all."
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Image folder, or the table that holds the images. Default: the scan's."),
-    ] = None,
+    output: Page = Path("report.html"),
+    images: Images = 200,
+    classes: Classes = None,
+    data: Data = None,
     allow_outside: AllowOutside = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,

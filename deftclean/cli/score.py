@@ -1,5 +1,6 @@
 """The commands `score` and `select`: their options, and what they print."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -7,30 +8,18 @@ import typer
 from rich.console import Console
 
 from deftclean.cli.check import Baseline, ExitZero, FailOn, leave_by_gates
+from deftclean.cli.from_settings import takes
 from deftclean.cli.options import (
-    AllowOutside,
-    CacheDir,
-    CacheSize,
-    ClassNames,
-    Compile,
-    Delimiter,
-    Device,
-    LabelColumn,
+    READING,
+    RUN,
     LabelTable,
-    NoCache,
-    Offline,
     Output,
     Overwrite,
-    PathColumn,
-    PrecisionChoice,
     Quiet,
-    Rename,
-    Weights,
-    Workers,
     progress_of,
-    reading_of,
-    run_of,
 )
+from deftclean.core.run import RunOptions
+from deftclean.data.options import ManifestOptions
 from deftclean.settings.detector import Rule
 
 SCORE_EXAMPLES = (
@@ -45,6 +34,16 @@ SELECT_EXAMPLES = (
 )
 
 
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the detector's model is now, if it was moved. Its hash is checked.",
+        rich_help_panel="Model",
+    ),
+]
+
+
+@takes(run=RUN, reading=READING)
 def score(
     detector: Annotated[Path, typer.Argument(help="Detector folder that scan wrote.")],
     data: Annotated[Path, typer.Argument(help="Image folder, or a table.")],
@@ -55,28 +54,10 @@ def score(
     threshold: Annotated[
         float | None, typer.Option(help="Of clean_prob. Default: the detector's.")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Where the detector's model is now, if it was moved. Its hash is checked.",
-            rich_help_panel="Model",
-        ),
-    ] = None,
-    weights: Weights = None,
-    offline: Offline = False,
-    device: Device = "auto",
-    precision: PrecisionChoice = "auto",
-    compiled: Compile = False,
-    workers: Workers = None,
-    cache_dir: CacheDir = None,
-    no_cache: NoCache = False,
-    cache_size: CacheSize = 10.0,
-    path_column: PathColumn = None,
-    label_column: LabelColumn = None,
-    class_names: ClassNames = None,
-    delimiter: Delimiter = None,
-    rename: Rename = None,
-    allow_outside: AllowOutside = False,
+    model: Model = None,
+    *,
+    run: RunOptions,
+    reading: ManifestOptions,
     fail_on: FailOn = None,
     baseline: Baseline = None,
     exit_zero: ExitZero = False,
@@ -90,25 +71,11 @@ def score(
     from deftclean.cli.results import print_result
     from deftclean.detection.score import score as run_score
 
-    reading = reading_of(path_column, label_column, class_names, delimiter, rename, allow_outside)
-    run = run_of(
-        model, weights, offline, device, precision, compiled, workers,
-        cache_dir, no_cache, cache_size,
-    )  # fmt: skip
     result = run_score(
-        detector,
-        data,
-        labels,
-        output=output,
-        overwrite=overwrite,
-        rule=rule,
-        threshold=threshold,
-        reading=reading,
-        run=run,
-        progress=progress_of(quiet),
-        fail_on=fail_on or (),
-        baseline=baseline,
-    )
+        detector, data, labels, output=output, overwrite=overwrite, rule=rule,
+        threshold=threshold, reading=reading, run=replace(run, model=model),
+        progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
+    )  # fmt: skip
     print_result(result, Console())
     leave_by_gates(result.check, exit_zero)
 

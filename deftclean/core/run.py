@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from deftclean.core.fields import setting
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_MODEL, _CACHE = "Model", "Cache"  # panels of the help
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,48 @@ class RunOptions:
         cache_size: how large the cache may grow, in GB.
     """
 
-    model: str | None = None
-    weights: str | None = None
-    device: str = "auto"
-    precision: Precision = "auto"
-    workers: int | None = None
-    offline: bool = False
-    compile: bool = False
-    cache: bool = True
-    cache_dir: str | Path | None = None
-    cache_size: float = 10.0
+    model: str | None = None  # what it may be, and its default, differ between commands
+    weights: str | None = setting(
+        None,
+        "Pretrained tag (default openai) or checkpoint file for a named model.",
+        panel=_MODEL,
+    )
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1 or mps.", panel=_MODEL)
+    precision: Precision = setting(
+        "auto",
+        "auto: bf16 (or fp16) autocast on CUDA, float32 elsewhere. Losses are float32.",
+        panel=_MODEL,
+    )
+    workers: int | None = setting(
+        None,
+        "Processes that read images, in every pass. Default: by pass and device.",
+        panel=_MODEL,
+        at_least=0,
+    )
+    offline: bool = setting(False, "Never fetch weights.", panel=_MODEL)
+    compile: bool = setting(
+        False,
+        "Translate the image tower with torch.compile: takes a minute, then runs faster, on GPUs "
+        "above all. Scores differ by rounding.",
+        option="compiled",
+        flags=("--compile",),
+        panel=_MODEL,
+    )
+    cache: bool = setting(
+        True,
+        "Keep none; pictures are decoded anew in every pass.",
+        option="no_cache",
+        panel=_CACHE,
+    )
+    cache_dir: str | Path | None = setting(
+        None,
+        "Where resized pictures and embeddings are kept for later passes and runs. Default: "
+        "DEFTCLEAN_CACHE_DIR, or else the user's cache folder.",
+        panel=_CACHE,
+    )
+    cache_size: float = setting(
+        10.0,
+        "How large the cache may grow, in GB; what was not used for longest goes first.",
+        panel=_CACHE,
+        at_least=0,
+    )

@@ -29,6 +29,7 @@ from deftclean.data.file_names import relative_names
 from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.data.labels import name_labels
 from deftclean.data.lines import record_lines
+from deftclean.data.options import ManifestOptions
 from deftclean.table.reviewed import REVIEW_COLUMNS
 from deftclean.table.scores import METADATA_KEY, image_root, written_columns
 
@@ -82,31 +83,6 @@ class Manifest:
         indices = pc.index_in(self.given_labels, value_set=pa.array(class_names, pa.string()))
         filled = pc.fill_null(indices, 0).to_numpy(zero_copy_only=False).astype(np.int64)
         return np.ma.MaskedArray(filled, mask=indices.is_null().to_numpy(zero_copy_only=False))
-
-
-@dataclass(frozen=True)
-class ManifestOptions:
-    """How to read a manifest where the usual names do not say it.
-
-    Attributes:
-        path_column: column with the file names (or the images).
-        label_column: column with the labels.
-        class_names: file with class names: a line each, a JSON list, or a JSON object from label
-            to name.
-        delimiter: of a CSV file, where it is not a comma (a tab for .tsv).
-        rename: input columns to be carried on under another name, old -> new.
-        allow_outside: follow links and names that leave the data folder.
-        known_labels: class name by label of a saved detector, for input that names no classes
-            itself; labels that are not in it stay as they are.
-    """
-
-    path_column: str | None = None
-    label_column: str | None = None
-    class_names: Path | None = None
-    delimiter: str | None = None
-    rename: Mapping[str, str] | None = None
-    allow_outside: bool = False
-    known_labels: Mapping[str, str] | None = None
 
 
 def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> Manifest:

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from deftclean.datasets.public_sets import PublicSet, Source, Split, clean_set, plain
+from deftclean.datasets.options import Split
+from deftclean.datasets.public_sets import PublicSet, Source, clean_set, plain
 from deftclean.datasets.truth import differs
 
 _PAGE = 'Alex Krizhevsky\'s page "The CIFAR-10 dataset" at the University of Toronto'

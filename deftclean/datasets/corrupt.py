@@ -1,10 +1,10 @@
 """The command `corrupt`, whole: clean labels in, noisy labels and the truth out. No torch."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,8 @@ from deftclean.core.text import few
 from deftclean.data.columns import find_label_column, find_path_column
 from deftclean.data.file_names import relative_names
 from deftclean.data.labels import name_labels
-from deftclean.data.manifest import Manifest, ManifestOptions, read_manifest
+from deftclean.data.manifest import Manifest, read_manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.datasets.noise import (
     Instances,
     check_ratio,
@@ -29,38 +30,9 @@ from deftclean.datasets.noise import (
     symmetric,
 )
 from deftclean.datasets.noisy_table import noisy_table, write_with_images
+from deftclean.datasets.options import NoiseOptions
 from deftclean.datasets.transitions import changes_matrix, read_transition
 from deftclean.datasets.truth import differs, truth_path, truth_table
-
-NoiseKind = Literal["symmetric", "instance-dependent", "asymmetric", "transition", "labels"]
-
-
-@dataclass(frozen=True)
-class NoiseOptions:
-    """Which noise.
-
-    Attributes:
-        noise: its kind.
-        ratio: share of the rows, in [0, 1]; with `symmetric`, `instance-dependent` and
-            `asymmetric` (there of the rows of the classes that change).
-        seed: of every draw.
-        changes: `cat=dog`, with `asymmetric`.
-        transition: file of a K x K matrix, with `transition`.
-        labels: file of other labels for the same files, with `labels`.
-        labels_column: of that file; None to recognise it.
-        size: with `instance-dependent`, the longest side of the pictures looked at, in pixels.
-        workers: processes that decode pictures; None to choose.
-    """
-
-    noise: NoiseKind = "symmetric"
-    ratio: float | None = None
-    seed: int = 0
-    changes: Sequence[str] = ()
-    transition: str | Path | None = None
-    labels: str | Path | None = None
-    labels_column: str | None = None
-    size: int = 64
-    workers: int | None = None
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +26,8 @@ from deftclean.datasets.cifar import (
     load_cifar100n,
 )
 from deftclean.datasets.image_sets import load_cars, load_cub, load_tiny_imagenet
-from deftclean.datasets.public_sets import PublicSet, Split
+from deftclean.datasets.options import DatasetName, DatasetOptions
+from deftclean.datasets.public_sets import PublicSet
 from deftclean.datasets.truth import truth_table
 from deftclean.datasets.web_sets import (
     load_animal10n,
@@ -35,37 +36,12 @@ from deftclean.datasets.web_sets import (
     load_webvision,
 )
 
-DatasetName = Literal[
-    "cifar10", "cifar100", "cifar10n", "cifar100n", "tiny-imagenet", "stanford-cars",
-    "cub-200-2011", "clothing1m", "webvision", "food-101n", "animal-10n",
-]  # fmt: skip
-HumanLabels = Literal["worse", "aggregate", "random1", "random2", "random3"]
-
 NOISY_SETS: tuple[DatasetName, ...] = (
     *("cifar10n", "cifar100n", "clothing1m", "webvision", "food-101n", "animal-10n"),
 )
 """Those whose labels are wrong in part as they are published."""
 
 _TRAINING_ONLY = ("cifar10n", "cifar100n", "food-101n")
-
-
-@dataclass(frozen=True)
-class DatasetOptions:
-    """Which part of a data set.
-
-    Attributes:
-        split: `train`; `test` or `val` where their labels are public; `clean-train` of Clothing1M.
-        labels: of CIFAR-10N; None for `worse`.
-        classes: of WebVision, the first so many; None for 50.
-        balanced: of Clothing1M's `train`, the balanced sample of 32,000.
-        seed: of that sample.
-    """
-
-    split: Split = "train"
-    labels: HumanLabels | None = None
-    classes: int | None = None
-    balanced: bool = False
-    seed: int = 0
 
 
 @dataclass(frozen=True, repr=False)

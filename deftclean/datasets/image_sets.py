@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deftclean.datasets.public_sets import PublicSet, Source, Split, clean_set, first_lemmas, plain
+from deftclean.datasets.options import Split
+from deftclean.datasets.public_sets import PublicSet, Source, clean_set, first_lemmas, plain
 
 TINY_IMAGENET = Source(
     "Tiny-ImageNet",

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.text import few
+from deftclean.datasets.options import Split
 
 Pixels = NDArray[np.uint8]
-Split = Literal["train", "clean-train", "val", "test"]
 
 
 @dataclass(frozen=True)

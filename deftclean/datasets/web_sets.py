@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.samples import balanced_sample
-from deftclean.datasets.public_sets import PublicSet, Source, Split, clean_set, first_lemmas, plain
+from deftclean.datasets.options import Split
+from deftclean.datasets.public_sets import PublicSet, Source, clean_set, first_lemmas, plain
 from deftclean.datasets.truth import differs
 
 CLOTHING1M = Source(

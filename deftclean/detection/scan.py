@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from deftclean.core.errors import UsageError
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
-from deftclean.data.manifest import ManifestOptions, read_manifest
+from deftclean.data.manifest import read_manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.detection.result import ScanResult
 from deftclean.gate.check import Gates
 from deftclean.settings.detector import (

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
-from deftclean.data.manifest import ManifestOptions, read_manifest
+from deftclean.data.manifest import read_manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import _check_compile, _check_threshold
 from deftclean.gate.check import Gates

@@ -13,7 +13,8 @@ from deftclean import __version__
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.core.runtime import choose_runtime
-from deftclean.data.manifest import Manifest, ManifestOptions, read_manifest
+from deftclean.data.manifest import Manifest, read_manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.images.first_pass import ImageChecks, check_images
 from deftclean.images.resizing import Preparation
 from deftclean.images.row_images import row_images, work_folder

@@ -21,9 +21,9 @@ from deftclean.core.progress import Progress
 from deftclean.core.samples import stratified_sample
 from deftclean.core.tables import read_table, write_table
 from deftclean.data.folders import walk_images
-from deftclean.datasets.corrupt import NoiseOptions, corrupt
-from deftclean.datasets.dataset import DatasetName, DatasetOptions, dataset, load_dataset
-from deftclean.datasets.public_sets import Split
+from deftclean.datasets.corrupt import corrupt
+from deftclean.datasets.dataset import dataset, load_dataset
+from deftclean.datasets.options import DatasetName, DatasetOptions, NoiseOptions, Split
 from deftclean.datasets.truth import differs, truth_table
 from deftclean.experiments.cells import LabelledData
 from deftclean.experiments.own_data import OwnData, own_rows, test_rows_of

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from deftclean.core.errors import InputError
-from deftclean.datasets.dataset import NOISY_SETS, DatasetName
+from deftclean.datasets.dataset import NOISY_SETS
+from deftclean.datasets.options import DatasetName
 from deftclean.experiments.cells import Adaptation, Cell, CellNoise, LabelledData, Selection
 from deftclean.experiments.grid_form import Problems
 from deftclean.experiments.grid_settings import (

@@ -4,7 +4,6 @@ Whether they mean something is asked of those who take them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from itertools import product
 from typing import Any, NamedTuple, cast, get_args
 
@@ -105,7 +104,7 @@ def read_adaptation(problems: Problems, where: str, table: Any) -> Adaptation | 
         problems.add(f"{where} method {method!r} is none of {', '.join(get_args(Method))}")
         return None
     settings = problems.table(f"{where} settings", table.get("settings", {}))
-    known = [f.name for f in fields(AdaptConfig) if f.name not in _OURS]
+    known = [name for name in AdaptConfig().as_dict() if name not in _OURS]
     before = len(problems)
     problems.unknown(f"{where} settings", settings, known)
     _check_types(problems, f"{where} settings", AdaptConfig, settings, known, False)
@@ -171,7 +170,7 @@ def _sweep(
 def _settings(problems: Problems, where: str, key: str, table: Any) -> dict[str, Any]:
     where = f"{where} {key}"
     table = problems.table(where, table)
-    known = [f.name for f in fields(DetectorConfig) if f.name not in _OURS]
+    known = [name for name in DetectorConfig().as_dict() if name not in _OURS]
     problems.unknown(where, table, (*known, NOISE_RATIO))
     swept = key == "sweep"  # where each value is a list of values
     _check_types(problems, where, DetectorConfig, table, known, swept)

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.text import few
-from deftclean.data.manifest import Manifest, ManifestOptions, read_manifest
+from deftclean.data.manifest import Manifest, read_manifest
+from deftclean.data.options import ManifestOptions
 
 
 @dataclass(frozen=True)

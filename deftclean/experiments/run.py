@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from deftclean import __version__
-from deftclean.adaptation.adapt import AdaptOptions, adapt
+from deftclean.adaptation.adapt import adapt
+from deftclean.adaptation.options import AdaptOptions
 from deftclean.adaptation.run_folder import AdaptResult
 from deftclean.core.errors import CollapseError, DeftcleanError, RunError, UsageError
 from deftclean.core.files import whole_file

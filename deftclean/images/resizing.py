@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from deftclean.images.decoding import MAX_ASPECT, ImageError, decode
-from deftclean.settings.detector import Decode
+from deftclean.settings.training import Decode
 
 Pixels = NDArray[np.uint8]
 """A resized picture, (h, w, 3) uint8."""

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, RunError
 from deftclean.data.columns import ImageColumn
-from deftclean.data.manifest import Manifest, ManifestOptions
+from deftclean.data.manifest import Manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.images.sources import FolderImages, RowImages, SpooledImages
 
 _ROWS_AT_ONCE = 256

@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError
 from deftclean.data.columns import ImageColumn
-from deftclean.data.manifest import ManifestOptions, read_manifest
+from deftclean.data.manifest import read_manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.images.decoding import ImageError
 from deftclean.images.row_images import images_at, spool_images
 from deftclean.images.sources import FolderImages, RowImages

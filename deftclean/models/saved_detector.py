@@ -97,7 +97,8 @@ def save_detector(
     Raises:
         RunError, UsageError: it cannot be written, or exists.
     """
-    text = json.dumps(asdict(card), indent=2, ensure_ascii=False)
+    values = {**asdict(card), "config": card.config.as_dict()}
+    text = json.dumps(values, indent=2, ensure_ascii=False)
     with whole_folder(folder, overwrite) as temporary:
         safetensors.torch.save_file(detector.trained_tensors(), temporary / _TENSORS)
         (temporary / _CARD).write_text(text + "\n", encoding="utf-8")

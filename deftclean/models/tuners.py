@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from deftclean.core.errors import UsageError
 from deftclean.models.blocks import Added, attend
 from deftclean.models.encoder import ImageTower
-from deftclean.settings.detector import Tuner
+from deftclean.settings.training import Tuner
 
 
 class VisualTuner(nn.Module, abc.ABC):

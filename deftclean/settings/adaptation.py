@@ -5,18 +5,13 @@ No torch here: `deftclean adapt --help` prints the recipes.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 from deftclean.core.errors import UsageError
-from deftclean.settings.detector import (
-    LARGEST_FLOAT,
-    Decode,
-    Schedule,
-    Tuner,
-    is_share,
-    tower_share,
-)
+from deftclean.core.fields import reworded, setting
+from deftclean.settings.checks import refuse_out_of_range
+from deftclean.settings.training import Decode, Schedule, TrainingConfig, Tuner, tower_share
 
 Method = Literal["fft", "linear", "turn", "peft", "vlpt", "prompts"]
 FitLossName = Literal["ce", "sce", "elr", "gce"]
@@ -24,8 +19,8 @@ OptimiserName = Literal["sgd", "adamw"]
 Augmentation = Literal["paper", "strong", "none"]
 
 
-@dataclass(frozen=True)
-class AdaptConfig:
+@dataclass(frozen=True, kw_only=True)
+class AdaptConfig(TrainingConfig):
     """Everything that decides an adaptation beside data and weights.
 
     Attributes:
@@ -35,55 +30,75 @@ class AdaptConfig:
             context. `prompts`: nothing; the detector's own positive prompts classify.
         loss: cross-entropy, symmetric cross-entropy, early-learning regularisation or generalised
             cross-entropy.
-        optimiser: `sgd` or `adamw`.
-        lr: learning rate at the first epoch.
-        momentum: of SGD.
-        weight_decay: on every trained tensor.
-        epochs: passes over the rows that are learned from.
-        batch_size: B; the last batch of an epoch may be smaller.
         micro_batch: pictures that pass through the model at once; gradients of a batch add up.
-        schedule: of the learning rate, stepped per epoch.
+        optimiser: `sgd` or `adamw`.
         augmentation: `paper`: random crop and mirror. `strong`: timm's RandAugment, random resized
             crop and erasing. `none`: the evaluation preprocessing.
-        flip: mirror at random.
         image_size: side of the model's input in pixels; None for the backbone's own.
-        clip_grad: largest gradient norm, or None.
-        tuner: of `peft` and `vlpt`; see `deftclean.settings.detector.DetectorConfig`.
-        prompt_length: P.
-        rank: of `lora`.
-        bottleneck: of `adaptformer`.
-        tower_lr_share: of `bitfit` and `fft`; see `deftclean.settings.detector.DetectorConfig`.
-        context_length: M of `vlpt`.
-        seed: of every random draw.
-        decode: `exact`, or `fast`: large JPEGs are decoded at a part of their size.
     """
 
-    method: Method = "fft"
-    loss: FitLossName = "ce"
-    optimiser: OptimiserName = "sgd"
-    lr: float = 1e-2
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    epochs: int = 10
-    batch_size: int = 64
-    micro_batch: int | None = None
-    schedule: Schedule = "cosine"
-    augmentation: Augmentation = "paper"
-    flip: bool = True
-    image_size: int | None = None
-    clip_grad: float | None = None
-    tuner: Tuner = "vpt-deep"
-    prompt_length: int = 20
-    rank: int = 8
-    bottleneck: int = 8
-    tower_lr_share: float | None = None
-    context_length: int = 16
-    seed: int = 0
-    decode: Decode = "exact"
+    written: ClassVar[tuple[str, ...]] = (
+        *("method", "loss", "optimiser", "lr", "momentum", "weight_decay", "epochs"),
+        *("batch_size", "micro_batch", "schedule", "augmentation", "flip", "image_size"),
+        *("clip_grad", "tuner", "prompt_length", "rank", "bottleneck", "tower_lr_share"),
+        *("context_length", "seed", "decode"),
+    )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+    method: Method = "fft"  # no setting to change the recipe with: there is one for each method
+    loss: FitLossName = setting(
+        "ce",
+        "ce: cross-entropy. sce: symmetric. elr: early-learning regularisation. gce: generalised. "
+        "Default: ce.",
+    )
+    micro_batch: int | None = setting(
+        None,
+        "Images that pass through the model at once; the gradients of a batch add up. Found by "
+        "itself where a batch does not fit into memory.",
+        at_least=1,
+    )
+    optimiser: OptimiserName = setting("sgd", "sgd or adamw.", option="optimizer")
+    augmentation: Augmentation = setting(
+        "paper",
+        "paper: random crop and mirror. strong: timm's RandAugment, random resized crop and "
+        "erasing. none. Default: paper.",
+    )
+    image_size: int | None = setting(
+        None, "Side of the model's input in pixels. Default: the backbone's.", at_least=1
+    )
+
+    tuner: Tuner = reworded(
+        TrainingConfig,
+        "tuner",
+        "Of peft and vlpt: what is trained in the image tower, as in scan. Default: vpt-deep.",
+    )
+    prompt_length: int = reworded(
+        TrainingConfig, "prompt_length", "Visual prompts before each layer."
+    )
+    context_length: int = reworded(
+        TrainingConfig, "context_length", "Learned vectors of vlpt's textual context."
+    )
+    epochs: int = reworded(
+        TrainingConfig, "epochs", "Passes over the rows; of turn: after its probe."
+    )
+    lr: float = reworded(TrainingConfig, "lr", "Learning rate.", default=1e-2)
+    weight_decay: float = reworded(TrainingConfig, "weight_decay", "Of the weights.")
+    schedule: Schedule = reworded(
+        TrainingConfig, "schedule", "Of the learning rate, stepped per epoch. Default: cosine."
+    )
+    flip: bool = reworded(
+        TrainingConfig,
+        "flip",
+        "Random mirroring; off for digits, text and whatever has a left and a right.",
+    )
+    clip_grad: float | None = reworded(
+        TrainingConfig, "clip_grad", "Largest gradient norm; off by default."
+    )
+    decode: Decode = reworded(
+        TrainingConfig,
+        "decode",
+        "fast: large JPEGs are decoded at a part of their size. Default: exact.",
+        panel=None,
+    )
 
 
 @dataclass(frozen=True)
@@ -158,7 +173,7 @@ def resolve_adaptation(backbone: str, method: Method, given: Mapping[str, Any]) 
         config = replace(config, augmentation="none", flip=False)
     if config.augmentation == "none":
         config = replace(config, flip=False)
-    _check(config)
+    refuse_out_of_range(config, "a finite number")
     return config
 
 
@@ -212,32 +227,3 @@ def _refuse_augmentation(method: Method, chosen: Mapping[str, Any]) -> None:
             "prompts": "it trains nothing",
         }[method]
         raise UsageError(f"{' and '.join(asked)} cannot go with --method {method}: {why}.")
-
-
-def _check(config: AdaptConfig) -> None:
-    at_least_one = ("epochs", "batch_size", "micro_batch", "image_size")
-    limits: list[tuple[str, bool, str]] = [
-        *(
-            (name, getattr(config, name) is None or getattr(config, name) >= 1, "at least 1")
-            for name in (*at_least_one, "prompt_length", "rank", "bottleneck", "context_length")
-        ),
-        ("lr", config.lr > 0, "above 0"),
-        ("tower_lr_share", is_share(config.tower_lr_share), "above 0 and at most 1"),
-        ("momentum", 0 <= config.momentum < 1, "in [0, 1)"),
-        ("weight_decay", config.weight_decay >= 0, "0 or more"),
-        ("clip_grad", config.clip_grad is None or config.clip_grad > 0, "above 0"),
-        ("seed", config.seed >= 0, "0 or more"),
-    ]
-    problems = [
-        f"--{name.replace('_', '-')} is {getattr(config, name)}; it must be {wanted}"
-        for name, fine, wanted in limits
-        if not fine
-    ]
-    problems += [
-        f"--{field.name.replace('_', '-')} must be a finite number"
-        for field in fields(config)
-        if isinstance(getattr(config, field.name), float)
-        and not abs(getattr(config, field.name)) <= LARGEST_FLOAT
-    ]
-    if problems:
-        raise UsageError("; ".join(problems) + ".")

@@ -1,7 +1,14 @@
-"""Whether a value that a file gives fits the type of a setting. Looks at types, not at ranges."""
+"""Whether settings fit: a value that a file gives its field's type, a number its bounds."""
 
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from deftclean.core.errors import UsageError
+from deftclean.core.fields import in_order, setting_of
+from deftclean.settings.training import TrainingConfig
+
+LARGEST_FLOAT = 3.4e38
+"""Of float32, which weights are; a finite Python number may be larger."""
 
 _WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
@@ -24,6 +31,36 @@ def misfit(settings: type, name: str, value: Any) -> str | None:
     if any(_fits(kind, value) for kind in wanted):
         return None
     return f"{name} must be {' or '.join(map(_named, wanted))}, not {value!r}"
+
+
+def refuse_out_of_range(config: TrainingConfig, number: str) -> None:
+    """Every setting within its bounds, every number one that float32 holds.
+
+    Args:
+        config: the settings, made by `setting`.
+        number: what the message calls a number that float32 holds.
+
+    Raises:
+        UsageError: all that are not, in one message.
+    """
+    given = [
+        (f"--{each.name.replace('_', '-')}", getattr(config, each.name), said.bounds)
+        for each in in_order(config, config.written)
+        if (said := setting_of(each)) is not None and getattr(config, each.name) is not None
+    ]
+    # What is counted comes first, then the others, each in the order of the table.
+    problems = [
+        f"{option} is {value}; it must be {bounds.words}"
+        for option, value, bounds in sorted(given, key=lambda one: one[2].at_least != 1)
+        if not bounds.hold(value)
+    ]
+    problems += [
+        f"{option} must be {number}"
+        for option, value, _ in given
+        if isinstance(value, float) and not abs(value) <= LARGEST_FLOAT
+    ]
+    if problems:
+        raise UsageError("; ".join(problems) + ".")
 
 
 def _members(hint: Any) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from deftclean.core.errors import UsageError
+from deftclean.core.fields import setting
 
 Strategy = Literal[
     "deft", "label-match", "small-loss", "gmm", "rolt", "unicon", "longremix", "promix",
@@ -33,8 +34,16 @@ class StrategyOptions:
         noise_ratio: of `small-loss`, the share of labels that is wrong, in [0, 1).
     """
 
-    strategy: Strategy = "deft"
-    noise_ratio: float | None = None
+    strategy: Strategy = setting(
+        "deft",
+        "How rows are selected. deft: the trained detector. Others, to compare it with, write the "
+        "same table and no detector. Without training: label-match, zero-shot-margin, knn, "
+        "confident-learning. With a linear head and --tuner: small-loss, gmm, rolt, unicon, "
+        "longremix, promix.",
+    )
+    noise_ratio: float | None = setting(
+        None, "Of --strategy small-loss: the share of labels that is wrong."
+    )
 
     @property
     def is_deft(self) -> bool:

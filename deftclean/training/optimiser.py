@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from deftclean.core.runtime import Runtime
 from deftclean.models.tuners import OwnWeights
-from deftclean.settings.detector import Schedule
+from deftclean.settings.training import Schedule
 
 
 class Settings(Protocol):

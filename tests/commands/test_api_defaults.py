@@ -1,136 +1,263 @@
-"""The Python interface and the command line do the same unless told otherwise."""
+"""The Python interface and the command line do the same unless told otherwise.
+
+Every command runs with its Python function replaced by one that writes down how it was called.
+"""
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+import json
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
+import typer
+from typer.models import ArgumentInfo
 
 import deftclean
-from deftclean.adaptation.adapt import AdaptOptions, adapt
-from deftclean.adaptation.predict import predict
-from deftclean.cli import adapt as cli_adapt
-from deftclean.cli import bench as cli_bench
-from deftclean.cli import check as cli_check
-from deftclean.cli import corrupt as cli_corrupt
-from deftclean.cli import dataset as cli_dataset
-from deftclean.cli import export as cli_export
-from deftclean.cli import main as cli
-from deftclean.cli import report as cli_report
-from deftclean.core.run import RunOptions
-from deftclean.data.manifest import ManifestOptions
-from deftclean.datasets.corrupt import NoiseOptions, corrupt
-from deftclean.datasets.dataset import DatasetOptions, dataset
-from deftclean.detection import scan as api
-from deftclean.detection.score import score
-from deftclean.detection.select import select
-from deftclean.experiments.bench import bench
-from deftclean.exports.export import export
-from deftclean.gate.check import check
-from deftclean.reports.report import report
-from deftclean.reports.review import review
+from deftclean.cli.main import app
+from deftclean.detection.scan import DEFAULT_MODEL
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.settings.detector import DetectorConfig
 
-# command, function, and what its parameters `run`, `reading`, `options` and `settings` hold
-PAIRS: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, type]]] = {
-    "scan": (
-        cli.scan,
-        api.scan,
-        {"run": RunOptions, "reading": ManifestOptions, "settings": DetectorConfig},
-    ),
-    "score": (cli.score, score, {"run": RunOptions, "reading": ManifestOptions}),
-    "select": (cli.select, select, {}),
-    "adapt": (
-        cli_adapt.adapt,
-        adapt,
-        {"run": RunOptions, "options": AdaptOptions, "settings": AdaptConfig},
-    ),
-    "predict": (cli_adapt.predict, predict, {"run": RunOptions, "reading": ManifestOptions}),
-    "export": (cli_export.export, export, {}),
-    "check": (cli_check.check, check, {}),
-    "report": (cli_report.report, report, {}),
-    "review": (cli_report.review, review, {}),
-    "corrupt": (
-        cli_corrupt.corrupt,
-        corrupt,
-        {"options": NoiseOptions, "reading": ManifestOptions},
-    ),
-    "dataset": (cli_dataset.dataset, dataset, {"options": DatasetOptions}),
-    "bench": (cli_bench.bench, bench, {"run": RunOptions}),
+# What a command cannot do without, by parameter of its function.
+REQUIRED = {
+    "scan": {"data": "pictures"},
+    "score": {"detector": "a.detector", "data": "pictures"},
+    "select": {"table": "t.parquet", "output": "o.parquet"},
+    "adapt": {"table": "t.parquet"},
+    "predict": {"folder": "adapted", "data": "pictures"},
+    "export": {"table": "t.parquet", "to": "csv", "output": "o.csv"},
+    "check": {"table": "t.parquet"},
+    "report": {"table": "t.parquet"},
+    "review": {"table": "t.parquet", "decisions": "review.csv", "output": "o.parquet"},
+    "corrupt": {"data": "pictures"},
+    "dataset": {"name": "cifar10", "root": "cifar", "output": "o"},
+    "bench": {},
 }
-OTHER_NAMES = {"compiled": "compile", "all": "everything", "optimizer": "optimiser"}
-OTHER_NAMES_OF = {"corrupt": {"map": "changes", "other": "labels", "from_column": "labels_column"}}
-ONLY_A_COMMAND_HAS = {"quiet", "exit_zero", "format", "output_file", "dry_run"}
-BY_FORMAT = {("check", "top"), ("check", "overwrite")}  # of the file that a command writes
-ONLY_IN_PYTHON = {"settings", "reading", "run", "options", "progress"}
-NOT_HERE = {  # fields of the shared groups that a command has no use for
-    "scan": {"known_labels", "cache"},
-    "score": {"known_labels", "cache"},
-    "adapt": {"model", "compile", "cache"},
-    "corrupt": {"known_labels"},
-    "bench": {"weights", "cache"},
+SETTINGS = {"scan": DetectorConfig, "adapt": AdaptConfig}  # what `settings` may hold
+
+# In Python an option has the name that it has in a settings file; these have another.
+IN_PYTHON = {
+    "compiled": "compile",
+    "no_cache": "cache",
+    "all": "everything",
+    "optimizer": "optimiser",
+    "map": "changes",
+    "other": "labels",
+    "from_column": "labels_column",
+}
+# Of the terminal and the files that a command writes there: nothing that the function is told.
+OF_THE_COMMAND = {"quiet", "exit_zero", "format", "output_file", "dry_run", "check overwrite"}
+# What a function can be told and its command cannot: it has no use for it, or knows it already.
+ONLY_IN_PYTHON = {
+    "scan": {"reading.known_labels"},
+    "score": {"reading.known_labels"},
+    "adapt": {"run.model", "run.weights", "run.compile", "settings.method"},
     "predict": {
-        "model", "weights", "compile", "cache", "known_labels", "class_names", "rename",
+        *("run.model", "run.weights", "run.compile"),
+        *("reading.known_labels", "reading.class_names", "reading.rename"),
     },
-}  # fmt: skip
+    "corrupt": {"reading.known_labels"},
+    "bench": {"run.weights"},
+}
 
 
-def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
-    return {name: each.default for name, each in inspect.signature(function).parameters.items()}
+# ---------------------------------------------------------------- options and values for them
 
 
-def field_defaults(group: type) -> dict[str, Any]:
-    return {field.name: field.default for field in dataclasses.fields(group)}
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One way of giving one option.
+
+    Attributes:
+        option: its name in the settings file.
+        words: on the command line.
+        value: in the settings file and in the environment; None where it cannot stand there.
+        expected: what the function is told.
+    """
+
+    option: str
+    words: tuple[str, ...]
+    value: Any
+    expected: Any
 
 
-def renamed(command: str) -> dict[str, str]:
-    return OTHER_NAMES | OTHER_NAMES_OF.get(command, {})
+def trials(command: str) -> Iterator[Trial]:
+    """Every option and optional argument of a command, with a value that is not its default."""
+    registered = {each.callback.__name__: each.callback for each in app.registered_commands}
+    hints = get_type_hints(registered[command], include_extras=True)
+    for name, parameter in inspect.signature(registered[command]).parameters.items():
+        kind, info = get_args(hints[name])[:2]
+        if name in REQUIRED[command] or name == "dry_run":
+            continue
+        if isinstance(info, ArgumentInfo):
+            yield Trial(name, ("some.file",), None, "some.file")
+            continue
+        # In Annotated, Typer takes the first of several names for a default.
+        names = [each for each in (info.default, *(info.param_decls or ())) if each is not ...]
+        kind = without_none(kind)
+        if kind is bool:
+            yield from switches(name, names)
+        else:
+            flag = names[0] if names else f"--{name.replace('_', '-')}"
+            word, expected = example(name, kind, parameter.default)
+            several = get_origin(kind) is list
+            yield Trial(name, (flag, str(word)), [word] if several else word, expected)
+
+
+def switches(name: str, names: list[str]) -> Iterator[Trial]:
+    plain_name = name.replace("_", "-")
+    on, _, off = (names[0] if names else f"--{plain_name}/--no-{plain_name}").partition("/")
+    yield Trial(name, (on,), True, name != "no_cache")
+    if off:
+        yield Trial(name, (off,), False, False)
+
+
+def example(name: str, kind: Any, default: Any) -> tuple[Any, Any]:
+    """A word that is not the default, and what it stands for."""
+    of_their_own = {
+        "rename": ("a=b", {"a": "b"}),
+        "seeds": ("4,5", [4, 5]),
+        "delimiter": (";", ";"),
+    }
+    if name in of_their_own:
+        return of_their_own[name]
+    if get_origin(kind) is list:
+        return "words", ["words"]
+    if get_origin(kind) is Literal:
+        word = next(each for each in get_args(kind) if each != default)
+    else:
+        word = {int: 3, float: 0.25, str: "words", Path: "some.file"}[kind]
+    return word, word
+
+
+def without_none(kind: Any) -> Any:
+    if get_origin(kind) in (Union, types.UnionType):
+        (kind,) = (each for each in get_args(kind) if each is not type(None))
+    return kind
+
+
+# ---------------------------------------------------------------- calls
+
+
+class CalledError(Exception):
+    """In place of the work."""
+
+
+@pytest.fixture(scope="module")
+def group() -> Any:
+    return typer.main.get_command(app)
+
+
+@pytest.fixture
+def told(group: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """What a command with these words tells its function."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(command: str, *words: str) -> dict[str, Any]:
+        function, calls = getattr(deftclean, command), []
+
+        def instead(*arguments: Any, **named: Any) -> None:
+            calls.append(inspect.signature(function).bind(*arguments, **named).arguments)
+            raise CalledError
+
+        needed = [
+            word
+            for name, value in REQUIRED[command].items()
+            for word in ([f"--{name}", value] if name in ("to", "output") else [value])
+        ]
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.modules[function.__module__], command, instead)
+            with pytest.raises(CalledError):
+                group.main([command, *needed, *words], standalone_mode=False)
+        return everything(command, calls[0])
+
+    return run
+
+
+def everything(command: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a function is told, defaults included: `output`, `run.device`, `settings.lr`."""
+    found = {}
+    for name, parameter in inspect.signature(getattr(deftclean, command)).parameters.items():
+        value = arguments.get(name, parameter.default)
+        options = next(filter(dataclasses.is_dataclass, get_args(parameter.annotation)), None)
+        if name == "settings":
+            # What is not said is for preset and recipe to decide, all but the seed.
+            fields = dict.fromkeys(each.name for each in dataclasses.fields(SETTINGS[command]))
+            fields.update({"seed": 0, **(value or {})})
+        elif options is not None:
+            whole = value or options()
+            fields = {each.name: getattr(whole, each.name) for each in dataclasses.fields(options)}
+        else:
+            found[name] = plain(value)
+            continue
+        found.update({f"{name}.{field}": plain(each) for field, each in fields.items()})
+    if command == "scan":
+        found["run.model"] = found["run.model"] or DEFAULT_MODEL
+    found.pop("progress", None)
+    return found
 
 
 def plain(value: Any) -> Any:
-    value = list(value or []) or None if isinstance(value, tuple | list) else value
+    value = (list(value) or None) if isinstance(value, tuple | list) else value
     return str(value) if isinstance(value, Path) else value
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_every_option_has_the_default_of_its_parameter(name):
-    command, function, groups = PAIRS[name]
-    python = defaults_of(function)
-    for option, default in defaults_of(command).items():
-        if option in ONLY_A_COMMAND_HAS or (name, option) in BY_FORMAT:
+# ---------------------------------------------------------------- tests
+
+
+@pytest.mark.parametrize("command", REQUIRED)
+def test_without_options_both_do_the_same(command, told):
+    assert told(command) == everything(command, REQUIRED[command])
+
+
+@pytest.mark.parametrize("command", REQUIRED)
+def test_an_option_tells_the_function_what_its_name_says_and_nothing_else(command, told):
+    usual = told(command)
+    for trial in trials(command):
+        found = told(command, *trial.words)
+        assert found.keys() == usual.keys()
+        changed = {name: value for name, value in found.items() if value != usual[name]}
+        if OF_THE_COMMAND & {trial.option, f"{command} {trial.option}"}:
+            # JSON lists more rows.
+            assert changed == ({"top": 1000} if trial.option == "format" else {}), trial
             continue
-        if option == "no_cache":
-            assert default is not RunOptions().cache
+        ((name, value),) = changed.items()
+        assert name.rpartition(".")[2] == IN_PYTHON.get(trial.option, trial.option), trial
+        assert value == trial.expected, trial
+
+
+@pytest.mark.parametrize("command", REQUIRED)
+def test_whatever_a_function_can_be_told_has_an_option(command, told):
+    usual, reached = told(command), set(REQUIRED[command])
+    for trial in trials(command):
+        found = told(command, *trial.words)
+        reached |= {name for name, value in found.items() if value != usual[name]}
+    assert usual.keys() - reached == ONLY_IN_PYTHON.get(command, set())
+
+
+@pytest.mark.parametrize("command", REQUIRED)
+def test_environment_and_settings_file_say_the_same_as_the_command_line(
+    command, told, tmp_path, monkeypatch
+):
+    for trial in trials(command):
+        if trial.value is None:
             continue
-        parameter = renamed(name).get(option, option)
-        if parameter in python:
-            assert plain(default) == plain(python[parameter]), option
-            continue
-        holders = [key for key, group in groups.items() if parameter in field_defaults(group)]
-        assert holders, f"--{option} cannot be said in Python"
-        expected = field_defaults(groups[holders[0]])[parameter]
-        if (name, option) == ("scan", "model"):
-            assert (default, expected) == (api.DEFAULT_MODEL, None)
-        elif holders[0] == "settings":
-            # None leaves the choice to the preset or the recipe.
-            assert default is None or default == expected, option
-        else:
-            assert plain(default) == plain(expected), option
+        wanted = told(command, *trial.words)
+        words = trial.value if isinstance(trial.value, list) else [trial.value]
+        with monkeypatch.context() as patch:
+            patch.setenv(f"DEFTCLEAN_{command}_{trial.option}".upper(), str(words[0]))
+            assert told(command) == wanted, trial
+        file = tmp_path / "deftclean.toml"
+        file.write_text(f"[{command}]\n{trial.option} = {json.dumps(trial.value)}\n")
+        assert told(command) == wanted, trial
+        file.unlink()
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_every_parameter_has_its_option(name):
-    command, function, groups = PAIRS[name]
-    options = {renamed(name).get(option, option) for option in defaults_of(command)}
-    wanted = set(defaults_of(function)) - ONLY_IN_PYTHON
-    wanted |= {field for group in groups.values() for field in field_defaults(group)}
-    assert wanted - options == NOT_HERE.get(name, set())
-
-
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", REQUIRED)
 def test_results_are_typed(name):
     function = getattr(deftclean, name)
     result = inspect.signature(function).return_annotation

@@ -14,8 +14,10 @@ import pytest
 
 import deftclean
 from deftclean.core.errors import InputError, UsageError
-from deftclean.data.manifest import ManifestOptions, read_manifest
-from deftclean.datasets.corrupt import NoiseOptions, corrupt
+from deftclean.data.manifest import read_manifest
+from deftclean.data.options import ManifestOptions
+from deftclean.datasets.corrupt import corrupt
+from deftclean.datasets.options import NoiseOptions
 from tests.support.commands import run_cli
 from tests.support.pictures import encode, noise
 

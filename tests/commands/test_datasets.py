@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.data.manifest import ManifestOptions, read_manifest
+from deftclean.data.manifest import read_manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.datasets.cifar import read_human_labels
-from deftclean.datasets.dataset import DatasetOptions, dataset, load_dataset
+from deftclean.datasets.dataset import dataset, load_dataset
+from deftclean.datasets.options import DatasetOptions
 from deftclean.datasets.public_sets import first_lemmas
 from tests.support import public_layouts as layouts
 from tests.support.commands import run_cli

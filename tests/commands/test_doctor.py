@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from deftclean import __version__
-from deftclean.cli.diagnosis import Diagnosis, Finding, diagnose
+from deftclean.cli.diagnosis import Diagnosis, Probe, diagnose
 from deftclean.core.run import RunOptions
 from deftclean.images.cache import used_bytes
 from tests.support.commands import run_cli
 
 
-def found(diagnosis: Diagnosis, group: str, name: str) -> Finding:
+def found(diagnosis: Diagnosis, group: str, name: str) -> Probe:
     (finding,) = [f for f in diagnosis.findings if (f.group, f.name) == (group, name)]
     return finding
 

@@ -14,7 +14,8 @@ import pytest
 
 import deftclean
 from deftclean.core.errors import DeftcleanError, InputError, UsageError
-from deftclean.data.manifest import ManifestOptions, read_manifest
+from deftclean.data.manifest import read_manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.table.scores import METADATA_KEY, SCORE_COLUMNS, read_scores, write_scores
 from tests.support.commands import run_cli
 from tests.support.pictures import draw

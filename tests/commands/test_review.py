@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 import deftclean
 from deftclean.adaptation.training_rows import LabelChoice, training_rows
 from deftclean.core.errors import InputError, UsageError
-from deftclean.data.manifest import ManifestOptions, read_manifest
+from deftclean.data.manifest import read_manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.reports.review_file import COLUMNS
 from deftclean.table.scores import METADATA_KEY, noise_rate, read_scores, write_scores
 from tests.support.commands import run_cli

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from deftclean.core.tables import read_table
 from deftclean.data import lines
 from deftclean.data.lines import record_lines
-from deftclean.data.manifest import ManifestOptions, read_manifest
+from deftclean.data.manifest import read_manifest
+from deftclean.data.options import ManifestOptions
 
 CELL = st.text(alphabet='ab ,;"\n\r\té#', max_size=6)
 

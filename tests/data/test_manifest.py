@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from deftclean.core.errors import InputError, UsageError
 from deftclean.data.columns import ImageColumn
 from deftclean.data.labels import read_class_names
-from deftclean.data.manifest import Manifest, ManifestOptions, read_manifest
+from deftclean.data.manifest import Manifest, read_manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.table.scores import METADATA_KEY
 
 

@@ -24,7 +24,8 @@ from deftclean.detection.step import judge
 from deftclean.detection.train import _losses
 from deftclean.models.encoder import Encoder
 from deftclean.models.saved_detector import build_detector
-from deftclean.settings.detector import DetectorConfig, Tuner
+from deftclean.settings.detector import DetectorConfig
+from deftclean.settings.training import Tuner
 
 TOLERANCE = {torch.float64: (1e-9, 1e-9), torch.float32: (1e-5, 1e-4)}  # features, gradients
 WORDS = [

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deftclean.core.errors import UsageError
-from deftclean.datasets.dataset import DatasetName
+from deftclean.datasets.options import DatasetName
 from deftclean.experiments.cells import Adaptation, Cell, LabelledData, Selection
 from deftclean.experiments.choose import with_changes
 from deftclean.experiments.paper import PAPER_TABLES, paper_cells

@@ -10,7 +10,8 @@ import pytest
 from deftclean.core.errors import InputError
 from deftclean.core.progress import Silent
 from deftclean.core.runtime import choose_runtime
-from deftclean.data.manifest import Manifest, ManifestOptions
+from deftclean.data.manifest import Manifest
+from deftclean.data.options import ManifestOptions
 from deftclean.images.first_pass import ImageChecks, check_images
 from deftclean.images.resizing import Preparation
 from deftclean.images.row_images import row_images

@@ -8,7 +8,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from deftclean.detection.step import judge
 from deftclean.models.saved_detector import build_detector
-from deftclean.settings.detector import DetectorConfig, Tuner
+from deftclean.settings.detector import DetectorConfig
+from deftclean.settings.training import Tuner
 from deftclean.training.losses import dual_prompt_loss, similarity_loss, symmetric_cross_entropy
 from tests.support.models import tiny_encoder
 

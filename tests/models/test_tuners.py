@@ -17,7 +17,8 @@ from deftclean.models.encoder import Encoder
 from deftclean.models.saved_detector import build_detector
 from deftclean.models.tuners import AdaptFormer, LoRA, OwnWeights, make_tuner
 from deftclean.settings.adaptation import AdaptConfig
-from deftclean.settings.detector import DetectorConfig, Tuner
+from deftclean.settings.detector import DetectorConfig
+from deftclean.settings.training import Tuner
 from deftclean.training.collapse import CollapseWatch
 from deftclean.training.optimiser import Optimiser
 

@@ -26,7 +26,8 @@ from deftclean.models.saved_detector import (
     save_detector,
 )
 from deftclean.models.weights import NANO, check_name, load_model
-from deftclean.settings.detector import DetectorConfig, Tuner
+from deftclean.settings.detector import DetectorConfig
+from deftclean.settings.training import Tuner
 
 CONFIG = {
     "embed_dim": 16,
@@ -173,6 +174,8 @@ def test_a_detector_comes_back_as_it_was_saved(tuner, tmp_path):
                 parameter.add_(0.25)
     save_detector(detector, card, tmp_path / "x.detector", overwrite=False)
     assert read_card(tmp_path / "x.detector") == card
+    written = json.loads((tmp_path / "x.detector" / "detector.json").read_text())
+    assert list(written["config"]) == list(config.as_dict())  # in its own order, not the class's
     stored = safetensors.torch.load_file(tmp_path / "x.detector" / "detector.safetensors")
     again = load_detector(tmp_path / "x.detector", card, loaded)
     assert stored.keys() == detector.trained_tensors().keys()

@@ -1,0 +1,56 @@
+"""What the user may say about the input where the usual names do not say it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deftclean.core.errors import UsageError
+from deftclean.core.fields import setting
+
+LEAVE_FOLDER = "Follow links and names that leave the data folder."
+"""Help text of `allow_outside`."""
+
+
+@dataclass(frozen=True)
+class ManifestOptions:
+    """How to read a manifest where the usual names do not say it.
+
+    Attributes:
+        path_column: column with the file names (or the images).
+        label_column: column with the labels.
+        class_names: file with class names: a line each, a JSON list, or a JSON object from label
+            to name.
+        delimiter: of a CSV file, where it is not a comma (a tab for .tsv).
+        rename: input columns to be carried on under another name, old -> new.
+        allow_outside: follow links and names that leave the data folder.
+        known_labels: class name by label of a saved detector, for input that names no classes
+            itself; labels that are not in it stay as they are.
+
+    Raises:
+        UsageError: the delimiter is not one character.
+    """
+
+    path_column: str | None = setting(
+        None, "Column with file names (or image bytes).", panel="Input"
+    )
+    label_column: str | None = setting(None, "Column with labels.", panel="Input")
+    class_names: Path | None = setting(
+        None,
+        "Class names for integer (or coded) labels: a text file with a name a line, the name of "
+        "label 0 first, or a JSON list, or a JSON object from label to name.",
+        panel="Input",
+    )
+    delimiter: str | None = setting(
+        None, "Separator of a CSV (default: comma) or TSV file (tab).", panel="Input"
+    )
+    rename: Mapping[str, str] | None = setting(
+        None,
+        "OLD=NEW: carry an input column on under another name. Repeatable.",
+        panel="Input",
+    )
+    allow_outside: bool = setting(False, LEAVE_FOLDER, panel="Input")
+    known_labels: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise UsageError(f"--delimiter {self.delimiter!r} is not one character.")
