@@ -14,9 +14,8 @@ from typing import Any
 import pandas as pd
 
 from deftclean.experiments.choose import chosen_cells
-from deftclean.experiments.pages import markdown_page
 from deftclean.experiments.results import Results, cell_name
-from deftclean.experiments.tables import grid_tables
+from deftclean.experiments.tables import grid_tables, markdown_page
 
 # They stand for the others, are the same in every row, or say nothing to a reader.
 _LEFT_OUT = (
