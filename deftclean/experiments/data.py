@@ -7,7 +7,7 @@ No torch, except to read CIFAR-N's labels.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -135,16 +135,17 @@ class CellData:
             return self._base(data.name, seed, true=False)
         base = self._base(data.name, seed, true=True)
         home = self.folder / f"{base.labels.parent.name}.{data.noise}-{data.ratio!r}.seed-{seed}"
-        if not (home / _CARD).is_file():
-            options = NoiseOptions(data.noise, data.ratio, seed)
-            with whole_folder(home, overwrite=False) as folder:
-                made = corrupt(
-                    base.images, base.labels, output=folder / "labels.csv", options=options,
-                    progress=self.progress,
-                )  # fmt: skip
-                made.truth.rename(folder / "truth.csv")
-                self._write_card(folder, home, base.images)
-        return self._read(home)
+        noise = NoiseOptions(data.noise, data.ratio, seed)
+
+        def make(folder: Path) -> None:
+            labels = folder / "labels.csv"
+            made = corrupt(
+                base.images, base.labels, output=labels, options=noise, progress=self.progress
+            )
+            made.truth.rename(folder / "truth.csv")
+            self._write_card(folder, home, base.images)
+
+        return self._once(home, make)
 
     def test_rows(self, name: str) -> CellRows:
         """Rows to test an adaptation on; their labels are believed.
@@ -153,18 +154,17 @@ class CellData:
             InputError, UsageError, RunError: as `rows`.
         """
         home = self.folder / f"{self._own_part(name)}.test{self._limit_part}"
-        if (home / _CARD).is_file():
-            return self._read(home)
-        with whole_folder(home, overwrite=False) as folder:
+
+        def make(folder: Path) -> None:
             if name in self.own:
                 rows = test_rows_of(self.own[name])
                 self._write(folder, home, rows.root, rows.file_names, rows.given, rows.true)
             else:
                 source, split = self._public_test(name)
-                self._write_public(
-                    folder, home, source, self._home(name, source), DatasetOptions(split), False
-                )
-        return self._read(home)
+                root = self._home(name, source)
+                self._write_public(folder, home, source, root, DatasetOptions(split), False)
+
+        return self._once(home, make)
 
     def identity(self, data: LabelledData, seed: int) -> dict[str, Any]:
         """All that decides the training rows, as plain values; reads files of labels."""
@@ -187,9 +187,8 @@ class CellData:
         parts = [self._own_part(name), "true" if true else "given"]
         parts += [f"balanced-{seed}"] if options.balanced else []
         home = self.folder / f"{'.'.join(parts)}{self._limit_part}"
-        if (home / _CARD).is_file():
-            return self._read(home)
-        with whole_folder(home, overwrite=False) as folder:
+
+        def make(folder: Path) -> None:
             if name in self.own:
                 rows = own_rows(self.own[name])
                 given = rows.true if true else rows.given
@@ -198,6 +197,19 @@ class CellData:
             else:
                 source = cast("DatasetName", name)
                 self._write_public(folder, home, source, self._home(name, source), options, true)
+
+        return self._once(home, make)
+
+    def _once(self, home: Path, make: Callable[[Path], None]) -> CellRows:
+        """Rows in their folder, made now where they are not there yet.
+
+        Args:
+            home: the folder.
+            make: fills it under another name.
+        """
+        if not (home / _CARD).is_file():
+            with whole_folder(home, overwrite=False) as folder:
+                make(folder)
         return self._read(home)
 
     def _write_public(
