@@ -36,8 +36,9 @@ from deftclean.images.resizing import Preparation
 from deftclean.images.sources import DistinctPictures, FolderImages
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
+from deftclean.models.detector_card import read_card
 from deftclean.models.encoder import Encoder
-from deftclean.models.saved_detector import build_detector, load_detector, read_card
+from deftclean.models.saved_detector import build_detector, load_detector
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.losses import clean_probability

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deftclean.adaptation.run_card import check_adapted_output
 from deftclean.adaptation.training_rows import LabelChoice, TrainingRows, training_rows
 from deftclean.core.errors import InputError, UsageError
+from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.data.manifest import ManifestOptions, read_manifest
@@ -118,18 +120,17 @@ def adapt(
     every = training_rows(scores, table, _uncleaned(choice))
     recipe, config = config, _config_of_rows(config, settings or {}, wanted, every, progress)
 
+    check_adapted_output(output, overwrite)
+    check_checkpoint_output(checkpoint_folder(output))
+
     from deftclean.adaptation.run_folder import AdaptResult, save_run
-    from deftclean.adaptation.saved_classifier import check_adapted_output
     from deftclean.adaptation.student import backbone_of_detector
     from deftclean.adaptation.trainer import Bench
     from deftclean.core.runtime import choose_runtime, reproducible
     from deftclean.images.resizing import Preparation
     from deftclean.images.row_images import work_folder
     from deftclean.models.backbones import find_backbone
-    from deftclean.training.checkpoint import check_unfinished_output, unfinished_folder
 
-    check_adapted_output(output, overwrite)
-    check_unfinished_output(unfinished_folder(output))
     if method == "prompts":
         detector = Path(options.detector or table.with_suffix(".detector"))
         chosen = backbone_of_detector(detector, wanted.class_names)
@@ -152,7 +153,7 @@ def adapt(
             _epochs_follow_rows(config, settings or {}), preprocess, runtime, run.offline, folder,
             progress,
         )  # fmt: skip
-        cleaned = bench.train("Training", lessons, exam, unfinished_folder(output), resume)
+        cleaned = bench.train("Training", lessons, exam, checkpoint_folder(output), resume)
         compared = [
             replace(bench, config=recipe).train(
                 "Training on all rows", each, exam, _uncleaned_folder(output), resume
@@ -173,7 +174,7 @@ def adapt(
             time.monotonic() - began,
         )
         save_run(result, bench, _about(scores, table, wanted, choice), overwrite)
-    for kept in (unfinished_folder(output), _uncleaned_folder(output)):
+    for kept in (checkpoint_folder(output), _uncleaned_folder(output)):
         shutil.rmtree(kept, ignore_errors=True)
     if cache is not None:
         cache.say(progress)
@@ -225,9 +226,7 @@ def _uncleaned(choice: LabelChoice) -> LabelChoice:
 
 
 def _uncleaned_folder(output: Path) -> Path:
-    from deftclean.training.checkpoint import unfinished_folder
-
-    return unfinished_folder(output.with_name(f"{output.name}-uncleaned"))
+    return checkpoint_folder(output.with_name(f"{output.name}-uncleaned"))
 
 
 def _check_method(chosen: "BackboneName", config: AdaptConfig) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deftclean import __version__
+from deftclean.adaptation.run_card import read_card
 from deftclean.core.files import whole_file
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown, percent
@@ -83,7 +84,7 @@ def load_classifier(folder: str | Path, *, offline: bool = False) -> "nn.Module"
         InputError: the folder is no run folder, or damaged.
         WeightsError: its CLIP cannot be had.
     """
-    from deftclean.adaptation.saved_classifier import load_adapted, read_card
+    from deftclean.adaptation.saved_classifier import load_adapted
 
     card = read_card(Path(folder))
     return load_adapted(Path(folder), card, offline, lambda _text: None).eval()
@@ -121,7 +122,11 @@ def predict(
     folder, output = Path(folder), Path(output)
     check_table_output(output, overwrite)
 
-    from deftclean.adaptation.saved_classifier import load_adapted, read_card
+    card = read_card(folder)
+    known = {name: name for name in card.class_names}
+    reading = _knowing(reading or ManifestOptions(), known)
+    manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
+    from deftclean.adaptation.saved_classifier import load_adapted
     from deftclean.adaptation.sets import predict as probabilities_of
     from deftclean.core.runtime import choose_runtime, reproducible
     from deftclean.images.cache import open_run_cache
@@ -131,10 +136,6 @@ def predict(
     from deftclean.images.usable_rows import UsableRows, nothing_readable
     from deftclean.training.picture_sets import PictureSet
 
-    card = read_card(folder)
-    known = {name: name for name in card.class_names}
-    reading = _knowing(reading or ManifestOptions(), known)
-    manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
     runtime = choose_runtime(run.device, run.precision, run.workers)
     preparation = Preparation.of(card.preprocess, card.config.decode, crop=False)
     cache = open_run_cache(run, progress)

@@ -9,7 +9,8 @@ from typing import Any
 from deftclean import __version__
 from deftclean.adaptation.charts import confusion_picture, learning_curve
 from deftclean.adaptation.model_card import model_card
-from deftclean.adaptation.saved_classifier import FORMAT_VERSION, AdaptedCard, write_adapted
+from deftclean.adaptation.run_card import FORMAT_VERSION, AdaptedCard
+from deftclean.adaptation.saved_classifier import write_adapted
 from deftclean.adaptation.trainer import Bench, Trained
 from deftclean.core.files import whole_folder
 from deftclean.core.results import Shown, percent

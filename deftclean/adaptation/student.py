@@ -9,7 +9,8 @@ from deftclean.adaptation.classifiers import Aligned, Classifier
 from deftclean.adaptation.saved_classifier import aligned, fine_tuned, prompt_tuned
 from deftclean.core.errors import InputError
 from deftclean.models.backbones import BackboneName, load_backbone
-from deftclean.models.saved_detector import findable_name, load_detector, read_card
+from deftclean.models.detector_card import read_card
+from deftclean.models.saved_detector import findable_name, load_detector
 from deftclean.models.weights import load_model
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.settings.detector import DetectorConfig

@@ -23,7 +23,7 @@ from deftclean.core.progress import NowAndThen, Progress
 from deftclean.core.runtime import Runtime
 from deftclean.models.backbones import BackboneName
 from deftclean.settings.adaptation import AdaptConfig, probe_of, with_all_steps
-from deftclean.training.checkpoint import Unfinished, digest
+from deftclean.training.checkpoint import Checkpoint, digest
 from deftclean.training.feeds import EpochBatches
 from deftclean.training.picture_sets import PictureSet
 
@@ -167,7 +167,7 @@ class Bench:
         inputs, exam_inputs = self._inputs(student, lessons, exam)
         epochs: tuple[FitEpoch, ...] = ()
         if self.config.method != "prompts":
-            unfinished = Unfinished(kept, self._identity(student, lessons, exam))
+            unfinished = Checkpoint(kept, self._identity(student, lessons, exam))
             epochs = self._epochs(
                 title, student, lessons, inputs, exam, exam_inputs, unfinished, resume
             )
@@ -184,7 +184,7 @@ class Bench:
         inputs: Inputs,
         exam: Exam | None,
         exam_inputs: Inputs | None,
-        unfinished: Unfinished,
+        unfinished: Checkpoint,
         resume: bool,
     ) -> tuple[FitEpoch, ...]:
         config, rows = self.config, lessons.pictures.rows

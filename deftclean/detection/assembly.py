@@ -13,7 +13,7 @@ from deftclean.detection.scoring import DetectorScores, ZeroShotScores
 from deftclean.images.first_pass import ImageChecks
 from deftclean.images.sources import RowImages
 from deftclean.images.usable_rows import UsableRows
-from deftclean.models.saved_detector import DetectorCard
+from deftclean.models.detector_card import DetectorCard
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.scores import SCHEMA_VERSION, SCORE_SCHEMA
 

@@ -9,7 +9,7 @@ from deftclean.detection.task import Judged, Task
 from deftclean.detection.train import EpochMetrics, Progressed, StepReport, train_detector
 from deftclean.detection.warnings import training_warnings
 from deftclean.models.detector import DualPromptDetector
-from deftclean.training.checkpoint import Unfinished
+from deftclean.training.checkpoint import Checkpoint
 from deftclean.training.collapse import CollapseWatch
 
 
@@ -17,7 +17,7 @@ def detect_rows(
     task: Task,
     warmup_is_fixed: bool,
     threshold: float,
-    unfinished: Unfinished,
+    unfinished: Checkpoint,
     resume: bool,
     compiled: bool,
 ) -> Judged:
@@ -51,7 +51,7 @@ def _train(
     task: Task,
     detector: DualPromptDetector,
     warmup_is_fixed: bool,
-    unfinished: Unfinished,
+    unfinished: Checkpoint,
     resume: bool,
 ) -> list[EpochMetrics]:
     pictures, config, progress = task.pictures, task.config, task.progress
@@ -93,7 +93,7 @@ def _train(
     return epochs
 
 
-def _beginning(unfinished: Unfinished, resume: bool, done: int, epochs: int) -> str:
+def _beginning(unfinished: Checkpoint, resume: bool, done: int, epochs: int) -> str:
     if done:
         return f"going on after {done} of {epochs} epochs"
     if resume:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deftclean.core.errors import UsageError
+from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.data.manifest import ManifestOptions, read_manifest
 from deftclean.detection.result import ScanResult
 from deftclean.gate.check import Gates
+from deftclean.models.detector_card import check_detector_output, remove_detector
 from deftclean.settings.detector import (
     DetectorConfig,
     Noise,
@@ -119,9 +121,9 @@ def scan(
     from deftclean.images.resizing import Preparation
     from deftclean.images.row_images import row_images, work_folder
     from deftclean.images.usable_rows import UsableRows, refuse_hopeless
-    from deftclean.models.saved_detector import remove_detector, save_detector
+    from deftclean.models.saved_detector import save_detector
     from deftclean.models.weights import outline_of
-    from deftclean.training.checkpoint import Unfinished, unfinished_folder
+    from deftclean.training.checkpoint import Checkpoint
 
     model = run.model or DEFAULT_MODEL
     outline = outline_of(model, run.weights, run.offline, progress.say)
@@ -147,11 +149,11 @@ def scan(
         zero_shot = pictures.zero_shot(manifest.class_names, progress, cost)
         warnings += zero_shot_warnings(zero_shot, rows, progress)
         task = Task(pictures, manifest, resolved.config, zero_shot, progress)
-        unfinished: Unfinished | None = None
+        unfinished: Checkpoint | None = None
         if options.is_deft:
             identity = session.identity(manifest.class_names, resolved.config, rows)
-            unfinished = Unfinished(
-                unfinished_folder(output), {**identity, "--compile": run.compile}
+            unfinished = Checkpoint(
+                checkpoint_folder(output), {**identity, "--compile": run.compile}
             )
             judged = detect_rows(
                 task, resolved.warmup_is_fixed, threshold, unfinished, resume, run.compile
@@ -206,12 +208,9 @@ def _check_compile(run: RunOptions, config: DetectorConfig) -> None:
 
 
 def _check_scan_outputs(output: Path, target: Path, overwrite: bool) -> None:
-    from deftclean.models.saved_detector import check_detector_output
-    from deftclean.training.checkpoint import check_unfinished_output, unfinished_folder
-
     check_table_output(output, overwrite)
     check_detector_output(target, overwrite)
-    check_unfinished_output(unfinished_folder(output))
+    check_checkpoint_output(checkpoint_folder(output))
 
 
 def _check_model(

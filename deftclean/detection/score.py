@@ -11,6 +11,7 @@ from deftclean.data.manifest import ManifestOptions, read_manifest
 from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import _check_compile, _check_threshold
 from deftclean.gate.check import Gates
+from deftclean.models.detector_card import read_card
 from deftclean.settings.detector import Rule
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.scores import ScoreTable, check_table_output, decide, write_scores
@@ -49,6 +50,17 @@ def score(
     check_table_output(output, overwrite)
     gates = Gates.of(fail_on, baseline)
 
+    card = read_card(home)
+    threshold = card.threshold if threshold is None else threshold
+    _check_threshold(threshold)
+    _check_compile(run, card.config)
+    reading = replace(reading or ManifestOptions(), known_labels=card.label_names)
+    manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
+    labels_given = manifest.given_labels.drop_null().unique().to_pylist()
+    gates.refuse_unknown_classes(dict.fromkeys([*card.class_names, *labels_given]))
+    for note in manifest.notes:
+        progress.say(note)
+
     from deftclean.core.runtime import choose_runtime, reproducible
     from deftclean.detection.assembly import score_table, table_metadata
     from deftclean.detection.pictures import RunPictures
@@ -64,19 +76,8 @@ def score(
     from deftclean.images.resizing import Preparation
     from deftclean.images.row_images import row_images, work_folder
     from deftclean.images.usable_rows import UsableRows, nothing_readable
-    from deftclean.models.saved_detector import findable_name, load_detector, read_card
+    from deftclean.models.saved_detector import findable_name, load_detector
     from deftclean.models.weights import preprocess_of
-
-    card = read_card(home)
-    threshold = card.threshold if threshold is None else threshold
-    _check_threshold(threshold)
-    _check_compile(run, card.config)
-    reading = replace(reading or ManifestOptions(), known_labels=card.label_names)
-    manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
-    labels_given = manifest.given_labels.drop_null().unique().to_pylist()
-    gates.refuse_unknown_classes(dict.fromkeys([*card.class_names, *labels_given]))
-    for note in manifest.notes:
-        progress.say(note)
 
     runtime = choose_runtime(run.device, run.precision, run.workers)
     model, weights = findable_name(card.model, card.weights, home)

@@ -11,12 +11,8 @@ from deftclean.data.manifest import Manifest
 from deftclean.detection.train import EpochMetrics
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
-from deftclean.models.saved_detector import (
-    FORMAT_VERSION,
-    DetectorCard,
-    build_detector,
-    portable_name,
-)
+from deftclean.models.detector_card import FORMAT_VERSION, DetectorCard
+from deftclean.models.saved_detector import build_detector, portable_name
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.checkpoint import digest

@@ -17,6 +17,7 @@ from deftclean.adaptation.run_folder import AdaptResult
 from deftclean.core.cell_metrics import SelectionMetrics, selection_metrics
 from deftclean.core.errors import CollapseError, DeftcleanError, RunError, UsageError
 from deftclean.core.files import whole_file
+from deftclean.core.outputs import checkpoint_folder
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime
@@ -29,7 +30,6 @@ from deftclean.experiments.grid import NOISE_RATIO
 from deftclean.experiments.results import RESULT_SCHEMA, cell_columns, cell_name, hashed
 from deftclean.settings.strategies import TOLD, Strategy
 from deftclean.table.scores import read_scores
-from deftclean.training.checkpoint import unfinished_folder
 
 
 @dataclass(frozen=True)
@@ -161,13 +161,13 @@ class CellRunner:
         if key in self._broken:  # another cell has tried it already
             raise self._broken[key]
         table.parent.mkdir(exist_ok=True)
-        resumed = unfinished_folder(table).exists()
+        resumed = checkpoint_folder(table).exists()
         try:
             result, cost = measured(
                 lambda: self._scan(cell, chosen, rows, table, resumed), str(self.runtime.device)
             )
         except DeftcleanError as error:
-            _clear_hopeless(unfinished_folder(table), error)
+            _clear_hopeless(checkpoint_folder(table), error)
             self._broken[key] = error
             raise
         _write_sidecar(
@@ -220,13 +220,13 @@ class CellRunner:
             shutil.rmtree(home, ignore_errors=True)  # of a run that was killed after the card
             return _read_card(card)
         home.parent.mkdir(exist_ok=True)
-        resumed = unfinished_folder(home).exists()
+        resumed = checkpoint_folder(home).exists()
         try:
             result, cost = measured(
                 lambda: self._adapt(cell, chosen, table, home, resumed), str(self.runtime.device)
             )
         except DeftcleanError as error:
-            _clear_hopeless(unfinished_folder(home), error)
+            _clear_hopeless(checkpoint_folder(home), error)
             raise
         # The figures are what a table needs; weights of hundreds of cells would fill the disk.
         # The card says that all is there: it comes after the epochs and before the weights go.

@@ -15,14 +15,13 @@ from open_clip.transformer import QuickGELU
 import deftclean
 from deftclean.core.errors import InputError, UsageError, WeightsError
 from deftclean.models import weights
+from deftclean.models.detector_card import DetectorCard, read_card
 from deftclean.models.preprocessing import plain_preprocess
 from deftclean.models.saved_detector import (
-    DetectorCard,
     build_detector,
     findable_name,
     load_detector,
     portable_name,
-    read_card,
     save_detector,
 )
 from deftclean.models.weights import NANO, check_name, load_model
