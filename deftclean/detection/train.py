@@ -59,6 +59,15 @@ class EpochMetrics:
         """Plain values, for JSON."""
         return asdict(self)
 
+    def line(self, epochs: int) -> str:
+        """For people."""
+        more = " · separation is low, warm-up goes on" if self.prolonged else ""
+        kind = "warm-up" if self.warmup else "clean rows"
+        return (
+            f"epoch {self.epoch}/{epochs} ({kind}): loss {self.loss:.3f}, flagged "
+            f"{self.noise_rate:.1%}, separation {self.separation:.3f}{more}"
+        )
+
 
 @dataclass(frozen=True)
 class TrainingState:

@@ -292,7 +292,7 @@ def _tested(result: AdaptResult) -> dict[str, Any]:
         "accuracy_last": tested.accuracy,
         "trained_on": result.cleaned.rows,
         "tested_on": result.test_rows,
-        "backbone_sha256": result.cleaned.student.sha256,
+        "backbone_sha256": result.cleaned.learner.sha256,
     }
 
 

@@ -39,6 +39,11 @@ class Checkpoint:
     folder: Path
     identity: Mapping[str, Any]
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is something to resume from."""
+        return (self.folder / CHECKPOINT_MARK).is_file()
+
     def save(self, values: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Replace what is there by the state after the last epoch.
 
@@ -68,7 +73,7 @@ class Checkpoint:
             UsageError: it belongs to other data, settings, model or device; says which.
             InputError: it is damaged.
         """
-        if not (self.folder / CHECKPOINT_MARK).is_file():
+        if not self.exists:
             return None
         try:
             values = json.loads((self.folder / CHECKPOINT_MARK).read_text(encoding="utf-8"))

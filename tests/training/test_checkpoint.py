@@ -17,16 +17,16 @@ MOMENTUM = "momentum_buffer.prompts.positive"
 STATE = TrainingState(1, 5, 94, TENSORS, {MOMENTUM: torch.ones(2, 3)}, {})
 
 
-def save(unfinished, epochs, state):
+def save(checkpoint, epochs, state):
     done = Progressed(tuple(epochs), state)
-    unfinished.save(done.values(), done.tensors())
+    checkpoint.save(done.values(), done.tensors())
 
 
 @pytest.fixture
 def left(tmp_path):
-    unfinished = Checkpoint(checkpoint_folder(tmp_path / "clean.parquet"), IDENTITY)
-    save(unfinished, [METRICS], STATE)
-    return unfinished
+    checkpoint = Checkpoint(checkpoint_folder(tmp_path / "clean.parquet"), IDENTITY)
+    save(checkpoint, [METRICS], STATE)
+    return checkpoint
 
 
 @pytest.mark.parametrize(
