@@ -29,12 +29,6 @@ def valid(column: Column) -> NDArray[np.bool_]:
     return bool_values(pc.is_valid(whole(column)))
 
 
-def int_values(column: Column) -> NDArray[np.int64]:
-    """(N,) int64, 0 where null."""
-    filled = whole(column).cast(pa.int64())
-    return _fixed(filled, np.dtype(np.int64))
-
-
 def float_values(column: Column) -> NDArray[np.float32]:
     """(N,) float32, NaN where null."""
     values = _fixed(whole(column).cast(pa.float32()), np.dtype(np.float32)).copy()

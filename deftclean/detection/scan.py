@@ -6,7 +6,7 @@ A typed result out; nothing is printed. The work itself is `deftclean.detection.
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deftclean.core.errors import UsageError
 from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder
@@ -15,7 +15,7 @@ from deftclean.core.run import RunOptions
 from deftclean.data.manifest import ManifestOptions, read_manifest
 from deftclean.detection.result import ScanResult
 from deftclean.gate.check import Gates
-from deftclean.models.detector_card import check_detector_output
+from deftclean.models.detector_card import check_detector_output, detector_folder
 from deftclean.settings.detector import (
     DetectorConfig,
     Noise,
@@ -27,17 +27,9 @@ from deftclean.table.scores import (
 )
 from deftclean.table.summary import summarise
 
-if TYPE_CHECKING:
-    pass
-
 DEFAULT_MODEL = "ViT-B-16"
 DEFAULT_OUTPUT = Path("clean.parquet")
 DEFAULT_THRESHOLD = 0.5  # Eq. 5
-
-
-def detector_folder(output: Path) -> Path:
-    """The detector that belongs to a table: clean.parquet -> clean.detector."""
-    return output.with_suffix(".detector")
 
 
 def scan(
@@ -85,7 +77,7 @@ def scan(
     """
     began = time.monotonic()
     progress, run = progress or Silent(), run or RunOptions()
-    output, target = Path(output), detector_folder(Path(output))
+    output = Path(output)
     options = StrategyOptions(strategy, noise_ratio)
     options.check(threshold, resume, run.compile)
     threshold = DEFAULT_THRESHOLD if threshold is None else threshold
@@ -93,7 +85,7 @@ def scan(
     check_threshold(threshold)
     asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
     check_compile(run, asked)
-    _check_scan_outputs(output, target, overwrite)
+    _check_outputs(output, overwrite)
     gates = Gates.of(fail_on, baseline)
     reading = reading or ManifestOptions()
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
@@ -104,13 +96,23 @@ def scan(
     from deftclean.detection.scanning import Scan
 
     work = Scan(
-        manifest, reading, noise, given, options, threshold, output, target, overwrite, resume,
-        run, progress,
-    )  # fmt: skip
-    made, warnings = work.finish(run.model or DEFAULT_MODEL, asked)
+        manifest=manifest,
+        reading=reading,
+        noise=noise,
+        given=given,
+        options=options,
+        threshold=threshold,
+        output=output,
+        overwrite=overwrite,
+        resume=resume,
+        model=run.model or DEFAULT_MODEL,
+        run=run,
+        progress=progress,
+    )
+    made, warnings = work.finish(asked)
     return ScanResult(
         output,
-        target if options.is_deft else None,
+        detector_folder(output) if options.is_deft else None,
         made,
         summarise(made),
         tuple(warnings),
@@ -145,7 +147,7 @@ def check_compile(run: RunOptions, config: DetectorConfig) -> None:
         )
 
 
-def _check_scan_outputs(output: Path, target: Path, overwrite: bool) -> None:
+def _check_outputs(output: Path, overwrite: bool) -> None:
     check_table_output(output, overwrite)
-    check_detector_output(target, overwrite)
+    check_detector_output(detector_folder(output), overwrite)
     check_checkpoint_output(checkpoint_folder(output))

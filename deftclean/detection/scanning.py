@@ -27,7 +27,7 @@ from deftclean.detection.warnings import agreement_with_zero_shot, warned, zero_
 from deftclean.images.prepared import ImageReader, PreparedRows, opened_reader
 from deftclean.images.resizing import Preparation
 from deftclean.images.usable_rows import refuse_one_class
-from deftclean.models.detector_card import DetectorCard, remove_detector
+from deftclean.models.detector_card import DetectorCard, detector_folder, remove_detector
 from deftclean.models.encoder import Encoder
 from deftclean.models.saved_detector import build_detector, save_detector
 from deftclean.models.weights import outline_of
@@ -48,9 +48,10 @@ class Scan:
         given: settings that differ from it.
         options: how rows are selected.
         threshold: of `deft`, in [0, 1].
-        output, target: score table, and the detector folder beside it.
-        overwrite: replace them.
+        output: score table; the detector folder goes beside it.
+        overwrite: replace both.
         resume: go on where a stopped scan left off.
+        model: as `--model` names it.
         run: weights, device, cache.
         progress: told what happens.
     """
@@ -62,43 +63,44 @@ class Scan:
     options: StrategyOptions
     threshold: float
     output: Path
-    target: Path
     overwrite: bool
     resume: bool
+    model: str
     run: RunOptions
     progress: Progress
 
-    def finish(self, model: str, asked: DetectorConfig) -> tuple[ScoreTable, list[str]]:
+    def finish(self, asked: DetectorConfig) -> tuple[ScoreTable, list[str]]:
         """Train, score every row, and write: the table, and what may make it useless.
 
         Args:
-            model: as `--model` names it.
             asked: settings as far as they are known before the rows are counted.
 
         Raises:
             UsageError, RunError: as `deftclean.detection.scan.scan`.
         """
         run, progress = self.run, self.progress
-        outline = outline_of(model, run.weights, run.offline, progress.say)
+        outline = outline_of(self.model, run.weights, run.offline, progress.say)
         self._check_model(outline, asked)
         preparation = Preparation.of(outline.preprocess, asked.decode, asked.crop)
         runtime = choose_runtime(run.device, run.precision, run.workers)
         with opened_reader(preparation, runtime, run, progress) as reader:
             prepared = reader.prepare(self.manifest, self.reading, self.manifest.class_names)
             refuse_one_class(self.manifest, prepared.rows)
-            resolved = self._resolved(prepared, runtime)
+            resolved = resolve(self.noise, self.given, len(prepared.rows.trainable))
+            self._say_settings(resolved, runtime)
             warnings = warned(progress, list(resolved.warnings) if self.options.trains else [])
             session = Session.load(
-                model, run.weights, run.offline, outline.preprocess, runtime, progress
+                self.model, run.weights, run.offline, outline.preprocess, runtime, progress
             )
             task = self._task(session, prepared, resolved, reader)
             warnings += zero_shot_warnings(task.zero_shot, prepared.rows, progress)
             checkpoint = self._checkpoint(task) if self.options.is_deft else None
             outcome = self._outcome(task, checkpoint)
             warnings += outcome.warnings
-            card = detector_card(task, outcome, warnings, self.target)
+            target = detector_folder(self.output)
+            card = detector_card(task, outcome, warnings, target)
             made = self._table(prepared, task, outcome, card)
-            self._write(made, outcome, card)
+            self._write(made, outcome, card, target)
             if checkpoint is not None:
                 checkpoint.remove()
             reader.say_cache()
@@ -114,14 +116,12 @@ class Scan:
         else:
             fresh_tower(outline, len(class_names), asked)
 
-    def _resolved(self, prepared: PreparedRows, runtime: Runtime) -> ResolvedConfig:
-        """Settings for as many rows as can be trained on, and said."""
-        resolved = resolve(self.noise, self.given, len(prepared.rows.trainable))
+    def _say_settings(self, resolved: ResolvedConfig, runtime: Runtime) -> None:
         c, name = resolved.config, "" if self.options.is_deft else f"{self.options.strategy}, "
         where = f"on {runtime.device} in {runtime.precision}"
         if not self.options.trains:
             self.progress.say(f"{name}without training, {where}")
-            return resolved
+            return
         rule = f"rule {c.rule}, " if self.options.is_deft else ""
         self.progress.say(
             f"{name}{c.epochs} epochs ({c.warmup} warm-up), batch {c.batch_size}, lr {c.lr:g}, "
@@ -129,7 +129,6 @@ class Scan:
         )
         for note in resolved.notes:
             self.progress.say(note)
-        return resolved
 
     def _task(
         self,
@@ -170,11 +169,11 @@ class Scan:
         facts = table_metadata(card, task.pictures.runtime, "scan", agreement, self.options)
         return decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
 
-    def _write(self, made: ScoreTable, outcome: Outcome, card: DetectorCard) -> None:
+    def _write(self, made: ScoreTable, outcome: Outcome, card: DetectorCard, target: Path) -> None:
         # The table appears last: where it is, the detector beside it is its own.
         root, labels = self.manifest.root, self.manifest.labels_file
         with whole_table(made, self.output, root, self.overwrite, labels):
             if outcome.detector is None:
-                remove_detector(self.target)
+                remove_detector(target)
             else:
-                save_detector(outcome.detector, card, self.target, self.overwrite)
+                save_detector(outcome.detector, card, target, self.overwrite)

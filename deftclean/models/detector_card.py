@@ -77,6 +77,11 @@ def read_card(folder: Path) -> DetectorCard:
         raise InputError(f"{path} is damaged: {error}.") from error
 
 
+def detector_folder(output: Path) -> Path:
+    """The detector that belongs to a score table: clean.parquet -> clean.detector."""
+    return output.with_suffix(".detector")
+
+
 def check_detector_output(folder: Path, overwrite: bool) -> None:
     """Refuse to overwrite a folder that is no detector of ours.
 

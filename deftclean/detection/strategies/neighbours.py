@@ -1,7 +1,8 @@
-"""What the nearest pictures are labelled: the vote of SimiFeat on frozen features.
+"""What features say without a classifier: nearest pictures' labels, distances from class means.
 
-Zhu et al. 2022, "Detecting Corrupted Labels Without Training a Model to Predict",
-https://arxiv.org/abs/2110.06283. Every picture is compared with every other: time grows with U².
+The vote is SimiFeat's on frozen features: Zhu et al. 2022, "Detecting Corrupted Labels Without
+Training a Model to Predict", https://arxiv.org/abs/2110.06283. Every picture is compared with every
+other: time grows with U².
 
 Shapes: U distinct pictures, D joint size, K classes, n rows.
 """
