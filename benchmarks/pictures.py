@@ -31,13 +31,14 @@ from deftclean.detection.pictures import RunPictures
 from deftclean.detection.session import Session
 from deftclean.images.cache import Cache
 from deftclean.images.first_pass import check_images
-from deftclean.images.loading import Pictures, Wanted, make_loader
+from deftclean.images.loading import ResizedPictures, Wanted, make_loader
 from deftclean.images.resizing import Preparation
 from deftclean.images.sources import DistinctPictures, FolderImages
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
+from deftclean.models.detector_card import read_card
 from deftclean.models.encoder import Encoder
-from deftclean.models.saved_detector import build_detector, load_detector, read_card
+from deftclean.models.saved_detector import build_detector, load_detector
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.losses import clean_probability
@@ -178,7 +179,9 @@ class Bench:
 
     def decode(self) -> list[torch.Tensor]:
         """Decode and resize alone, with every core."""
-        pictures = Pictures(self.rows.distinct, self.preparation, self.preparation.scoring, None)
+        pictures = ResizedPictures(
+            self.rows.distinct, self.preparation, self.preparation.scoring, None
+        )
         loader = make_loader(pictures, list(self.batches()), self.workers(None).checkers)
         return [batch.pixels for batch in loader]
 

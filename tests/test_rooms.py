@@ -27,7 +27,7 @@ ALLOWED = {
     "reports": "core table images",
     "exports": "core table data images",
     "datasets": "core table data images",
-    "experiments": "core settings table data images models training detection adaptation datasets",
+    "experiments": "core settings table data images models detection adaptation datasets",
     "cli": "core settings table data images models gate detection adaptation reports exports "
     "datasets experiments",
 }

@@ -3,34 +3,26 @@
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from deftclean.adaptation.options import AdaptOptions
+from deftclean.adaptation.run_card import check_adapted_output
 from deftclean.adaptation.training_rows import LabelChoice, TrainingRows, training_rows
-from deftclean.core.errors import InputError, UsageError
+from deftclean.core.errors import UsageError
+from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
-from deftclean.data.manifest import read_manifest
-from deftclean.data.options import ManifestOptions
 from deftclean.settings.adaptation import AdaptConfig, Method, resolve_adaptation, with_all_steps
 from deftclean.table.scores import ScoreTable, read_scores
 
 if TYPE_CHECKING:
+    from deftclean.adaptation.data_sets import DataSets
     from deftclean.adaptation.run_folder import AdaptResult
-    from deftclean.adaptation.sets import Exam, Lessons
-    from deftclean.adaptation.trainer import Trained
-    from deftclean.adaptation.verified import Verified
-    from deftclean.core.runtime import Runtime
-    from deftclean.images.cache import Cache, open_run_cache
-    from deftclean.images.resizing import Preparation
-    from deftclean.images.usable_rows import UsableRows
+    from deftclean.adaptation.sets import TestSet
+    from deftclean.adaptation.trainer import Trainer
     from deftclean.models.backbones import BackboneName
-    from deftclean.training.picture_sets import PictureSet
 
 DEFAULT_BACKBONE = "clip-vit-b16"
 DEFAULT_HOLDOUT = 0.1
@@ -75,116 +67,100 @@ def adapt(
     """
     began = time.monotonic()
     progress, run, options = progress or Silent(), run or RunOptions(), options or AdaptOptions()
-    table, output = Path(table), Path(output)
-    config = resolve_adaptation(backbone, method, settings or {})
-    _check_options(options, config)
+    table, output, given = Path(table), Path(output), settings or {}
+    recipe = resolve_adaptation(backbone, method, given)
+    _check_options(options, recipe)
+    inputs = _inputs(table, options, recipe, given)
+    if inputs.config.epochs > recipe.epochs:
+        progress.say(inputs.about_epochs())
+    check_adapted_output(output, overwrite)
+    check_checkpoint_output(checkpoint_folder(output))
+
+    from deftclean.adaptation.data_sets import DataSets
+    from deftclean.adaptation.run_folder import save_run
+    from deftclean.adaptation.trainer import Trainer
+    from deftclean.core.runtime import choose_runtime
+    from deftclean.images.prepared import opened_reader
+    from deftclean.images.resizing import Preparation
+
+    config, names = inputs.config, inputs.wanted.class_names
+    chosen, detector = _backbone(inputs, options, backbone, weights, from_scratch)
+    runtime = choose_runtime(run.device, run.precision, run.workers)
+    preprocess = chosen.preprocess(run.offline, progress.say)
+    preparation = Preparation.of(preprocess, config.decode, config.augmentation != "none")
+    with opened_reader(preparation, runtime, run, progress) as reader:
+        trainer = Trainer(
+            chosen, detector, names, config, inputs.all_steps, preprocess, runtime, run.offline,
+            reader.folder, progress,
+        )  # fmt: skip
+        data_sets = DataSets(inputs.scores, table, names, reader)
+        result = _adapted(inputs, options, data_sets, trainer, output, resume)
+        result = replace(result, seconds=time.monotonic() - began)
+        save_run(result, trainer, inputs.about(), overwrite)
+        for kept in (checkpoint_folder(output), _uncleaned_folder(output)):
+            shutil.rmtree(kept, ignore_errors=True)
+        reader.say_cache()
+    return result
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What one command is to learn from, read and resolved.
+
+    Attributes:
+        scores: the table.
+        table: its file.
+        choice: of labels.
+        wanted: chosen rows.
+        every: rows of the uncleaned table.
+        recipe: settings for all rows.
+        config: settings for the chosen rows.
+        all_steps: more epochs make up for rows that are left out.
+    """
+
+    scores: ScoreTable
+    table: Path
+    choice: LabelChoice
+    wanted: TrainingRows
+    every: TrainingRows
+    recipe: AdaptConfig
+    config: AdaptConfig
+    all_steps: bool
+
+    def about_epochs(self) -> str:
+        """That epochs were added, for people."""
+        return (
+            f"{self.config.epochs} epochs of {len(self.wanted.chosen):,} rows, about as many steps "
+            f"as {self.recipe.epochs} epochs of all {len(self.every.chosen):,} (--epochs)"
+        )
+
+    def about(self) -> dict[str, Any]:
+        """What is trained on, in plain values."""
+        known = self.scores.metadata
+        return {
+            "table": self.table.name,
+            "labels": self.wanted.source,
+            "weighted": self.choice.weighted,
+            **{name: known.get(name) for name in ("noise_rate", "strategy", "rule", "threshold")},
+        }
+
+
+def _inputs(
+    table: Path, options: AdaptOptions, recipe: AdaptConfig, given: Mapping[str, Any]
+) -> _Inputs:
     scores = read_scores(table)
     choice = LabelChoice(
         options.labels, options.relabel_above or 0.0, options.weighted, options.everything
     )
     wanted = training_rows(scores, table, choice)
     every = training_rows(scores, table, _uncleaned(choice))
-    recipe, config = config, _config_of_rows(config, settings or {}, wanted, every, progress)
-
-    from deftclean.adaptation.run_folder import AdaptResult, save_run
-    from deftclean.adaptation.saved_classifier import check_adapted_output
-    from deftclean.adaptation.student import backbone_of_detector
-    from deftclean.adaptation.trainer import Bench
-    from deftclean.core.runtime import choose_runtime, reproducible
-    from deftclean.images.resizing import Preparation
-    from deftclean.images.row_images import work_folder
-    from deftclean.models.backbones import find_backbone
-    from deftclean.training.checkpoint import check_unfinished_output, unfinished_folder
-
-    check_adapted_output(output, overwrite)
-    check_unfinished_output(unfinished_folder(output))
-    if method == "prompts":
-        detector = Path(options.detector or table.with_suffix(".detector"))
-        chosen = backbone_of_detector(detector, wanted.class_names)
-    else:
-        detector = None
-        chosen = find_backbone(backbone, weights, from_scratch, config.image_size)
-        _check_method(chosen, config)
-    runtime = choose_runtime(run.device, run.precision, run.workers)
-    preprocess = chosen.preprocess(run.offline, progress.say)
-    preparation = Preparation.of(preprocess, config.decode, config.augmentation != "none")
-    cache = open_run_cache(run, progress)
-    with work_folder() as folder, reproducible():
-        desk = _Desk(scores, table, options, preparation, cache, runtime, folder, progress)
-        lessons, *uncleaned = desk.lessons(wanted, *([every] if options.compare else []))
-        exam, held_out = desk.exam(wanted.class_names, lessons, config.seed)
-        if exam is not None and held_out:
-            lessons, *uncleaned = (each.without(exam.rows) for each in (lessons, *uncleaned))
-        bench = Bench(
-            chosen, detector, wanted.class_names, config,
-            _epochs_follow_rows(config, settings or {}), preprocess, runtime, run.offline, folder,
-            progress,
-        )  # fmt: skip
-        cleaned = bench.train("Training", lessons, exam, unfinished_folder(output), resume)
-        compared = [
-            replace(bench, config=recipe).train(
-                "Training on all rows", each, exam, _uncleaned_folder(output), resume
-            )
-            for each in uncleaned
-        ]
-        desk.warn_of_left_out(cleaned)
-        result = AdaptResult(
-            output,
-            cleaned.config,
-            wanted.class_names,
-            cleaned,
-            compared[0] if compared else None,
-            wanted.counts,
-            len(exam.rows) if exam is not None else 0,
-            held_out,
-            tuple(desk.warnings),
-            time.monotonic() - began,
-        )
-        save_run(result, bench, _about(scores, table, wanted, choice), overwrite)
-    for kept in (unfinished_folder(output), _uncleaned_folder(output)):
-        shutil.rmtree(kept, ignore_errors=True)
-    if cache is not None:
-        cache.say(progress)
-    return result
-
-
-def _about(
-    scores: ScoreTable, table: Path, wanted: TrainingRows, choice: LabelChoice
-) -> dict[str, Any]:
-    facts = {name: scores.metadata.get(name) for name in ("strategy", "rule", "threshold")}
-    return {
-        "table": table.name,
-        "labels": wanted.source,
-        "weighted": choice.weighted,
-        "noise_rate": scores.metadata.get("noise_rate"),
-        **facts,
-    }
-
-
-def _config_of_rows(
-    recipe: AdaptConfig,
-    given: Mapping[str, Any],
-    wanted: TrainingRows,
-    every: TrainingRows,
-    progress: Progress,
-) -> AdaptConfig:
-    """The recipe for the rows that are left; epochs that the user gives stand.
-
-    TURN leaves rows out by itself, and counts its epochs when it has: not twice.
-    """
-    if not _epochs_follow_rows(recipe, given) or recipe.method == "turn":
-        return recipe
-    config = with_all_steps(recipe, len(wanted.chosen), len(every.chosen))
-    if config.epochs > recipe.epochs:
-        progress.say(
-            f"{config.epochs} epochs of {len(wanted.chosen):,} rows, about as many steps as "
-            f"{recipe.epochs} epochs of all {len(every.chosen):,} (--epochs)"
-        )
-    return config
-
-
-def _epochs_follow_rows(recipe: AdaptConfig, given: Mapping[str, Any]) -> bool:
-    return recipe.method != "prompts" and given.get("epochs") is None
+    # Epochs that the user gives stand. TURN leaves rows out by itself, and counts its epochs when
+    # it has: not twice.
+    all_steps = recipe.method != "prompts" and given.get("epochs") is None
+    config = recipe
+    if all_steps and recipe.method != "turn":
+        config = with_all_steps(recipe, len(wanted.chosen), len(every.chosen))
+    return _Inputs(scores, table, choice, wanted, every, recipe, config, all_steps)
 
 
 def _uncleaned(choice: LabelChoice) -> LabelChoice:
@@ -193,9 +169,81 @@ def _uncleaned(choice: LabelChoice) -> LabelChoice:
 
 
 def _uncleaned_folder(output: Path) -> Path:
-    from deftclean.training.checkpoint import unfinished_folder
+    return checkpoint_folder(output.with_name(f"{output.name}-uncleaned"))
 
-    return unfinished_folder(output.with_name(f"{output.name}-uncleaned"))
+
+def _backbone(
+    inputs: _Inputs, options: AdaptOptions, name: str, weights: str | None, from_scratch: bool
+) -> "tuple[BackboneName, Path | None]":
+    """The backbone, and the detector whose prompts classify, for `prompts`."""
+    from deftclean.adaptation.learner import backbone_of_detector
+    from deftclean.models.backbones import find_backbone
+
+    if inputs.config.method == "prompts":
+        detector = Path(options.detector or inputs.table.with_suffix(".detector"))
+        return backbone_of_detector(detector, inputs.wanted.class_names), detector
+    chosen = find_backbone(name, weights, from_scratch, inputs.config.image_size)
+    _check_method(chosen, inputs.config)
+    return chosen, None
+
+
+def _adapted(
+    inputs: _Inputs,
+    options: AdaptOptions,
+    data_sets: "DataSets",
+    trainer: "Trainer",
+    output: Path,
+    resume: bool,
+) -> "AdaptResult":
+    """Train on the chosen rows and, to compare, on all; what came of it, but for the time."""
+    from deftclean.adaptation.run_folder import AdaptResult
+    from deftclean.adaptation.trainer import Plan
+
+    tables = [inputs.wanted, *([inputs.every] if options.compare else [])]
+    data = Path(options.data) if options.data is not None else None
+    cleaned, *uncleaned = data_sets.train_sets(tables, data, options.allow_outside)
+    if options.test is not None:
+        folder = Path(options.test_data) if options.test_data is not None else None
+        test_set: TestSet | None = data_sets.test_set(Path(options.test), folder, cleaned)
+    else:
+        share = DEFAULT_HOLDOUT if options.holdout is None else options.holdout
+        test_set = data_sets.held_out(cleaned, share, inputs.config.seed)
+    held_out = options.test is None and test_set is not None
+    if test_set is not None and held_out:
+        cleaned, *uncleaned = (each.without(test_set.rows) for each in (cleaned, *uncleaned))
+    trained = trainer.train(Plan("Training", cleaned, test_set, checkpoint_folder(output), resume))
+    compared = [
+        replace(trainer, config=inputs.recipe).train(
+            Plan("Training on all rows", each, test_set, _uncleaned_folder(output), resume)
+        )
+        for each in uncleaned
+    ]
+    if trained.left_out:
+        data_sets.warn(_about_left_out(trained.left_out))
+    return AdaptResult(
+        output,
+        trained.config,
+        trainer.class_names,
+        trained,
+        compared[0] if compared else None,
+        inputs.wanted.counts,
+        len(test_set.rows) if test_set is not None else 0,
+        held_out,
+        tuple(data_sets.warnings),
+        seconds=0.0,
+    )
+
+
+def _about_left_out(names: tuple[str, ...]) -> str:
+    """Classes that a method's own selection has left without a row."""
+    listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return (
+        "TURN selected no row of some classes; what is known of them comes from its linear "
+        f"probe alone: {len(names):,}: {listed}"
+    )
+
+
+# ---------------------------------------------------------------- checks before the work
 
 
 def _check_method(chosen: "BackboneName", config: AdaptConfig) -> None:
@@ -211,130 +259,6 @@ def _check_method(chosen: "BackboneName", config: AdaptConfig) -> None:
         raise UsageError(
             f"--image-size cannot go with --method {config.method}: a CLIP keeps its input size."
         )
-
-
-@dataclass
-class _Desk:
-    """The rows of one command, read and checked."""
-
-    scores: ScoreTable
-    table: Path
-    options: AdaptOptions
-    preparation: "Preparation"
-    cache: "Cache | None"
-    runtime: "Runtime"
-    folder: Path
-    progress: Progress
-    warnings: list[str] = field(default_factory=list)
-
-    def lessons(self, *wanted: TrainingRows) -> "list[Lessons]":
-        """Rows whose pictures are still what they were; every picture is looked at once."""
-        from deftclean.adaptation.sets import Lessons
-        from deftclean.adaptation.verified import verified_rows
-        from deftclean.images.first_pass import check_images
-        from deftclean.images.table_images import images_of_table
-
-        options = self.options
-        data = Path(options.data) if options.data is not None else None
-        images = images_of_table(self.scores, self.table, data, options.allow_outside, self.folder)
-        checks = check_images(
-            images.source, self.preparation, self.cache, self.runtime, self.progress
-        )
-        found: list[Lessons] = []
-        for rows in wanted:
-            verified = verified_rows(self.scores, images, checks, rows)
-            if verified.problems and not found:
-                self._warn(_problems(verified))
-            found.append(Lessons(self._set(verified.rows), verified.rows.trainable, rows.weights))
-        return found
-
-    def exam(
-        self, class_names: tuple[str, ...], lessons: "Lessons", seed: int
-    ) -> "tuple[Exam | None, bool]":
-        """Rows to test on, and whether they are rows of the table itself."""
-        from deftclean.adaptation.sets import Exam
-        from deftclean.core.samples import stratified_holdout
-
-        if self.options.test is not None:
-            exam = self._test(class_names, Path(self.options.test))
-            self._warn_of_known(exam, lessons)
-            return exam, False
-        share = DEFAULT_HOLDOUT if self.options.holdout is None else self.options.holdout
-        labels = lessons.pictures.rows.labels[lessons.rows]
-        held = lessons.rows[stratified_holdout(labels, share, seed)]
-        return (Exam(lessons.pictures, held), True) if len(held) else (None, False)
-
-    def _test(self, class_names: tuple[str, ...], test: Path) -> "Exam":
-        from deftclean.adaptation.sets import Exam
-        from deftclean.images.first_pass import check_images
-        from deftclean.images.row_images import row_images
-        from deftclean.images.usable_rows import UsableRows, nothing_readable
-
-        reading = ManifestOptions(known_labels={name: name for name in class_names})
-        folder = self.options.test_data
-        data, labels = (Path(folder), test) if folder is not None else (test, None)
-        manifest = read_manifest(data, labels, reading)
-        own = self.folder / "test"
-        own.mkdir()
-        images = row_images(manifest, reading, own)
-        checks = check_images(
-            images.source, self.preparation, self.cache, self.runtime, self.progress
-        )
-        rows = UsableRows.of(manifest, images, checks, class_names)
-        if not len(rows.readable):
-            raise nothing_readable(manifest, images, checks)
-        if not len(rows.trainable):
-            raise InputError(
-                f"{test}: none of its {len(manifest):,} labels is one of the "
-                f"{len(class_names):,} classes that are trained.",
-            )
-        if left := len(manifest) - len(rows.trainable):
-            self._warn(
-                f"{left:,} of {len(manifest):,} test rows have no readable picture or a label that "
-                "is none of the classes; they are not tested on"
-            )
-        return Exam(self._set(rows), rows.trainable)
-
-    def _warn_of_known(self, exam: "Exam", lessons: "Lessons") -> None:
-        learned = lessons.pictures.rows
-        shown = learned.distinct.digests[np.unique(learned.pictures[lessons.rows])]
-        tested = exam.pictures.rows.distinct.digests[exam.shown]
-        if known := int(np.isin(_keys(tested), _keys(shown)).sum()):
-            self._warn(
-                f"{known:,} of {len(tested):,} test pictures are also trained on: the accuracy "
-                "will be too high"
-            )
-
-    def warn_of_left_out(self, trained: "Trained") -> None:
-        """Classes that a method's own selection has left without a row."""
-        if names := trained.left_out:
-            listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-            self._warn(
-                "TURN selected no row of some classes; what is known of them comes from its linear "
-                f"probe alone: {len(names):,}: {listed}"
-            )
-
-    def _set(self, rows: "UsableRows") -> "PictureSet":
-        from deftclean.training.picture_sets import PictureSet
-
-        return PictureSet(rows, self.preparation, self.cache, self.runtime)
-
-    def _warn(self, text: str) -> None:
-        self.warnings.append(text)
-        self.progress.warn(text)
-
-
-def _keys(digests: NDArray[np.uint8]) -> NDArray[np.bytes_]:
-    return np.ascontiguousarray(digests).view("S32").ravel()
-
-
-def _problems(verified: "Verified") -> str:
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(verified.problems.items()))
-    examples = ", ".join(f"{name} ({kind})" for kind, name in verified.examples)
-    return f"not trained on, for what became of their pictures since the scan: {counts}: {examples}"
-
-
-# ---------------------------------------------------------------- checks before the work
 
 
 def _check_options(options: AdaptOptions, config: AdaptConfig) -> None:

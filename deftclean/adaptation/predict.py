@@ -3,28 +3,31 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from deftclean import __version__
+from deftclean.adaptation.run_card import AdaptedCard, read_card
 from deftclean.core.files import whole_file
-from deftclean.core.progress import Progress, Silent
+from deftclean.core.progress import Advance, Progress, Silent
 from deftclean.core.results import Shown, percent
 from deftclean.core.run import RunOptions
-from deftclean.data.manifest import Manifest, read_manifest
+from deftclean.data.manifest import read_manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.table.scores import METADATA_KEY, check_table_output
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from deftclean.images.first_pass import ImageChecks
-    from deftclean.images.sources import RowImages
+    from deftclean.adaptation.fine_tuning import Batches
+    from deftclean.images.prepared import ImageReader, PreparedRows
+    from deftclean.images.usable_rows import UsableRows
 
 PREDICTION_SCHEMA = pa.schema(
     [
@@ -84,7 +87,7 @@ def load_classifier(folder: str | Path, *, offline: bool = False) -> "nn.Module"
         InputError: the folder is no run folder, or damaged.
         WeightsError: its CLIP cannot be had.
     """
-    from deftclean.adaptation.saved_classifier import load_adapted, read_card
+    from deftclean.adaptation.saved_classifier import load_adapted
 
     card = read_card(Path(folder))
     return load_adapted(Path(folder), card, offline, lambda _text: None).eval()
@@ -122,64 +125,59 @@ def predict(
     folder, output = Path(folder), Path(output)
     check_table_output(output, overwrite)
 
-    from deftclean.adaptation.saved_classifier import load_adapted, read_card
-    from deftclean.adaptation.sets import predict as probabilities_of
-    from deftclean.core.runtime import choose_runtime, reproducible
-    from deftclean.images.cache import open_run_cache
-    from deftclean.images.first_pass import check_images
-    from deftclean.images.resizing import Preparation
-    from deftclean.images.row_images import row_images, work_folder
-    from deftclean.images.usable_rows import UsableRows, nothing_readable
-    from deftclean.training.picture_sets import PictureSet
-
     card = read_card(folder)
-    known = {name: name for name in card.class_names}
-    reading = _knowing(reading or ManifestOptions(), known)
+    reading = replace(
+        reading or ManifestOptions(), known_labels={name: name for name in card.class_names}
+    )
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
+
+    from deftclean.core.runtime import choose_runtime
+    from deftclean.images.prepared import opened_reader
+    from deftclean.images.resizing import Preparation
+
     runtime = choose_runtime(run.device, run.precision, run.workers)
     preparation = Preparation.of(card.preprocess, card.config.decode, crop=False)
-    cache = open_run_cache(run, progress)
-    with work_folder() as work, reproducible():
-        images = row_images(manifest, reading, work)
-        checks = check_images(images.source, preparation, cache, runtime, progress)
-        rows = UsableRows.of(manifest, images, checks, card.class_names)
-        if not len(rows.readable):
-            raise nothing_readable(manifest, images, checks)
-        classifier = load_adapted(folder, card, run.offline, progress.say).to(runtime.device)
-        pictures = PictureSet(rows, preparation, cache, runtime)
-        with progress.stage("Predicting", len(rows.distinct)) as advance:
-            found = probabilities_of(
-                classifier,
-                _counted(pictures.in_order(), advance),
-                len(card.class_names),
-                runtime.autocast,
-            ).numpy()
-        table = _table(manifest, images, checks, rows, found, card.class_names)
+    with opened_reader(preparation, runtime, run, progress) as reader:
+        prepared = reader.prepare(manifest, reading, card.class_names)
+        found = _probabilities(folder, card, prepared.rows, reader, run.offline)
+        table = _table(prepared, found, card.class_names)
         facts = {"tool_version": __version__, "command": "predict", "run": folder.name}
         _write(table, facts, output, overwrite)
     return PredictResult(
         output,
         table,
         len(table),
-        len(rows.readable),
-        _accuracy(rows, found),
+        len(prepared.rows.readable),
+        _accuracy(prepared.rows, found),
         time.monotonic() - began,
     )
 
 
-def _knowing(reading: ManifestOptions, known: dict[str, str]) -> ManifestOptions:
-    from dataclasses import replace
+def _probabilities(
+    folder: Path, card: AdaptedCard, rows: "UsableRows", reader: "ImageReader", offline: bool
+) -> NDArray[np.float32]:
+    """Softmax of every distinct picture, (U, K)."""
+    from deftclean.adaptation.saved_classifier import load_adapted
+    from deftclean.adaptation.sets import probabilities
+    from deftclean.training.picture_sets import PictureSet
 
-    return replace(reading, known_labels=known)
+    runtime, progress = reader.runtime, reader.progress
+    classifier = load_adapted(folder, card, offline, progress.say).to(runtime.device)
+    pictures = PictureSet(rows, reader.preparation, reader.cache, runtime)
+    with progress.stage("Predicting", len(rows.distinct)) as advance:
+        batches = _counted(pictures.in_order(), advance)
+        found = probabilities(classifier, batches, len(card.class_names), runtime.autocast)
+    shares: NDArray[np.float32] = found.numpy()
+    return shares
 
 
-def _counted(batches: Any, advance: Any) -> Any:
+def _counted(batches: "Batches", advance: Advance) -> "Batches":
     for pictures, pixels in batches:
         yield pictures, pixels
         advance(len(pictures), "")
 
 
-def _accuracy(rows: Any, probabilities: Any) -> float | None:
+def _accuracy(rows: "UsableRows", probabilities: NDArray[np.float32]) -> float | None:
     if not len(rows.trainable):
         return None
     predicted = probabilities.argmax(axis=1)[rows.pictures[rows.trainable]]
@@ -187,20 +185,12 @@ def _accuracy(rows: Any, probabilities: Any) -> float | None:
 
 
 def _table(
-    manifest: Manifest,
-    images: "RowImages",
-    checks: "ImageChecks",
-    rows: Any,
-    probabilities: Any,
-    class_names: tuple[str, ...],
+    prepared: "PreparedRows", probabilities: NDArray[np.float32], class_names: tuple[str, ...]
 ) -> pa.Table:
-    count = len(manifest)
-    readable = np.zeros(count, dtype=bool)
-    readable[rows.readable] = True
+    manifest, found, rows = prepared.manifest, prepared.found, prepared.rows
+    readable, places = prepared.readable, np.arange(len(manifest))
     of_row = probabilities[rows.pictures]
     best = of_row.argmax(axis=1)
-    found = checks.take(images.of_row)
-    places = np.arange(count)
 
     def shares(classes: Any, where: Any) -> pa.Array:
         return pa.array(of_row[places, classes].astype(np.float32), pa.float32(), mask=~where)

@@ -9,8 +9,9 @@ from typing import Any
 from deftclean import __version__
 from deftclean.adaptation.charts import confusion_picture, learning_curve
 from deftclean.adaptation.model_card import model_card
-from deftclean.adaptation.saved_classifier import FORMAT_VERSION, AdaptedCard, write_adapted
-from deftclean.adaptation.trainer import Bench, Trained
+from deftclean.adaptation.run_card import FORMAT_VERSION, AdaptedCard
+from deftclean.adaptation.saved_classifier import write_adapted
+from deftclean.adaptation.trainer import Trained, Trainer
 from deftclean.core.files import whole_folder
 from deftclean.core.results import Shown, percent
 from deftclean.models.saved_detector import portable_name
@@ -62,21 +63,21 @@ class AdaptResult(Shown):
         }
 
 
-def save_run(result: AdaptResult, bench: Bench, data: dict[str, Any], overwrite: bool) -> None:
+def save_run(result: AdaptResult, trainer: Trainer, data: dict[str, Any], overwrite: bool) -> None:
     """Write the folder, whole or not at all.
 
     Args:
         result: of the command.
-        bench: on which it was trained.
+        trainer: on which it was trained.
         data: what it was trained on, in plain values.
         overwrite: replace an existing folder.
 
     Raises:
         RunError, UsageError: it cannot be written, or exists.
     """
-    card = _card(result, bench, data)
+    card = _card(result, trainer, data)
     with whole_folder(result.output, overwrite) as folder:
-        write_adapted(folder, result.cleaned.student.whole, card)
+        write_adapted(folder, result.cleaned.learner.whole, card)
         _write_metrics(folder / "metrics.jsonl", result)
         epochs = [epoch.as_dict() for epoch in result.cleaned.epochs]
         if epochs:
@@ -97,24 +98,24 @@ def save_run(result: AdaptResult, bench: Bench, data: dict[str, Any], overwrite:
         (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def _card(result: AdaptResult, bench: Bench, data: dict[str, Any]) -> AdaptedCard:
-    student = result.cleaned.student
-    model, weights = student.model, student.weights
+def _card(result: AdaptResult, trainer: Trainer, data: dict[str, Any]) -> AdaptedCard:
+    learner = result.cleaned.learner
+    model, weights = learner.model, learner.weights
     if model is not None:
         model, weights = portable_name(model, weights, result.output)
     return AdaptedCard(
         format_version=FORMAT_VERSION,
         tool_version=__version__,
-        backbone=bench.chosen.name,
+        backbone=trainer.chosen.name,
         model=model,
         weights=weights,
-        weights_sha256=student.sha256,
-        architecture=student.architecture,
-        arguments=student.arguments,
-        preprocess=spec_of(bench.preprocess),
+        weights_sha256=learner.sha256,
+        architecture=learner.architecture,
+        arguments=learner.arguments,
+        preprocess=spec_of(trainer.preprocess),
         class_names=result.class_names,
         config=result.config,
-        detector=student.detector,
+        detector=learner.detector,
         data={
             **data,
             "counts": dict(result.counts),

@@ -6,7 +6,7 @@ The folder of a timm model (`fft`, `linear`) is also one that timm reads by itse
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import safetensors.torch
 from torch import nn
 
 from deftclean.adaptation.classifiers import Aligned, Classifier, FineTuned, PromptTuned
+from deftclean.adaptation.run_card import CARD, WEIGHTS, AdaptedCard
 from deftclean.core.errors import InputError, UsageError, WeightsError
 from deftclean.core.runtime import initial_weights
 from deftclean.models.backbones import build
@@ -25,52 +26,8 @@ from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.settings.detector import DetectorConfig
 
-FORMAT_VERSION = 1
-WEIGHTS = "model.safetensors"
-
-_CARD = "deftclean.json"
 _TIMM = "config.json"
 _CROP_MODES = {"shortest": "center", "squash": "squash", "longest": "border"}
-
-
-@dataclass(frozen=True)
-class AdaptedCard:
-    """What a run folder says of itself.
-
-    Attributes:
-        format_version: of this folder.
-        tool_version: deftclean's.
-        backbone: as given to `--backbone`.
-        model: the CLIP that prompts are injected into, as `--model` names it; a folder is relative
-            to the run folder; None where the weights stand for themselves.
-        weights: its tag or file, likewise.
-        weights_sha256: of the weights that training began with; None for random ones.
-        architecture: timm's name; None where a CLIP is needed.
-        arguments: with which timm builds it.
-        preprocess: size, mean, std, interpolation, resize_mode, fill_color, crop_pct.
-        class_names: the K classes, in order.
-        config: resolved settings.
-        detector: settings of the prompts of `vlpt` and `prompts`; None for other methods.
-        data: what it was trained on, in numbers.
-        results: what was measured.
-        warnings: what a user of its predictions should know.
-    """
-
-    format_version: int
-    tool_version: str
-    backbone: str
-    model: str | None
-    weights: str | None
-    weights_sha256: str | None
-    architecture: str | None
-    arguments: dict[str, Any]
-    preprocess: dict[str, Any]
-    class_names: tuple[str, ...]
-    config: AdaptConfig
-    detector: DetectorConfig | None
-    data: dict[str, Any]
-    results: dict[str, Any]
-    warnings: list[str]
 
 
 def fine_tuned(model: nn.Module, preprocess: Mapping[str, Any]) -> FineTuned:
@@ -102,62 +59,14 @@ def aligned(encoder: Encoder, class_names: tuple[str, ...], detector: DetectorCo
     return Aligned(build_detector(encoder, class_names, detector))
 
 
-def check_adapted_output(folder: Path, overwrite: bool) -> None:
-    """Refuse to overwrite a folder that is no run folder of ours.
-
-    Raises:
-        UsageError: the folder exists and may not be replaced, or cannot be made.
-    """
-    if not folder.parent.is_dir():
-        raise UsageError(f"The folder {folder.parent} does not exist.", "Make it first.")
-    if not folder.exists():
-        return
-    if not overwrite:
-        raise UsageError(f"{folder} exists already.", "Choose another -o, or give --overwrite.")
-    if not (folder / _CARD).is_file():
-        raise UsageError(
-            f"{folder} is not a folder of deftclean adapt, so --overwrite leaves it alone.",
-            "Move it away, or choose another -o.",
-        )
-
-
 def write_adapted(folder: Path, classifier: Classifier, card: AdaptedCard) -> None:
     """Weights and configuration into a folder that exists."""
     safetensors.torch.save_file(classifier.tensors(), folder / WEIGHTS)
     detector = card.detector.as_dict() if card.detector is not None else None
     values = {**asdict(card), "config": card.config.as_dict(), "detector": detector}
-    _write_json(folder / _CARD, values)
+    _write_json(folder / CARD, values)
     if isinstance(classifier, FineTuned):
         _write_json(folder / _TIMM, _timm_config(classifier.model, card))
-
-
-def read_card(folder: Path) -> AdaptedCard:
-    """Read `deftclean.json`.
-
-    Raises:
-        InputError: the folder is no run folder, damaged, or of a newer format.
-    """
-    path = folder / _CARD
-    if not path.is_file() or not (folder / WEIGHTS).is_file():
-        raise InputError(
-            f"{folder} is not a folder of deftclean adapt.",
-            "Give the one that was written: deftclean adapt clean.parquet -o adapted",
-        )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["format_version"] > FORMAT_VERSION:
-            raise InputError(f"{folder} was written by a newer deftclean.", "Update deftclean.")
-        detector = values["detector"]
-        return AdaptedCard(
-            **{
-                **values,
-                "class_names": tuple(values["class_names"]),
-                "config": AdaptConfig(**values["config"]),
-                "detector": DetectorConfig(**detector) if detector is not None else None,
-            }
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error}.") from error
 
 
 def load_adapted(

@@ -17,7 +17,7 @@ from deftclean.training.picture_sets import PictureSet
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainSet:
     """Rows to learn from.
 
     Attributes:
@@ -30,13 +30,13 @@ class Lessons:
     rows: NDArray[np.int64]
     weights: NDArray[np.float32]
 
-    def without(self, rows: NDArray[np.int64]) -> "Lessons":
+    def without(self, rows: NDArray[np.int64]) -> "TrainSet":
         """All but some rows."""
         return replace(self, rows=np.setdiff1d(self.rows, rows))
 
 
 @dataclass(frozen=True)
-class Exam:
+class TestSet:
     """Rows whose labels are believed, for measuring.
 
     Attributes:
@@ -56,12 +56,12 @@ class Exam:
         """Accuracy and the like of a classifier as it is now."""
         shown, of_row = self.shown, self.pictures.rows.pictures[self.rows]
         autocast = self.pictures.runtime.autocast
-        found = predict(classifier, inputs.in_order(shown), classes, autocast).numpy()
+        found = probabilities(classifier, inputs.in_order(shown), classes, autocast).numpy()
         labels = self.pictures.rows.labels[self.rows]
         return evaluate(found[np.searchsorted(shown, of_row)], labels)
 
 
-def predict(
+def probabilities(
     classifier: Classifier,
     batches: Batches,
     classes: int,

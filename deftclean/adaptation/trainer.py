@@ -3,6 +3,7 @@
 Puts backbone, inputs, losses and the training loop together; knows no command and prints nothing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,16 @@ from deftclean.adaptation.classifiers import FineTuned
 from deftclean.adaptation.evaluation import Evaluation
 from deftclean.adaptation.fine_tuning import FitEpoch, FitProgress, Targets, fine_tune
 from deftclean.adaptation.inputs import FeatureInputs, Inputs, PictureInputs
+from deftclean.adaptation.learner import Learner, make_learner
 from deftclean.adaptation.losses import make_loss
-from deftclean.adaptation.sets import Exam, Lessons
-from deftclean.adaptation.student import Student, make_student
+from deftclean.adaptation.sets import TestSet, TrainSet
 from deftclean.adaptation.turn import believed, classes_left_out, row_losses, train_probe
 from deftclean.core.progress import NowAndThen, Progress
 from deftclean.core.runtime import Runtime
 from deftclean.models.backbones import BackboneName
 from deftclean.settings.adaptation import AdaptConfig, probe_of, with_all_steps
-from deftclean.training.checkpoint import Unfinished, digest
+from deftclean.training.checkpoint import Checkpoint, digest
+from deftclean.training.epochs import ResumableTraining
 from deftclean.training.feeds import EpochBatches
 from deftclean.training.picture_sets import PictureSet
 
@@ -33,7 +35,7 @@ class Trained:
     """One training and what came of it.
 
     Attributes:
-        student: what was trained.
+        learner: what was trained.
         config: settings it was trained with.
         rows: how many it learned from.
         offered: how many `turn` selected them from; None for methods that select none.
@@ -42,7 +44,7 @@ class Trained:
         evaluation: after the last epoch; None where nothing was tested.
     """
 
-    student: Student
+    learner: Learner
     config: AdaptConfig
     rows: int
     offered: int | None
@@ -60,7 +62,26 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Plan:
+    """One training of a command.
+
+    Attributes:
+        title: of its bar.
+        train_set: what is learned from.
+        test_set: what is tested on after every epoch; None for nothing.
+        checkpoint: folder in which the state after each epoch is kept.
+        resume: go on with what is kept there.
+    """
+
+    title: str
+    train_set: TrainSet
+    test_set: TestSet | None
+    checkpoint: Path
+    resume: bool
+
+
+@dataclass(frozen=True)
+class Trainer:
     """What all trainings of one command share.
 
     Attributes:
@@ -87,63 +108,46 @@ class Bench:
     folder: Path
     progress: Progress
 
-    def train(
-        self, title: str, lessons: Lessons, exam: Exam | None, kept: Path, resume: bool
-    ) -> Trained:
+    def train(self, plan: Plan) -> Trained:
         """Train a fresh classifier on some rows, testing it after every epoch.
 
-        Args:
-            title: for the bar.
-            lessons: what it learns from.
-            exam: what it is tested on.
-            kept: folder in which an unfinished training is kept.
-            resume: go on with what is kept there.
-
         Raises:
-            WeightsError, UsageError, RunError: as `make_student`, `believed` and `fine_tune`.
+            WeightsError, UsageError, RunError: as `make_learner`, `believed` and `fine_tune`.
         """
-        student = make_student(
+        learner = make_learner(
             self.chosen, self.detector, self.class_names, self.config, self.offline,
             self.progress.say,
         )  # fmt: skip
-        student.whole.to(self.runtime.device)
+        learner.whole.to(self.runtime.device)
         if self.config.method == "turn":
-            return self._turn(title, student, lessons, exam, kept, resume)
-        return self._train(title, student, lessons, exam, kept, resume)
+            return self._turn(learner, plan)
+        return self._train(learner, plan)
 
-    def _turn(
-        self,
-        title: str,
-        student: Student,
-        lessons: Lessons,
-        exam: Exam | None,
-        kept: Path,
-        resume: bool,
-    ) -> Trained:
+    def _turn(self, learner: Learner, plan: Plan) -> Trained:
         """A linear probe, then all weights on the rows that it believes; the head goes on."""
-        rows, labels = lessons.rows, lessons.pictures.rows.labels
-        chosen = replace(lessons, rows=self._believed(student, lessons))
+        rows, labels = plan.train_set.rows, plan.train_set.pictures.rows.labels
+        chosen = self._believed(learner, plan.train_set)
         config = self.config
         if self.all_steps:
-            config = with_all_steps(config, len(chosen.rows), len(rows))
+            config = with_all_steps(config, len(chosen), len(rows))
         self.progress.say(
-            f"TURN selects {len(chosen.rows):,} of {len(rows):,} rows; {config.epochs} epochs of "
+            f"TURN selects {len(chosen):,} of {len(rows):,} rows; {config.epochs} epochs of "
             "them follow (--epochs)"
         )
-        bench = replace(self, config=config)
-        trained = bench._train(title, student, chosen, exam, kept, resume)
-        left_out = classes_left_out(labels[rows], labels[chosen.rows], self.class_names)
+        fewer = replace(plan, train_set=replace(plan.train_set, rows=chosen))
+        trained = replace(self, config=config)._train(learner, fewer)
+        left_out = classes_left_out(labels[rows], labels[chosen], self.class_names)
         return replace(trained, offered=len(rows), left_out=left_out)
 
-    def _believed(self, student: Student, lessons: Lessons) -> NDArray[np.int64]:
+    def _believed(self, learner: Learner, train_set: TrainSet) -> NDArray[np.int64]:
         """Train the head on features that are computed once, and ask it about every row."""
-        assert isinstance(student.whole, FineTuned)  # noqa: S101 - what `turn` trains
-        known, rows, config = lessons.pictures.rows, lessons.rows, probe_of(self.config)
+        assert isinstance(learner.whole, FineTuned)  # noqa: S101 - what `turn` trains
+        known, rows, config = train_set.pictures.rows, train_set.rows, probe_of(self.config)
         shown = known.pictures[rows]
         inputs = FeatureInputs.of(
-            student.whole, lessons.pictures, np.unique(shown), self._place(), self.progress
+            learner.whole, train_set.pictures, np.unique(shown), self._place(), self.progress
         )
-        head, targets = student.whole.head(), Targets.of(known.labels, lessons.weights, rows)
+        head, targets = learner.whole.head(), Targets.of(known.labels, train_set.weights, rows)
         batches = EpochBatches(rows, known.pictures, config.batch_size, config.seed)
         with self.progress.stage("Linear probe", len(batches) * config.epochs) as advance:
             steps_done = NowAndThen(advance)
@@ -155,120 +159,102 @@ class Bench:
         losses = row_losses(head, inputs.in_order(shown), known.labels[rows])
         return believed(losses, rows, known.labels[rows], config.seed)
 
-    def _train(
-        self,
-        title: str,
-        student: Student,
-        lessons: Lessons,
-        exam: Exam | None,
-        kept: Path,
-        resume: bool,
-    ) -> Trained:
-        inputs, exam_inputs = self._inputs(student, lessons, exam)
+    def _train(self, learner: Learner, plan: Plan) -> Trained:
+        inputs, test_inputs = self._inputs(learner, plan.train_set, plan.test_set)
         epochs: tuple[FitEpoch, ...] = ()
         if self.config.method != "prompts":
-            unfinished = Unfinished(kept, self._identity(student, lessons, exam))
-            epochs = self._epochs(
-                title, student, lessons, inputs, exam, exam_inputs, unfinished, resume
-            )
-        evaluation = None
-        if exam is not None and exam_inputs is not None:
-            evaluation = exam.evaluate(student.trained, exam_inputs, len(self.class_names))
-        return Trained(student, self.config, len(lessons.rows), None, (), epochs, evaluation)
+            epochs = self._epochs(learner, plan, inputs, test_inputs)
+        evaluation = self._tested(learner, plan.test_set, test_inputs)
+        return Trained(learner, self.config, len(plan.train_set.rows), None, (), epochs, evaluation)
+
+    def _tested(
+        self, learner: Learner, test_set: TestSet | None, inputs: Inputs | None
+    ) -> Evaluation | None:
+        if test_set is None or inputs is None:
+            return None
+        return test_set.evaluate(learner.trained, inputs, len(self.class_names))
 
     def _epochs(
-        self,
-        title: str,
-        student: Student,
-        lessons: Lessons,
-        inputs: Inputs,
-        exam: Exam | None,
-        exam_inputs: Inputs | None,
-        unfinished: Unfinished,
-        resume: bool,
+        self, learner: Learner, plan: Plan, inputs: Inputs, test_inputs: Inputs | None
     ) -> tuple[FitEpoch, ...]:
-        config, rows = self.config, lessons.pictures.rows
-        batches = EpochBatches(lessons.rows, rows.pictures, config.batch_size, config.seed)
-        classes = len(self.class_names)
-        loss = make_loss(config.loss, len(lessons.rows), classes, self.runtime.device)
-        earlier = unfinished.load(FitProgress.of) if resume else None
-        epochs = list(earlier.epochs) if earlier is not None else []
-        if epochs:
-            self.progress.say(f"going on after {len(epochs)} of {config.epochs} epochs")
-        steps = len(batches)
-        with self.progress.stage(title, steps * config.epochs) as advance:
-            advance(steps * len(epochs), "")
-            steps_done = NowAndThen(advance)
-            try:
-                for fitted in fine_tune(
-                    student.trained,
-                    inputs.feed(batches),
-                    Targets.of(rows.labels, lessons.weights, lessons.rows),
-                    loss,
-                    config,
-                    self.runtime,
-                    lambda loss: steps_done(lambda: f"loss {float(loss):.3f}"),
-                    self.progress.say,
-                    earlier.state if earlier is not None else None,
-                ):
-                    tested = (
-                        exam.evaluate(student.trained, exam_inputs, classes)
-                        if exam is not None and exam_inputs is not None
-                        else None
-                    )
-                    epochs.append(FitEpoch.of(fitted, tested))
-                    done = FitProgress(tuple(epochs), fitted.state)
-                    unfinished.save(done.values(), done.tensors())
-                    self.progress.say(epochs[-1].line(config.epochs))
-            except (KeyboardInterrupt, SystemExit):
-                if epochs:
-                    self.progress.say(
-                        f"stopped after {len(epochs)} of {config.epochs} epochs, which are kept "
-                        f"in {unfinished.folder}: the same command with --resume goes on from there"
-                    )
-                raise
-        return tuple(epochs)
+        config, train_set, known = self.config, plan.train_set, plan.train_set.pictures.rows
+        count, classes = len(train_set.rows), len(self.class_names)
+        batches = EpochBatches(train_set.rows, known.pictures, config.batch_size, config.seed)
+        targets = Targets.of(known.labels, train_set.weights, train_set.rows)
+        loss = make_loss(config.loss, count, classes, self.runtime.device)
+
+        def epochs_after(record: FitProgress | None, on_step: NowAndThen) -> Iterator[FitProgress]:
+            epochs = record.epochs if record is not None else ()
+            for fitted in fine_tune(
+                learner.trained,
+                inputs.feed(batches),
+                targets,
+                loss,
+                config,
+                self.runtime,
+                lambda mean: on_step(lambda: f"loss {float(mean):.3f}"),
+                self.progress.say,
+                record.state if record is not None else None,
+            ):
+                tested = self._tested(learner, plan.test_set, test_inputs)
+                epochs = (*epochs, FitEpoch.of(fitted, tested))
+                yield FitProgress(epochs, fitted.state)
+
+        checkpoint = Checkpoint(plan.checkpoint, self._identity(learner, plan))
+        training = ResumableTraining(
+            plan.title, config.epochs, len(batches), checkpoint, plan.resume, self.progress
+        )
+        record = training.run(FitProgress.of, epochs_after)
+        return record.epochs if record is not None else ()
 
     def _inputs(
-        self, student: Student, lessons: Lessons, exam: Exam | None
+        self, learner: Learner, train_set: TrainSet, test_set: TestSet | None
     ) -> tuple[Inputs, Inputs | None]:
         if self.config.method != "linear":
-            shown = PictureInputs(lessons.pictures, self.preprocess, self.config)
-            tested = PictureInputs(exam.pictures, self.preprocess, self.config) if exam else None
+            shown = PictureInputs(train_set.pictures, self.preprocess, self.config)
+            tested = (
+                PictureInputs(test_set.pictures, self.preprocess, self.config) if test_set else None
+            )
             return shown, tested
-        assert isinstance(student.whole, FineTuned)  # noqa: S101 - what `linear` trains
-        learned = np.unique(lessons.pictures.rows.pictures[lessons.rows])
-        own = exam is not None and exam.pictures is lessons.pictures
-        if exam is not None and own:
-            learned = np.union1d(learned, exam.shown)
+        assert isinstance(learner.whole, FineTuned)  # noqa: S101 - what `linear` trains
+        learned = np.unique(train_set.pictures.rows.pictures[train_set.rows])
+        own = test_set is not None and test_set.pictures is train_set.pictures
+        if test_set is not None and own:
+            learned = np.union1d(learned, test_set.shown)
         place = self._place()
         make = FeatureInputs.of
-        inputs = make(student.whole, lessons.pictures, learned, place, self.progress)
-        if exam is None or own:
-            return inputs, inputs if exam is not None else None
+        inputs = make(learner.whole, train_set.pictures, learned, place, self.progress)
+        if test_set is None or own:
+            return inputs, inputs if test_set is not None else None
         other = place.with_name(f"{place.name}-test")
-        return inputs, make(student.whole, exam.pictures, exam.shown, other, self.progress)
+        return inputs, make(learner.whole, test_set.pictures, test_set.shown, other, self.progress)
 
     def _place(self) -> Path:
         """A file for features."""
         return self.folder / f"features-{len(list(self.folder.iterdir()))}"
 
-    def _identity(self, student: Student, lessons: Lessons, exam: Exam | None) -> dict[str, Any]:
+    def _identity(self, learner: Learner, plan: Plan) -> dict[str, Any]:
         """What decides every number of a training, by name."""
-
-        def of(pictures: PictureSet, rows: NDArray[np.int64]) -> list[bytes]:
-            known = pictures.rows
-            shown = known.distinct.digests[known.pictures[rows]]
-            return [rows.tobytes(), known.labels[rows].tobytes(), shown.tobytes()]
-
-        weights = lessons.weights[lessons.rows].tobytes()
+        train_set, test_set = plan.train_set, plan.test_set
+        weights = train_set.weights[train_set.rows].tobytes()
         return {
             "version of deftclean": __version__,
             "settings": self.config.as_dict(),
             "class names": list(self.class_names),
-            "backbone": [self.chosen.model, student.sha256, student.arguments],
-            "data": digest(*of(lessons.pictures, lessons.rows), weights),
-            "test data": digest(*of(exam.pictures, exam.rows)) if exam is not None else "",
+            "backbone": {
+                "model": self.chosen.model,
+                "sha256": learner.sha256,
+                "arguments": learner.arguments,
+            },
+            "data": digest(*_content(train_set.pictures, train_set.rows), weights),
+            "test data": digest(*_content(test_set.pictures, test_set.rows)) if test_set else "",
             "device": self.runtime.device.type,
             "precision": self.runtime.precision,
         }
+
+
+def _content(pictures: PictureSet, rows: NDArray[np.int64]) -> tuple[bytes, bytes, bytes]:
+    """Some rows, their labels and their pictures."""
+    known = pictures.rows
+    shown = known.distinct.digests[known.pictures[rows]]
+    return rows.tobytes(), known.labels[rows].tobytes(), shown.tobytes()

@@ -54,12 +54,6 @@ class TrainingRows:
     class_names: tuple[str, ...]
     counts: dict[str, int]
 
-    @property
-    def empty_classes(self) -> tuple[str, ...]:
-        """Classes without a row."""
-        present = np.bincount(self.labels[self.chosen], minlength=len(self.class_names)) > 0
-        return tuple(np.array(self.class_names, dtype=object)[~present])
-
 
 def training_rows(scores: ScoreTable, table: Path, choice: LabelChoice) -> TrainingRows:
     """Choose rows.

@@ -170,7 +170,7 @@ def _print(result: "CheckResult", console: Console) -> None:
 
 
 def _check_output(table: Path, baseline: Path | None, output: Path | None, overwrite: bool) -> None:
-    from deftclean.core.files import check_output
+    from deftclean.core.outputs import check_output
 
     if output is None:
         return

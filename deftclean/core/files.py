@@ -12,23 +12,6 @@ from deftclean.core.errors import RunError, UsageError
 _MANY = 64  # files of a folder that are waited for one by one
 
 
-def check_output(path: Path, overwrite: bool) -> None:
-    """Refuse an output that exists or cannot be made, before any work is done.
-
-    Raises:
-        UsageError: it exists and `overwrite` is false, or its folder is missing or read-only.
-    """
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists already.", "Choose another -o, or give --overwrite.")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder.", "Choose another -o.")
-    folder = path.parent
-    if not folder.is_dir():
-        raise UsageError(f"The folder {folder} for the output does not exist.", "Make it first.")
-    if not os.access(folder, os.W_OK):
-        raise UsageError(f"The folder {folder} for the output cannot be written to.")
-
-
 @contextlib.contextmanager
 def whole_file(path: Path, overwrite: bool) -> Iterator[Path]:
     """Yield a temporary name beside `path`; when the body ends well, publish it as `path`.

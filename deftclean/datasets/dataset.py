@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean.core.errors import UsageError
-from deftclean.core.files import check_output, whole_folder
+from deftclean.core.files import whole_folder
+from deftclean.core.outputs import check_output, refuse_foreign
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.core.tables import write_table
@@ -194,10 +195,8 @@ def _check_output(output: Path, root: Path, overwrite: bool) -> None:
     if overwrite and output.is_dir():
         if output.resolve() in (root.resolve(), *root.resolve().parents):
             raise UsageError(f"-o {output} holds the data set itself.", "Choose another -o.")
-        if not (output / "labels.csv").is_file() or not (output / "truth.csv").is_file():
-            raise UsageError(
-                f"{output} is no output of this command; it is not replaced.", "Choose another -o."
-            )
+        why = "is no output of this command; it is not replaced."
+        refuse_foreign(output, ("labels.csv", "truth.csv"), why, "Choose another -o.")
         return
     check_output(output, overwrite)
 

@@ -1,5 +1,7 @@
 """Scores and findings put together: the score table and what its metadata say."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -8,32 +10,26 @@ import pyarrow.compute as pc
 
 from deftclean import __version__
 from deftclean.core.runtime import Runtime
-from deftclean.data.manifest import Manifest
 from deftclean.detection.scoring import DetectorScores, ZeroShotScores
-from deftclean.images.first_pass import ImageChecks
-from deftclean.images.sources import RowImages
-from deftclean.images.usable_rows import UsableRows
-from deftclean.models.saved_detector import DetectorCard
+from deftclean.detection.task import Outcome, Task
+from deftclean.images.prepared import PreparedRows
+from deftclean.models.detector_card import FORMAT_VERSION, DetectorCard
+from deftclean.models.saved_detector import portable_name
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.scores import SCHEMA_VERSION, SCORE_SCHEMA
 
 
 def score_table(
-    manifest: Manifest,
-    images: RowImages,
-    checks: ImageChecks,
-    rows: UsableRows,
+    prepared: PreparedRows,
     scores: DetectorScores,
     zero_shot: ZeroShotScores,
     class_names: tuple[str, ...],
 ) -> pa.Table:
     """Input columns, then score columns; N rows in input order. `keep` is decided later."""
-    count = len(manifest)
+    manifest, found, rows = prepared.manifest, prepared.found, prepared.rows
+    count, readable = len(manifest), prepared.readable
     names = pa.array(class_names, pa.string())
     unlabelled = manifest.given_labels.is_null().to_numpy(zero_copy_only=False)
-    readable = np.zeros(count, dtype=bool)
-    readable[rows.readable] = True
-    found = checks.take(images.of_row)
     status = pc.if_else(pa.array(readable & unlabelled), "unlabeled", found.status)
     unknown = pa.array(readable & ~unlabelled & ~rows.labelled)
     status = pc.if_else(unknown, "unknown_label", status)
@@ -70,6 +66,31 @@ def score_table(
     schema = pa.schema([*given.schema, *SCORE_SCHEMA], metadata=given.schema.metadata)
     arrays = [*given.columns, *(columns[name] for name in SCORE_SCHEMA.names)]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def detector_card(task: Task, outcome: Outcome, warnings: list[str], folder: Path) -> DetectorCard:
+    """What the detector folder will say of itself, and the table of its detector.
+
+    Args:
+        task: what was scanned.
+        outcome: what was found.
+        warnings: what may make the result useless.
+        folder: of the detector.
+    """
+    session = task.pictures.session
+    model, weights = portable_name(session.model, session.weights, folder)
+    return DetectorCard(
+        format_version=FORMAT_VERSION,
+        tool_version=__version__,
+        model=model,
+        weights=weights,
+        weights_sha256=session.loaded.sha256,
+        label_names=task.manifest.label_names,
+        config=replace(task.config, rule=outcome.rule),
+        threshold=outcome.threshold,
+        epochs=[metrics.as_dict() for metrics in outcome.epochs],
+        warnings=warnings,
+    )
 
 
 def table_metadata(

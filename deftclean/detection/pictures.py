@@ -202,7 +202,7 @@ class RunPictures:
         return of_chosen
 
     def probe(self, seed: int) -> torch.Tensor:
-        """Pictures of a few trainable rows, always the same ones, as uint8 pixels."""
+        """ResizedPictures of a few trainable rows, always the same ones, as uint8 pixels."""
         count = min(_PROBE, len(self.rows.trainable))
         chosen = stream(seed, "probe").choice(self.rows.trainable, size=count, replace=False)
         wanted = Wanted.plain(self.rows.pictures[chosen])
@@ -222,7 +222,7 @@ class RunPictures:
             "deftclean": __version__,
             "weights": self.session.loaded.sha256,
             "pictures": preparation.spec(preparation.scoring),
-            "normalisation": [encoder.preprocess["mean"], encoder.preprocess["std"]],
+            "normalisation": {name: encoder.preprocess[name] for name in ("mean", "std")},
             "batch": SCORING_BATCH,
             **self.runtime.arithmetic(),
         }

@@ -1,48 +1,36 @@
-"""The commands, whole: scan, score, select. Typed results out; nothing is printed.
+"""The command `scan`: what was asked is checked, without torch, before any work is done.
 
-The one file that knows all the others and the order of the work.
+A typed result out; nothing is printed. The work itself is `deftclean.detection.scanning`'s.
 """
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deftclean.core.errors import UsageError
+from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.data.manifest import read_manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.detection.result import ScanResult
 from deftclean.gate.check import Gates
+from deftclean.models.detector_card import check_detector_output, detector_folder
 from deftclean.settings.detector import (
     DetectorConfig,
     Noise,
-    ResolvedConfig,
     resolve,
 )
 from deftclean.settings.strategies import Strategy, StrategyOptions
 from deftclean.table.scores import (
-    ScoreTable,
     check_table_output,
-    decide,
-    whole_table,
 )
 from deftclean.table.summary import summarise
-
-if TYPE_CHECKING:
-    from deftclean.core.runtime import Runtime
-    from deftclean.models.encoder import Encoder
 
 DEFAULT_MODEL = "ViT-B-16"
 DEFAULT_OUTPUT = Path("clean.parquet")
 DEFAULT_THRESHOLD = 0.5  # Eq. 5
-
-
-def detector_folder(output: Path) -> Path:
-    """The detector that belongs to a table: clean.parquet -> clean.detector."""
-    return output.with_suffix(".detector")
 
 
 def scan(
@@ -90,15 +78,15 @@ def scan(
     """
     began = time.monotonic()
     progress, run = progress or Silent(), run or RunOptions()
-    output, target = Path(output), detector_folder(Path(output))
+    output = Path(output)
     options = StrategyOptions(strategy, noise_ratio)
     options.check(threshold, resume, run.compile)
     threshold = DEFAULT_THRESHOLD if threshold is None else threshold
     given = options.settings(settings or {})
-    _check_threshold(threshold)
+    check_threshold(threshold)
     asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
-    _check_compile(run, asked)
-    _check_scan_outputs(output, target, overwrite)
+    check_compile(run, asked)
+    _check_outputs(output, overwrite)
     gates = Gates.of(fail_on, baseline)
     reading = reading or ManifestOptions()
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
@@ -106,82 +94,26 @@ def scan(
     for note in manifest.notes:
         progress.say(note)
 
-    from deftclean.core.runtime import choose_runtime, reproducible
-    from deftclean.detection.assembly import score_table, table_metadata
-    from deftclean.detection.cost import CostOfRun
-    from deftclean.detection.deft import detect_rows
-    from deftclean.detection.pictures import RunPictures
-    from deftclean.detection.session import Session
-    from deftclean.detection.strategies.select_rows import select_rows
-    from deftclean.detection.task import Task
-    from deftclean.detection.warnings import agreement_with_zero_shot, warned, zero_shot_warnings
-    from deftclean.images.cache import open_run_cache
-    from deftclean.images.first_pass import check_images
-    from deftclean.images.resizing import Preparation
-    from deftclean.images.row_images import row_images, work_folder
-    from deftclean.images.usable_rows import UsableRows, refuse_hopeless
-    from deftclean.models.saved_detector import remove_detector, save_detector
-    from deftclean.models.weights import outline_of
-    from deftclean.training.checkpoint import Unfinished, unfinished_folder
+    from deftclean.detection.scanning import Scan
 
-    model = run.model or DEFAULT_MODEL
-    outline = outline_of(model, run.weights, run.offline, progress.say)
-    _check_model(outline, manifest.class_names, asked, options)
-    preprocess = outline.preprocess
-    preparation = Preparation.of(preprocess, asked.decode, asked.crop)
-    runtime = choose_runtime(run.device, run.precision, run.workers)
-    cache = open_run_cache(run, progress)
-    with work_folder() as folder, reproducible():
-        images = row_images(manifest, reading, folder)
-        checks = check_images(images.source, preparation, cache, runtime, progress)
-        rows = UsableRows.of(manifest, images, checks, manifest.class_names)
-        refuse_hopeless(manifest, images, checks, rows)
-        resolved = resolve(noise, given, len(rows.trainable))
-        _say_settings(progress, options, resolved, runtime)
-        warnings = warned(progress, list(resolved.warnings) if options.trains else [])
-
-        session = Session.load(model, run.weights, run.offline, preprocess, runtime, progress)
-        pictures = RunPictures(rows, preparation, session, folder, cache)
-        cost = CostOfRun(rows, resolved.config, options, runtime, progress)
-        if resolved.config.tuner == "none":
-            pictures.embed(progress, cost)
-        zero_shot = pictures.zero_shot(manifest.class_names, progress, cost)
-        warnings += zero_shot_warnings(zero_shot, rows, progress)
-        task = Task(pictures, manifest, resolved.config, zero_shot, progress)
-        unfinished: Unfinished | None = None
-        if options.is_deft:
-            identity = session.identity(manifest.class_names, resolved.config, rows)
-            unfinished = Unfinished(
-                unfinished_folder(output), {**identity, "--compile": run.compile}
-            )
-            judged = detect_rows(
-                task, resolved.warmup_is_fixed, threshold, unfinished, resume, run.compile
-            )
-        else:
-            judged = select_rows(options, task)
-        warnings += judged.warnings
-        config = replace(resolved.config, rule=judged.rule)
-        card = session.card(manifest, config, judged.threshold, judged.epochs, warnings, target)
-        table = score_table(
-            manifest, images, checks, rows, judged.scores, zero_shot, manifest.class_names
-        )
-        facts = table_metadata(
-            card, runtime, "scan", agreement_with_zero_shot(zero_shot, rows), options
-        )
-        made = decide(ScoreTable(table, facts), judged.rule, judged.threshold)
-        # The table appears last: where it is, the detector beside it is its own.
-        with whole_table(made, output, manifest.root, overwrite, manifest.labels_file):
-            if judged.detector is None:
-                remove_detector(target)
-            else:
-                save_detector(judged.detector, card, target, overwrite)
-        if unfinished is not None:
-            unfinished.remove()
-    if cache is not None:
-        cache.say(progress)
+    work = Scan(
+        manifest=manifest,
+        reading=reading,
+        noise=noise,
+        given=given,
+        options=options,
+        threshold=threshold,
+        output=output,
+        overwrite=overwrite,
+        resume=resume,
+        model=run.model or DEFAULT_MODEL,
+        run=run,
+        progress=progress,
+    )
+    made, warnings = work.finish(asked)
     return ScanResult(
         output,
-        target if options.is_deft else None,
+        detector_folder(output) if options.is_deft else None,
         made,
         summarise(made),
         tuple(warnings),
@@ -193,12 +125,22 @@ def scan(
 # ---------------------------------------------------------------- checks before the work
 
 
-def _check_threshold(threshold: float) -> None:
+def check_threshold(threshold: float) -> None:
+    """Refuse a threshold that no clean probability can be above or below.
+
+    Raises:
+        UsageError: it is not in [0, 1].
+    """
     if not 0 <= threshold <= 1:
         raise UsageError(f"--threshold is {threshold}; a clean probability lies in [0, 1].")
 
 
-def _check_compile(run: RunOptions, config: DetectorConfig) -> None:
+def check_compile(run: RunOptions, config: DetectorConfig) -> None:
+    """Refuse to compile what is run only once.
+
+    Raises:
+        UsageError: there is no tuner.
+    """
     if run.compile and config.tuner == "none":
         raise UsageError(
             "--compile cannot go with --tuner none, which computes image features only once.",
@@ -206,45 +148,7 @@ def _check_compile(run: RunOptions, config: DetectorConfig) -> None:
         )
 
 
-def _check_scan_outputs(output: Path, target: Path, overwrite: bool) -> None:
-    from deftclean.models.saved_detector import check_detector_output
-    from deftclean.training.checkpoint import check_unfinished_output, unfinished_folder
-
+def _check_outputs(output: Path, overwrite: bool) -> None:
     check_table_output(output, overwrite)
-    check_detector_output(target, overwrite)
-    check_unfinished_output(unfinished_folder(output))
-
-
-def _check_model(
-    outline: "Encoder",
-    class_names: tuple[str, ...],
-    config: DetectorConfig,
-    options: StrategyOptions,
-) -> None:
-    """A model that cannot take what is to be trained is refused now or not at all."""
-    from deftclean.detection.strategies.confident import require_cleanlab
-    from deftclean.detection.strategies.linear_head import fresh_tower
-    from deftclean.models.saved_detector import build_detector
-
-    if options.strategy == "confident-learning":
-        require_cleanlab()
-    if options.is_deft:
-        build_detector(outline, class_names, config)
-    else:
-        fresh_tower(outline, len(class_names), config)
-
-
-def _say_settings(
-    progress: Progress, options: StrategyOptions, resolved: ResolvedConfig, runtime: "Runtime"
-) -> None:
-    c, name = resolved.config, "" if options.is_deft else f"{options.strategy}, "
-    if not options.trains:
-        progress.say(f"{name}without training, on {runtime.device} in {runtime.precision}")
-        return
-    rule = f"rule {c.rule}, " if options.is_deft else ""
-    progress.say(
-        f"{name}{c.epochs} epochs ({c.warmup} warm-up), batch {c.batch_size}, lr {c.lr:g}, "
-        f"{c.tuner}, {rule}on {runtime.device} in {runtime.precision}"
-    )
-    for note in resolved.notes:
-        progress.say(note)
+    check_detector_output(detector_folder(output), overwrite)
+    check_checkpoint_output(checkpoint_folder(output))

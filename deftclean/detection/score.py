@@ -4,18 +4,25 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
-from deftclean.data.manifest import read_manifest
+from deftclean.data.manifest import Manifest, read_manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.detection.result import ScanResult
-from deftclean.detection.scan import _check_compile, _check_threshold
+from deftclean.detection.scan import check_compile, check_threshold
 from deftclean.gate.check import Gates
+from deftclean.models.detector_card import DetectorCard, read_card
 from deftclean.settings.detector import Rule
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.scores import ScoreTable, check_table_output, decide, write_scores
 from deftclean.table.summary import summarise
+
+if TYPE_CHECKING:
+    from deftclean.core.runtime import Runtime
+    from deftclean.detection.scoring import DetectorScores, ZeroShotScores
+    from deftclean.images.prepared import PreparedRows
 
 
 def score(
@@ -49,29 +56,10 @@ def score(
     output, home = Path(output), Path(detector)
     check_table_output(output, overwrite)
     gates = Gates.of(fail_on, baseline)
-
-    from deftclean.core.runtime import choose_runtime, reproducible
-    from deftclean.detection.assembly import score_table, table_metadata
-    from deftclean.detection.pictures import RunPictures
-    from deftclean.detection.session import Session
-    from deftclean.detection.warnings import (
-        agreement_with_zero_shot,
-        unknown_label_warnings,
-        warned,
-        zero_shot_warnings,
-    )
-    from deftclean.images.cache import open_run_cache
-    from deftclean.images.first_pass import check_images
-    from deftclean.images.resizing import Preparation
-    from deftclean.images.row_images import row_images, work_folder
-    from deftclean.images.usable_rows import UsableRows, nothing_readable
-    from deftclean.models.saved_detector import findable_name, load_detector, read_card
-    from deftclean.models.weights import preprocess_of
-
     card = read_card(home)
     threshold = card.threshold if threshold is None else threshold
-    _check_threshold(threshold)
-    _check_compile(run, card.config)
+    check_threshold(threshold)
+    check_compile(run, card.config)
     reading = replace(reading or ManifestOptions(), known_labels=card.label_names)
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
     labels_given = manifest.given_labels.drop_null().unique().to_pylist()
@@ -79,48 +67,87 @@ def score(
     for note in manifest.notes:
         progress.say(note)
 
-    runtime = choose_runtime(run.device, run.precision, run.workers)
-    model, weights = findable_name(card.model, card.weights, home)
-    if run.model is not None:
-        model, weights = run.model, run.weights
-    elif run.weights is not None:
-        weights = run.weights
-    preprocess = preprocess_of(model, weights, run.offline, progress.say)
-    preparation = Preparation.of(preprocess, card.config.decode, crop=False)
-    cache = open_run_cache(run, progress)
-    with work_folder() as folder, reproducible():
-        images = row_images(manifest, reading, folder)
-        checks = check_images(images.source, preparation, cache, runtime, progress)
-        rows = UsableRows.of(manifest, images, checks, card.class_names)
-        if not len(rows.readable):
-            raise nothing_readable(manifest, images, checks)
-        session = Session.load(model, weights, run.offline, preprocess, runtime, progress)
-        trained = load_detector(home, card, session.loaded).to(runtime.device)
-        if run.compile:
-            trained.compile_images()
-        pictures = RunPictures(rows, preparation, session, folder, cache)
-        zero_shot, scores = pictures.zero_shot_and_score(trained, card.class_names, progress)
-        warned(progress, card.warnings)
-        warnings = [*card.warnings, *zero_shot_warnings(zero_shot, rows, progress)]
-        warnings += unknown_label_warnings(manifest, rows, card, progress)
-        table = score_table(manifest, images, checks, rows, scores, zero_shot, card.class_names)
-        facts = table_metadata(
-            replace(card, warnings=warnings),
-            runtime,
-            "score",
-            agreement_with_zero_shot(zero_shot, rows),
-            StrategyOptions(),
-        )
-        made = decide(ScoreTable(table, facts), rule or card.rule, threshold)
-        write_scores(made, output, manifest.root, overwrite, manifest.labels_file)
-    if cache is not None:
-        cache.say(progress)
+    scored = _scored(home, card, manifest, reading, run, progress)
+    made = decide(scored, rule or card.rule, threshold)
+    write_scores(made, output, manifest.root, overwrite, manifest.labels_file)
     return ScanResult(
         output,
         None,
         made,
         summarise(made),
-        tuple(warnings),
+        tuple(made.metadata["warnings"]),
         time.monotonic() - began,
         gates.check(output) if gates.expressions else None,
     )
+
+
+def _scored(
+    home: Path,
+    card: DetectorCard,
+    manifest: Manifest,
+    reading: ManifestOptions,
+    run: RunOptions,
+    progress: Progress,
+) -> ScoreTable:
+    """Every row scored; what is kept is decided later."""
+    from deftclean.core.runtime import choose_runtime
+    from deftclean.detection.pictures import RunPictures
+    from deftclean.detection.session import Session
+    from deftclean.images.prepared import opened_reader
+    from deftclean.images.resizing import Preparation
+    from deftclean.models.saved_detector import load_detector
+    from deftclean.models.weights import preprocess_of
+
+    runtime = choose_runtime(run.device, run.precision, run.workers)
+    model, weights = _clip_of(home, card, run)
+    preprocess = preprocess_of(model, weights, run.offline, progress.say)
+    preparation = Preparation.of(preprocess, card.config.decode, crop=False)
+    with opened_reader(preparation, runtime, run, progress) as reader:
+        prepared = reader.prepare(manifest, reading, card.class_names)
+        session = Session.load(model, weights, run.offline, preprocess, runtime, progress)
+        trained = load_detector(home, card, session.loaded).to(runtime.device)
+        if run.compile:
+            trained.compile_images()
+        pictures = RunPictures(prepared.rows, preparation, session, reader.folder, reader.cache)
+        zero_shot, scores = pictures.zero_shot_and_score(trained, card.class_names, progress)
+        made = _table(card, prepared, zero_shot, scores, runtime, progress)
+        reader.say_cache()
+    return made
+
+
+def _clip_of(home: Path, card: DetectorCard, run: RunOptions) -> tuple[str, str | None]:
+    """Model and weights: the user's, or those that the detector was trained with."""
+    from deftclean.models.saved_detector import findable_name
+
+    if run.model is not None:
+        return run.model, run.weights
+    model, weights = findable_name(card.model, card.weights, home)
+    return model, weights if run.weights is None else run.weights
+
+
+def _table(
+    card: DetectorCard,
+    prepared: "PreparedRows",
+    zero_shot: "ZeroShotScores",
+    scores: "DetectorScores",
+    runtime: "Runtime",
+    progress: Progress,
+) -> ScoreTable:
+    from deftclean.detection.assembly import score_table, table_metadata
+    from deftclean.detection.warnings import (
+        agreement_with_zero_shot,
+        unknown_label_warnings,
+        warned,
+        zero_shot_warnings,
+    )
+
+    rows = prepared.rows
+    warnings = [
+        *warned(progress, card.warnings),
+        *zero_shot_warnings(zero_shot, rows, progress),
+        *unknown_label_warnings(prepared.manifest, rows, card, progress),
+    ]
+    table = score_table(prepared, scores, zero_shot, card.class_names)
+    agreement = agreement_with_zero_shot(zero_shot, rows)
+    told = replace(card, warnings=warnings)
+    return ScoreTable(table, table_metadata(told, runtime, "score", agreement, StrategyOptions()))

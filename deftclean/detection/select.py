@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from deftclean.detection.result import ScanResult
-from deftclean.detection.scan import _check_threshold
+from deftclean.detection.scan import check_threshold
 from deftclean.settings.detector import Rule
 from deftclean.table.reviewed import decide_unreviewed
 from deftclean.table.scores import (
@@ -42,7 +42,7 @@ def select(
     table, output = Path(table), Path(output)
     check_table_output(output, overwrite)
     if threshold is not None:
-        _check_threshold(threshold)
+        check_threshold(threshold)
     scores = read_scores(table)
     rule = rule or scores.metadata["rule"]
     threshold = scores.metadata["threshold"] if threshold is None else threshold

@@ -1,22 +1,14 @@
 """A loaded model at work on the readable pictures of one run."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from deftclean import __version__
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
-from deftclean.data.manifest import Manifest
-from deftclean.detection.train import EpochMetrics
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
-from deftclean.models.saved_detector import (
-    FORMAT_VERSION,
-    DetectorCard,
-    build_detector,
-    portable_name,
-)
+from deftclean.models.saved_detector import build_detector
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.checkpoint import digest
@@ -78,27 +70,3 @@ class Session:
             "device": self.runtime.device.type,
             "precision": self.runtime.precision,
         }
-
-    def card(
-        self,
-        manifest: Manifest,
-        config: DetectorConfig,
-        threshold: float,
-        epochs: list[EpochMetrics],
-        warnings: list[str],
-        folder: Path,
-    ) -> DetectorCard:
-        """What the detector folder will say of itself."""
-        model, weights = portable_name(self.model, self.weights, folder)
-        return DetectorCard(
-            format_version=FORMAT_VERSION,
-            tool_version=__version__,
-            model=model,
-            weights=weights,
-            weights_sha256=self.loaded.sha256,
-            label_names=manifest.label_names,
-            config=config,
-            threshold=threshold,
-            epochs=[metrics.as_dict() for metrics in epochs],
-            warnings=warnings,
-        )

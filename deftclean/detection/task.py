@@ -11,7 +11,7 @@ from deftclean.detection.pictures import RunPictures
 from deftclean.detection.scoring import DetectorScores, ZeroShotScores
 from deftclean.detection.train import EpochMetrics
 from deftclean.models.detector import DualPromptDetector
-from deftclean.settings.detector import DetectorConfig, Rule
+from deftclean.settings.detector import DetectorConfig, ResolvedConfig, Rule
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,21 @@ class Task:
     Attributes:
         pictures: embedded already where the settings have no tuner.
         manifest: N rows and the K classes.
-        config: resolved settings.
+        resolved: settings.
         zero_shot: of every readable row.
         progress: told what happens.
     """
 
     pictures: RunPictures
     manifest: Manifest
-    config: DetectorConfig
+    resolved: ResolvedConfig
     zero_shot: ZeroShotScores
     progress: Progress
+
+    @property
+    def config(self) -> DetectorConfig:
+        """The settings."""
+        return self.resolved.config
 
     @property
     def classes(self) -> int:
@@ -49,7 +54,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Outcome:
     """What was found about every readable row.
 
     Attributes:

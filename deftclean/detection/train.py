@@ -59,6 +59,15 @@ class EpochMetrics:
         """Plain values, for JSON."""
         return asdict(self)
 
+    def line(self, epochs: int) -> str:
+        """For people."""
+        more = " · separation is low, warm-up goes on" if self.prolonged else ""
+        kind = "warm-up" if self.warmup else "clean rows"
+        return (
+            f"epoch {self.epoch}/{epochs} ({kind}): loss {self.loss:.3f}, flagged "
+            f"{self.noise_rate:.1%}, separation {self.separation:.3f}{more}"
+        )
+
 
 @dataclass(frozen=True)
 class TrainingState:
@@ -165,9 +174,10 @@ def train_detector(
         CollapseError: the features became constant or not finite.
     """
     optimiser = Optimiser(detector, "sgd", config, runtime)
-    done, warmup_end, steps = 0, config.warmup, 0
+    steps = _Steps(detector, labels, watch, config, optimiser, runtime, on_step)
+    done, warmup_end = 0, config.warmup
     if start is not None:
-        done, warmup_end, steps = start.epoch, start.warmup_end, start.steps
+        done, warmup_end, steps.done = start.epoch, start.warmup_end, start.steps
         detector.load_trained(start.tensors)
         optimiser.load(start.optimiser, start.scaler)
 
@@ -176,33 +186,54 @@ def train_detector(
         pseudo = epoch >= config.pseudo_start and (
             epoch > warmup_end or warmup_end == config.warmup
         )
-        complements = complementary_labels(labels, detector.prompts.classes, config.seed, epoch)
         optimiser.set_lr(learning_rate(config, epoch))
-        results: list[_StepResult] = []
-
-        for rows, image in feed(epoch - 1):
-            given = labels[rows].to(runtime.device, non_blocking=True)
-            complementary = complements[rows].to(runtime.device, non_blocking=True)
-            with runtime.autocast():
-                seen = judge(detector, image, given, complementary, config.rule == "agree", pseudo)
-            loss, result = _losses(seen, given, config, in_warmup)
-            optimiser.zero_grad()
-            optimiser.backward(loss)
-            optimiser.step()
-
-            results.append(result)
-            steps += 1
-            on_step(StepReport(result.loss, result.clean))
-            if _is_checked(steps):
-                watch.check(f"after {steps} steps")
-
-        watch.check(f"in epoch {epoch}")
+        results = steps.epoch(epoch, feed(epoch - 1), in_warmup, pseudo)
         metrics = _summarise(results, epoch, in_warmup, learning_rate(config, epoch))
         low = in_warmup and epoch == warmup_end and metrics.separation < MIN_SEPARATION
         if low and not warmup_is_fixed and warmup_end < config.epochs // 2:
             warmup_end += 1
             metrics = replace(metrics, prolonged=True)
-        yield TrainedEpoch(metrics, _state(detector, optimiser, epoch, warmup_end, steps))
+        yield TrainedEpoch(metrics, _state(detector, optimiser, epoch, warmup_end, steps.done))
+
+
+@dataclass
+class _Steps:
+    """The steps of a training, epoch by epoch; `done` counts all of them."""
+
+    detector: DualPromptDetector
+    labels: Tensor
+    watch: CollapseWatch
+    config: DetectorConfig
+    optimiser: Optimiser
+    runtime: Runtime
+    on_step: Callable[[StepReport], None]
+    done: int = 0
+
+    def epoch(
+        self, epoch: int, batches: Features, in_warmup: bool, pseudo: bool
+    ) -> list[_StepResult]:
+        """One pass over the rows, and a look for a collapse at its end."""
+        detector, config, device = self.detector, self.config, self.runtime.device
+        classes, agree = detector.prompts.classes, config.rule == "agree"
+        complements = complementary_labels(self.labels, classes, config.seed, epoch)
+        results: list[_StepResult] = []
+        for rows, image in batches:
+            given = self.labels[rows].to(device, non_blocking=True)
+            complementary = complements[rows].to(device, non_blocking=True)
+            with self.runtime.autocast():
+                seen = judge(detector, image, given, complementary, agree, pseudo)
+            loss, result = _losses(seen, given, config, in_warmup)
+            self.optimiser.zero_grad()
+            self.optimiser.backward(loss)
+            self.optimiser.step()
+
+            results.append(result)
+            self.done += 1
+            self.on_step(StepReport(result.loss, result.clean))
+            if _is_checked(self.done):
+                self.watch.check(f"after {self.done} steps")
+        self.watch.check(f"in epoch {epoch}")
+        return results
 
 
 def _state(

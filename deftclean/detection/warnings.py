@@ -10,7 +10,7 @@ from deftclean.data.manifest import Manifest
 from deftclean.detection.scoring import ZeroShotScores
 from deftclean.detection.train import MIN_SEPARATION, EpochMetrics
 from deftclean.images.usable_rows import UsableRows
-from deftclean.models.saved_detector import DetectorCard
+from deftclean.models.detector_card import DetectorCard
 
 _MIN_KAPPA = 0.1  # zero-shot agreement beyond chance, below which its model knows nothing
 

@@ -19,6 +19,7 @@ from deftclean.adaptation.run_folder import AdaptResult
 from deftclean.core.errors import CollapseError, DeftcleanError, RunError, UsageError
 from deftclean.core.files import whole_file
 from deftclean.core.metrics import SelectionMetrics, selection_metrics
+from deftclean.core.outputs import checkpoint_folder
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime
@@ -30,7 +31,6 @@ from deftclean.experiments.data import CellData, CellRows
 from deftclean.experiments.results import RESULT_SCHEMA, cell_columns, cell_name, hashed
 from deftclean.settings.strategies import TOLD, Strategy
 from deftclean.table.scores import read_scores
-from deftclean.training.checkpoint import unfinished_folder
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ class CellRunner:
             work: told whether to resume.
         """
         output.parent.mkdir(exist_ok=True)
-        unfinished = unfinished_folder(output)
+        unfinished = checkpoint_folder(output)
         resumed = unfinished.exists()
         try:
             made, cost = measured(lambda: work(resumed), str(self.runtime.device))
@@ -302,7 +302,7 @@ def _tested(result: AdaptResult) -> dict[str, Any]:
         "accuracy_last": tested.accuracy,
         "trained_on": result.cleaned.rows,
         "tested_on": result.test_rows,
-        "backbone_sha256": result.cleaned.student.sha256,
+        "backbone_sha256": result.cleaned.learner.sha256,
     }
 
 

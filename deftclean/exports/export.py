@@ -15,7 +15,13 @@ import pyarrow.compute as pc
 
 from deftclean import __version__
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import check_output, whole_folder
+from deftclean.core.files import whole_folder
+from deftclean.core.outputs import (
+    check_output,
+    check_output_folder,
+    is_empty_folder,
+    refuse_foreign,
+)
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.exports.formats import FORMATS, Link, RowChoice, Target, check_name
@@ -258,18 +264,10 @@ def _check_folder(output: Path, overwrite: bool) -> None:
     Raises:
         UsageError: it exists and may not be replaced, or cannot be made.
     """
-    if not output.parent.is_dir():
-        raise UsageError(f"The folder {output.parent} does not exist.", "Make it first.")
-    if not output.exists():
-        return
-    if not overwrite:
-        raise UsageError(f"{output} exists already.", "Choose another -o, or give --overwrite.")
-    empty = output.is_dir() and not any(output.iterdir())
-    if not (empty or (output / MARK).is_file()):
-        raise UsageError(
-            f"{output} is not a folder of deftclean export, so --overwrite leaves it alone.",
-            "Move it away, or choose another -o.",
-        )
+    check_output_folder(output, overwrite)
+    if not is_empty_folder(output):
+        why = "is not a folder of deftclean export, so --overwrite leaves it alone."
+        refuse_foreign(output, (MARK,), why)
 
 
 def _refuse_around(output: Path, inputs: tuple[Path, ...]) -> None:

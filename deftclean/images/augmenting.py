@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from deftclean.images.decoding import ImageError
-from deftclean.images.loading import ImageBatch, Pictures, Wanted
+from deftclean.images.loading import ImageBatch, ResizedPictures, Wanted
 
 _RANDAUGMENT = "rand-m9-mstd0.5-inc1"  # the recipe of timm's A1 and ConvNeXt weights
 _ERASE = 0.25  # share of pictures with an erased rectangle
@@ -31,7 +31,9 @@ class StrongPictures(Dataset[ImageBatch]):
         flip: mirror at random.
     """
 
-    def __init__(self, pictures: Pictures, preprocess: Mapping[str, Any], flip: bool) -> None:
+    def __init__(
+        self, pictures: ResizedPictures, preprocess: Mapping[str, Any], flip: bool
+    ) -> None:
         self.pictures = pictures
         self.preprocess = dict(preprocess)
         self.flip = flip

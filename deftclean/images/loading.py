@@ -49,7 +49,7 @@ class ImageBatch(NamedTuple):
     failures: list[tuple[int, str]]
 
 
-class Pictures(Dataset[ImageBatch]):
+class ResizedPictures(Dataset[ImageBatch]):
     """Views of resized pictures, a batch at a time; a class, so that it can go to workers.
 
     Args:

@@ -86,16 +86,38 @@ def distinct_pictures(
     return DistinctPictures(source, chosen, checks.digests[chosen]), of_file
 
 
-def refuse_hopeless(
+def refuse_unreadable(
     manifest: Manifest, images: RowImages, checks: ImageChecks, rows: UsableRows
 ) -> None:
-    """Stop before weights are loaded where nothing can come of it.
+    """Stop before weights are loaded where there is nothing to look at.
 
     Raises:
-        InputError: nothing readable, nothing labelled, or one class only.
+        InputError: not a single image can be read.
     """
-    if not len(rows.readable):
-        raise nothing_readable(manifest, images, checks)
+    if len(rows.readable):
+        return
+    of_rows = checks.take(images.of_row)
+    found = pc.value_counts(of_rows.status).to_pylist()
+    counts: dict[str, int] = {entry["values"]: entry["counts"] for entry in found}
+    listed = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+    first = of_rows.error.drop_null()[0].as_py()
+    misplaced = counts.get("missing", 0) + counts.get("outside", 0)
+    raise InputError(
+        f"{manifest.source}: none of its {len(manifest):,} images can be read ({listed}). Row 0, "
+        f"{manifest.file_names[0].as_py()}: {first}.",
+        "File names are relative to the data folder; give the folder that holds them: "
+        "deftclean scan data/ labels.csv"
+        if misplaced
+        else "Are these images? Open one by hand.",
+    )
+
+
+def refuse_one_class(manifest: Manifest, rows: UsableRows) -> None:
+    """Stop before weights are loaded where there is nothing to tell apart.
+
+    Raises:
+        InputError: nothing labelled, or one class only.
+    """
     present = np.unique(rows.labels[rows.trainable])
     if len(present) >= 2:
         return
@@ -108,22 +130,4 @@ def refuse_hopeless(
         f"{manifest.source}: all readable images have the label "
         f"{manifest.class_names[int(present[0])]!r}.",
         "Wrong labels can be told only among two or more classes.",
-    )
-
-
-def nothing_readable(manifest: Manifest, images: RowImages, checks: ImageChecks) -> InputError:
-    """The error for a data set without a single readable image."""
-    of_rows = checks.take(images.of_row)
-    found = pc.value_counts(of_rows.status).to_pylist()
-    counts: dict[str, int] = {entry["values"]: entry["counts"] for entry in found}
-    listed = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
-    first = of_rows.error.drop_null()[0].as_py()
-    misplaced = counts.get("missing", 0) + counts.get("outside", 0)
-    return InputError(
-        f"{manifest.source}: none of its {len(manifest):,} images can be read ({listed}). Row 0, "
-        f"{manifest.file_names[0].as_py()}: {first}.",
-        "File names are relative to the data folder; give the folder that holds them: "
-        "deftclean scan data/ labels.csv"
-        if misplaced
-        else "Are these images? Open one by hand.",
     )

@@ -5,67 +5,22 @@ Only what training changed is kept; CLIP's own weights are named and hashed.
 
 import json
 import os
-import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
 
-from deftclean.core.errors import InputError, RunError, UsageError, WeightsError
+from deftclean.core.errors import InputError, WeightsError
 from deftclean.core.files import whole_folder
 from deftclean.core.runtime import initial_weights
 from deftclean.models.detector import DualPromptDetector
+from deftclean.models.detector_card import CARD, TENSORS, DetectorCard
 from deftclean.models.encoder import Encoder
 from deftclean.models.prompts import DualPrompts
 from deftclean.models.tuners import make_tuner
 from deftclean.models.weights import LoadedModel, local_path
-from deftclean.settings.detector import DetectorConfig, Rule
-
-FORMAT_VERSION = 1
-
-_CARD = "detector.json"
-_TENSORS = "detector.safetensors"
-
-
-@dataclass(frozen=True)
-class DetectorCard:
-    """What a detector folder says of itself.
-
-    Attributes:
-        format_version: of this folder.
-        tool_version: deftclean's.
-        model: as given to `--model`; a folder is relative to the detector folder.
-        weights: tag or file, likewise; None where the model brings its own.
-        weights_sha256: of CLIP's weights file.
-        label_names: class name by label, in the order of the K classes.
-        config: resolved settings.
-        threshold: of the keep rule.
-        epochs: metrics of every epoch.
-        warnings: what a user of its scores should know.
-    """
-
-    format_version: int
-    tool_version: str
-    model: str
-    weights: str | None
-    weights_sha256: str
-    label_names: dict[str, str]
-    config: DetectorConfig
-    threshold: float
-    epochs: list[dict[str, Any]]
-    warnings: list[str]
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The K classes, in order."""
-        return tuple(dict.fromkeys(self.label_names.values()))
-
-    @property
-    def rule(self) -> Rule:
-        """What the detector was trained to call clean."""
-        return self.config.rule
+from deftclean.settings.detector import DetectorConfig
 
 
 def build_detector(
@@ -100,29 +55,8 @@ def save_detector(
     values = {**asdict(card), "config": card.config.as_dict()}
     text = json.dumps(values, indent=2, ensure_ascii=False)
     with whole_folder(folder, overwrite) as temporary:
-        safetensors.torch.save_file(detector.trained_tensors(), temporary / _TENSORS)
-        (temporary / _CARD).write_text(text + "\n", encoding="utf-8")
-
-
-def read_card(folder: Path) -> DetectorCard:
-    """Read `detector.json`.
-
-    Raises:
-        InputError: the folder is no detector, damaged, or of a newer format.
-    """
-    path = folder / _CARD
-    if not path.is_file() or not (folder / _TENSORS).is_file():
-        raise InputError(
-            f"{folder} is not a detector folder.",
-            "deftclean scan writes one beside its table: clean.parquet and clean.detector/",
-        )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["format_version"] > FORMAT_VERSION:
-            raise InputError(f"{folder} was written by a newer deftclean.", "Update deftclean.")
-        return DetectorCard(**{**values, "config": DetectorConfig(**values["config"])})
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error}.") from error
+        safetensors.torch.save_file(detector.trained_tensors(), temporary / TENSORS)
+        (temporary / CARD).write_text(text + "\n", encoding="utf-8")
 
 
 def load_detector(folder: Path, card: DetectorCard, model: LoadedModel) -> DualPromptDetector:
@@ -140,9 +74,9 @@ def load_detector(folder: Path, card: DetectorCard, model: LoadedModel) -> DualP
         )
     detector = build_detector(model.encoder, card.class_names, card.config)
     try:
-        detector.load_trained(safetensors.torch.load_file(folder / _TENSORS))
+        detector.load_trained(safetensors.torch.load_file(folder / TENSORS))
     except (safetensors.SafetensorError, ValueError, OSError) as error:
-        raise InputError(f"{folder / _TENSORS} is damaged: {error}.") from error
+        raise InputError(f"{folder / TENSORS} is damaged: {error}.") from error
     return detector
 
 
@@ -163,34 +97,3 @@ def findable_name(model: str, weights: str | None, folder: Path) -> tuple[str, s
     if weights is not None and (folder.resolve() / weights).is_file():
         weights = str(folder.resolve() / weights)
     return model, weights
-
-
-def check_detector_output(folder: Path, overwrite: bool) -> None:
-    """Refuse to overwrite a folder that is no detector of ours.
-
-    Raises:
-        UsageError: the folder exists and may not be replaced.
-    """
-    if not folder.exists():
-        return
-    if not overwrite:
-        raise UsageError(f"{folder} exists already.", "Choose another -o, or give --overwrite.")
-    if not (folder / _CARD).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(
-            f"{folder} is not a detector folder, so --overwrite leaves it alone.",
-            "Move it away, or choose another -o.",
-        )
-
-
-def remove_detector(folder: Path) -> None:
-    """Take away a detector that a table without one replaces; `check_detector_output` comes first.
-
-    Raises:
-        RunError: it cannot be removed.
-    """
-    if not folder.exists():
-        return
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise RunError(f"{folder} cannot be removed: {error}.") from error

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deftclean.core.errors import UsageError
-from deftclean.core.files import check_output, whole_file
+from deftclean.core.files import whole_file
+from deftclean.core.outputs import check_output
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.reports.gallery import MOST_IMAGES, exhibits, suspicious_rows, waiting_rows

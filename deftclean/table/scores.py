@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import check_output, whole_file
+from deftclean.core.files import whole_file
+from deftclean.core.outputs import check_output
 from deftclean.core.tables import refuse_double
 from deftclean.settings.detector import Rule
 

@@ -19,23 +19,17 @@ from torch import Tensor
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import whole_folder
+from deftclean.core.outputs import CHECKPOINT_MARK
 
-_STATE = "state.json"
 _TENSORS = "state.safetensors"
-
-
-def unfinished_folder(output: Path) -> Path:
-    """Of an output: clean.parquet -> clean.unfinished, folder run.1 -> run.1.unfinished."""
-    name = output.stem if output.suffix.lower() == ".parquet" else output.name
-    return output.with_name(f"{name}.unfinished")
 
 
 Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
-class Unfinished:
-    """The folder of one run.
+class Checkpoint:
+    """The folder that a run resumes from.
 
     Attributes:
         folder: beside the output.
@@ -44,6 +38,11 @@ class Unfinished:
 
     folder: Path
     identity: Mapping[str, Any]
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is something to resume from."""
+        return (self.folder / CHECKPOINT_MARK).is_file()
 
     def save(self, values: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Replace what is there by the state after the last epoch.
@@ -59,7 +58,7 @@ class Unfinished:
         text = json.dumps({"identity": self.identity, **values}, indent=2, ensure_ascii=False)
         with whole_folder(self.folder, overwrite=True) as temporary:
             safetensors.torch.save_file(flat, temporary / _TENSORS)
-            (temporary / _STATE).write_text(text + "\n", encoding="utf-8")
+            (temporary / CHECKPOINT_MARK).write_text(text + "\n", encoding="utf-8")
 
     def load(
         self, make: Callable[[dict[str, Any], Mapping[str, dict[str, Tensor]]], Made]
@@ -74,10 +73,10 @@ class Unfinished:
             UsageError: it belongs to other data, settings, model or device; says which.
             InputError: it is damaged.
         """
-        if not (self.folder / _STATE).is_file():
+        if not self.exists:
             return None
         try:
-            values = json.loads((self.folder / _STATE).read_text(encoding="utf-8"))
+            values = json.loads((self.folder / CHECKPOINT_MARK).read_text(encoding="utf-8"))
             self._refuse_another(values["identity"])
             tensors: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
             for key, tensor in safetensors.torch.load_file(self.folder / _TENSORS).items():
@@ -104,19 +103,6 @@ class Unfinished:
     def remove(self) -> None:
         """The run is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def check_unfinished_output(folder: Path) -> None:
-    """Refuse to replace a folder that is none of ours.
-
-    Raises:
-        UsageError: something else has the name.
-    """
-    if folder.exists() and not (folder / _STATE).is_file():
-        raise UsageError(
-            f"{folder} is in the way: an unfinished run is kept under that name.",
-            "Move it away, or choose another -o.",
-        )
 
 
 def digest(*values: bytes) -> str:

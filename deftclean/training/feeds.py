@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from deftclean.core.errors import RunError
 from deftclean.core.runtime import Runtime, stream
-from deftclean.images.loading import ImageBatch, Pictures, Wanted, make_loader
+from deftclean.images.loading import ImageBatch, ResizedPictures, Wanted, make_loader
 from deftclean.images.usable_rows import UsableRows
 from deftclean.training.embeddings import Embeddings
 
@@ -133,7 +133,7 @@ class _InOrder:
 
 
 def pictures_in_order(
-    pictures: Pictures,
+    pictures: ResizedPictures,
     chosen: NDArray[np.int64],
     batch_size: int,
     workers: int,

@@ -11,13 +11,13 @@ from torch.utils.data import Dataset
 
 from deftclean.core.runtime import Runtime
 from deftclean.images.cache import Cache
-from deftclean.images.loading import ImageBatch, Pictures
+from deftclean.images.loading import ImageBatch, ResizedPictures
 from deftclean.images.resizing import Preparation, Resize
 from deftclean.images.usable_rows import UsableRows
 from deftclean.training.feeds import EpochBatches, PixelEpochs, pictures_in_order
 
 SCORING_BATCH = 64
-"""Pictures in a scoring batch: fixed, so that batch boundaries never change a score."""
+"""ResizedPictures in a scoring batch: fixed, so that batch boundaries never change a score."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class PictureSet:
     cache: Cache | None
     runtime: Runtime
 
-    def resized(self, resize: Resize, flip: bool = False) -> Pictures:
+    def resized(self, resize: Resize, flip: bool = False) -> ResizedPictures:
         """The pictures by one resize."""
         cache = self.cache
         folder = cache.pictures(self.preparation.spec(resize)) if cache is not None else None
-        return Pictures(self.rows.distinct, self.preparation, resize, folder, flip)
+        return ResizedPictures(self.rows.distinct, self.preparation, resize, folder, flip)
 
     def in_order(
         self, chosen: NDArray[np.int64] | None = None

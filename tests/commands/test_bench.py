@@ -14,11 +14,11 @@ import deftclean
 from deftclean import RunOptions, bench
 from deftclean.cli import main as cli
 from deftclean.core.errors import CollapseError, InputError, RunError, UsageError
+from deftclean.core.outputs import checkpoint_folder
 from deftclean.experiments import run as cell_runs
 from deftclean.experiments.results import MEASUREMENTS, Results
 from deftclean.models.weights import NANO
 from deftclean.table.scores import METADATA_KEY
-from deftclean.training.checkpoint import unfinished_folder
 from tests.support.commands import run_cli
 from tests.support.pictures import COLOURS, draw
 
@@ -393,7 +393,7 @@ def test_an_unfinished_scan_stays_where_going_on_may_help(
     error, stays, grid, tmp_path, monkeypatch
 ):
     def scan(*_arguments, output, **_options):
-        unfinished_folder(output).mkdir(parents=True)
+        checkpoint_folder(output).mkdir(parents=True)
         raise error
 
     monkeypatch.setattr(cell_runs, "scan", scan)

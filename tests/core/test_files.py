@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deftclean.core.errors import RunError, UsageError
-from deftclean.core.files import check_output, whole_file, whole_folder
+from deftclean.core.files import whole_file, whole_folder
 
 
 def write(path: Path, text: str, overwrite: bool = False, fail: Exception | None = None) -> None:
@@ -244,25 +244,6 @@ def test_a_file_in_the_folders_place_is_no_half_finished_affair(tmp_path: Path) 
         refused = True
     assert (tmp_path / "out").is_file() is refused  # replaced without complaint, or left alone
     assert names_in(tmp_path) == ["out"]
-
-
-def test_check_output(tmp_path: Path) -> None:
-    (tmp_path / "there.txt").write_text("old")
-    check_output(tmp_path / "new.txt", overwrite=False)
-    check_output(tmp_path / "there.txt", overwrite=True)
-    with pytest.raises(UsageError, match=r"there\.txt exists already\.") as caught:
-        check_output(tmp_path / "there.txt", overwrite=False)
-    assert "--overwrite" in caught.value.hint
-    with pytest.raises(UsageError, match="nowhere for the output does not exist"):
-        check_output(tmp_path / "nowhere" / "new.txt", overwrite=True)
-    with pytest.raises(UsageError, match="does not exist"):
-        check_output(tmp_path / "there.txt" / "new.txt", overwrite=True)
-
-
-def test_check_output_refuses_a_folder_before_any_work(tmp_path: Path) -> None:
-    (tmp_path / "clean.parquet").mkdir()
-    with pytest.raises(UsageError, match=r"(?i)folder|directory"):
-        check_output(tmp_path / "clean.parquet", overwrite=True)
 
 
 def test_a_folder_of_many_files(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from deftclean.core.errors import UsageError
 from deftclean.core.runtime import Runtime
 from deftclean.detection.scoring import RowsByPicture
 from deftclean.detection.strategies.confident import confident_learning, out_of_sample
-from deftclean.detection.strategies.neighbours import vote
-from deftclean.detection.strategies.prototypes import prototype_distances
+from deftclean.detection.strategies.neighbours import prototype_distances, vote
 from deftclean.training.embeddings import Embeddings
 
 RUNTIME = Runtime(torch.device("cpu"), None, None)

@@ -20,7 +20,7 @@ from deftclean.core.runtime import choose_runtime
 from deftclean.images import cache as cache_module
 from deftclean.images.cache import Cache, PictureFolder, default_folder, open_cache
 from deftclean.images.first_pass import Checks, check_images
-from deftclean.images.loading import Pictures, Wanted
+from deftclean.images.loading import ResizedPictures, Wanted
 from deftclean.images.resizing import Preparation
 from deftclean.images.sources import DistinctPictures
 from tests.support.pictures import encode, folder, noise, preprocess, smooth, with_exif
@@ -153,7 +153,7 @@ def test_pixels_are_the_same_cold_warm_and_without_a_cache(
             place = cache.pictures(preparation.spec(resize)) if cache is not None else None
             if place is not None:
                 assert all(place.touch(bytes(key)) for key in digests)
-            pictures = Pictures(distinct, preparation, resize, place, flip=True)
+            pictures = ResizedPictures(distinct, preparation, resize, place, flip=True)
             made.append(pictures.__getitems__(Wanted(chosen, chosen, views)))
         return made
 
@@ -204,7 +204,7 @@ def test_pictures_that_vanish_from_the_cache_are_decoded_again(tmp_path: Path) -
     assert found.digest is not None
     distinct = DistinctPictures(source, np.array([0]), np.frombuffer(found.digest, np.uint8)[None])
     place = cache.pictures(preparation.spec(preparation.scoring))
-    pictures = Pictures(distinct, preparation, preparation.scoring, place)
+    pictures = ResizedPictures(distinct, preparation, preparation.scoring, place)
     wanted = Wanted.plain(np.array([0]))
     before = pictures.__getitems__(wanted).pixels
     for spoil in (b"", b"x", None):

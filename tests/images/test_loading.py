@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from deftclean.images.loading import Pictures, Wanted, make_loader
+from deftclean.images.loading import ResizedPictures, Wanted, make_loader
 from deftclean.images.resizing import Preparation
 from deftclean.images.sources import DistinctPictures
 from tests.support.pictures import RED, encode, folder, noise, plain, preprocess
 
 
-def pictures(root: Path, *names: str, crop: bool = False) -> Pictures:
+def pictures(root: Path, *names: str, crop: bool = False) -> ResizedPictures:
     keys = [
         hashlib.sha256((root / name).read_bytes() if (root / name).exists() else b"").digest()
         for name in names
@@ -20,7 +20,7 @@ def pictures(root: Path, *names: str, crop: bool = False) -> Pictures:
     digests = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 32)
     distinct = DistinctPictures(folder(root, *names), np.arange(len(names)), digests)
     preparation = Preparation.of(preprocess("squash"), "exact", crop)
-    return Pictures(distinct, preparation, preparation.training, None, flip=crop)
+    return ResizedPictures(distinct, preparation, preparation.training, None, flip=crop)
 
 
 def test_a_picture_that_vanished_is_reported_never_replaced(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from deftclean.images.first_pass import ImageChecks, check_images
 from deftclean.images.resizing import Preparation
 from deftclean.images.row_images import row_images
 from deftclean.images.sources import RowImages
-from deftclean.images.usable_rows import UsableRows, refuse_hopeless
+from deftclean.images.usable_rows import UsableRows, refuse_one_class, refuse_unreadable
 from tests.support.pictures import encode, noise, preprocess
 
 LABELS = {"cat": "cat", "dog": "dog"}
@@ -44,6 +44,12 @@ def first_pass(given: Manifest) -> tuple[RowImages, ImageChecks, UsableRows]:
     runtime = choose_runtime("cpu", "fp32", 0)
     checks = check_images(images.source, preparation, None, runtime, Silent())
     return images, checks, UsableRows.of(given, images, checks, tuple(LABELS))
+
+
+def refuse_hopeless(given: Manifest) -> None:
+    images, checks, rows = first_pass(given)
+    refuse_unreadable(given, images, checks, rows)
+    refuse_one_class(given, rows)
 
 
 @pytest.fixture
@@ -106,4 +112,4 @@ def test_hopeless_data_are_refused(tmp_path: Path) -> None:
     ):
         given = manifest(tmp_path, [*names], [*labels])
         with pytest.raises(InputError, match=message):
-            refuse_hopeless(given, *first_pass(given))
+            refuse_hopeless(given)

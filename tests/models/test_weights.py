@@ -15,14 +15,13 @@ from open_clip.transformer import QuickGELU
 import deftclean
 from deftclean.core.errors import InputError, UsageError, WeightsError
 from deftclean.models import weights
+from deftclean.models.detector_card import DetectorCard, read_card
 from deftclean.models.preprocessing import plain_preprocess
 from deftclean.models.saved_detector import (
-    DetectorCard,
     build_detector,
     findable_name,
     load_detector,
     portable_name,
-    read_card,
     save_detector,
 )
 from deftclean.models.weights import NANO, check_name, load_model
@@ -298,14 +297,14 @@ def test_an_unsuitable_model_is_refused_before_weights_and_pictures(
     model, weights, reason, folder, monkeypatch
 ):
     """Nothing of it is on this machine, and no picture has been opened."""
-    monkeypatch.setattr("deftclean.images.first_pass.check_images", None)
+    monkeypatch.setattr("deftclean.images.prepared.check_images", None)
     run = deftclean.RunOptions(model=model, weights=weights, offline=True)
     with pytest.raises(UsageError, match=reason):
         deftclean.scan(folder, output=folder.parent / "clean.parquet", run=run)
 
 
 def test_a_name_that_is_too_long_is_refused_before_weights_and_pictures(folder, monkeypatch):
-    monkeypatch.setattr("deftclean.images.first_pass.check_images", None)
+    monkeypatch.setattr("deftclean.images.prepared.check_images", None)
     (folder / "apple").rename(folder / " ".join("abcdefghij" * 7))
     run = deftclean.RunOptions(model="ViT-B-16", offline=True)
     with pytest.raises(UsageError, match="a b c d e"):

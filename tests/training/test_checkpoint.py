@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from deftclean.core.errors import InputError, UsageError
+from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder
 from deftclean.detection.train import EpochMetrics, Progressed, TrainingState
-from deftclean.training.checkpoint import Unfinished, check_unfinished_output, unfinished_folder
+from deftclean.training.checkpoint import Checkpoint
 
 IDENTITY = {"settings": {"lr": 0.03}, "data": "ab12"}
 METRICS = EpochMetrics(1, True, 1.5, 2.0, 0.25, 0.7, 0.03, False)
@@ -16,16 +17,16 @@ MOMENTUM = "momentum_buffer.prompts.positive"
 STATE = TrainingState(1, 5, 94, TENSORS, {MOMENTUM: torch.ones(2, 3)}, {})
 
 
-def save(unfinished, epochs, state):
+def save(checkpoint, epochs, state):
     done = Progressed(tuple(epochs), state)
-    unfinished.save(done.values(), done.tensors())
+    checkpoint.save(done.values(), done.tensors())
 
 
 @pytest.fixture
 def left(tmp_path):
-    unfinished = Unfinished(unfinished_folder(tmp_path / "clean.parquet"), IDENTITY)
-    save(unfinished, [METRICS], STATE)
-    return unfinished
+    checkpoint = Checkpoint(checkpoint_folder(tmp_path / "clean.parquet"), IDENTITY)
+    save(checkpoint, [METRICS], STATE)
+    return checkpoint
 
 
 @pytest.mark.parametrize(
@@ -38,11 +39,11 @@ def left(tmp_path):
     ],
 )
 def test_every_output_has_a_folder_of_its_own(output, folder, tmp_path):
-    assert unfinished_folder(tmp_path / output) == tmp_path / folder
+    assert checkpoint_folder(tmp_path / output) == tmp_path / folder
 
 
 def test_nothing_is_left_where_nothing_ran(tmp_path):
-    assert Unfinished(tmp_path / "clean.unfinished", IDENTITY).load(Progressed.of) is None
+    assert Checkpoint(tmp_path / "clean.unfinished", IDENTITY).load(Progressed.of) is None
 
 
 def test_what_is_saved_comes_back(left):
@@ -65,7 +66,7 @@ def test_a_later_epoch_takes_the_place_of_the_earlier(left):
 
 
 def test_another_scan_is_refused_with_what_differs(left):
-    other = Unfinished(left.folder, {"settings": {"lr": 0.01}, "data": "ab12"})
+    other = Checkpoint(left.folder, {"settings": {"lr": 0.01}, "data": "ab12"})
     with pytest.raises(UsageError, match="what differs: settings") as error:
         other.load(Progressed.of)
     assert "data" not in error.value.message
@@ -89,8 +90,8 @@ def test_a_folder_that_lacks_a_value_is_refused(left):
 
 
 def test_a_folder_of_the_users_is_not_replaced(tmp_path):
-    folder = unfinished_folder(tmp_path / "clean.parquet")
-    check_unfinished_output(folder)
+    folder = checkpoint_folder(tmp_path / "clean.parquet")
+    check_checkpoint_output(folder)
     folder.mkdir()
     with pytest.raises(UsageError, match="in the way"):
-        check_unfinished_output(folder)
+        check_checkpoint_output(folder)

@@ -25,8 +25,7 @@ from deftclean.detection.strategies.linear_head import (
     smallest,
     train_pass,
 )
-from deftclean.detection.strategies.neighbours import vote
-from deftclean.detection.strategies.prototypes import prototype_distances
+from deftclean.detection.strategies.neighbours import prototype_distances, vote
 from deftclean.detection.strategies.rules import (
     CLASS_SHARE,
     Choice,
@@ -37,7 +36,7 @@ from deftclean.detection.strategies.rules import (
     small_loss,
     uniform,
 )
-from deftclean.detection.task import Judged, Task
+from deftclean.detection.task import Outcome, Task
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.training.collapse import CollapseWatch
 from deftclean.training.embeddings import Embeddings
@@ -50,7 +49,7 @@ _GENTLER = "Lower --lr (to a tenth of it), or limit gradients with --clip-grad 1
 _LAST_SELECTIONS = 3  # that a row of LongReMix's core set was in, one after the other
 
 
-def select_rows(options: StrategyOptions, task: Task) -> Judged:
+def select_rows(options: StrategyOptions, task: Task) -> Outcome:
     """Score every readable row.
 
     Args:
@@ -90,25 +89,25 @@ def select_rows(options: StrategyOptions, task: Task) -> Judged:
 # ---------------------------------------------------------------- without training
 
 
-def _label_match(task: Task) -> Judged:
+def _label_match(task: Task) -> Outcome:
     """Zero-shot's softmax of the given label; kept where zero-shot predicts it."""
     seen = task.zero_shot
     scores = DetectorScores(
         seen.rows, seen.prob, seen.predicted, seen.predicted, seen.predicted_prob
     )
-    return Judged(scores, "agree", 0.0)
+    return Outcome(scores, "agree", 0.0)
 
 
-def _zero_shot_margin(task: Task) -> Judged:
+def _zero_shot_margin(task: Task) -> Outcome:
     """How far the given label is ahead of the best other, at temperature 0.01."""
     seen = task.zero_shot
     ahead = seen.ahead.astype(np.float64) / _TEMPERATURE
     score = margin(ahead, np.zeros_like(ahead)).score.astype(np.float32)
     scores = DetectorScores(seen.rows, score, seen.predicted, seen.predicted, seen.predicted_prob)
-    return Judged(scores, "threshold", 0.5)
+    return Outcome(scores, "threshold", 0.5)
 
 
-def _neighbours(task: Task) -> Judged:
+def _neighbours(task: Task) -> Outcome:
     """Agreement of the ten nearest pictures' labels; kept where no class has more votes."""
     pictures = task.pictures
     with task.progress.stage("Comparing pictures", len(pictures.rows.distinct)) as advance:
@@ -121,10 +120,10 @@ def _neighbours(task: Task) -> Judged:
             lambda done: advance(done, ""),
         )
     scores = DetectorScores(found.rows, found.score, found.top, found.top, found.top_share)
-    return Judged(scores, "agree", 0.0)
+    return Outcome(scores, "agree", 0.0)
 
 
-def _confident_learning(task: Task) -> Judged:
+def _confident_learning(task: Task) -> Outcome:
     """cleanlab's issues on cross-validated features; zero-shot predicts rows without a label."""
     rows, seen = task.pictures.rows, task.zero_shot
     shown = rows.pictures[rows.trainable]
@@ -138,7 +137,7 @@ def _confident_learning(task: Task) -> Judged:
     predicted[labelled] = probabilities.argmax(axis=1)
     certainty[labelled] = probabilities.max(axis=1)
     score = _spread(choice.score, labelled)
-    return Judged(
+    return Outcome(
         DetectorScores(seen.rows, score, predicted, predicted, certainty), "threshold", 0.5
     )
 
@@ -147,8 +146,8 @@ def _confident_learning(task: Task) -> Judged:
 
 
 @dataclass(frozen=True)
-class View:
-    """What a classifier sees in one un-augmented pass.
+class FullPass:
+    """What a classifier sees in one un-augmented pass over all pictures.
 
     Attributes:
         features: of every distinct picture.
@@ -161,11 +160,11 @@ class View:
     labelled: Evidence
 
 
-Rules = Callable[[Task, View, int], Choice]
-"""The data, a view and the number of finished epochs -> what is kept of the n labelled rows."""
+Rules = Callable[[Task, FullPass, int], Choice]
+"""The data, a full pass, the number of finished epochs -> what is kept of the n labelled rows."""
 
 
-def _small_loss(task: Task, noise_ratio: float) -> Judged:
+def _small_loss(task: Task, noise_ratio: float) -> Outcome:
     """Learn from the smallest losses of every batch; keep the (1 - r)·n smallest of all."""
     model = fresh_tower(task.pictures.session.loaded.encoder, task.classes, task.config)
     trainable = task.pictures.rows.trainable
@@ -175,20 +174,20 @@ def _small_loss(task: Task, noise_ratio: float) -> Judged:
         return smallest(losses, ratio)
 
     _train(task, model, lambda _: trainable, chosen)
-    view = _look(task, model, task.progress)
-    choice = small_loss(view.labelled.loss, noise_ratio)
-    return _selected(task, view.evidence, choice, noise_ratio)
+    full = _look(task, model, task.progress)
+    choice = small_loss(full.labelled.loss, noise_ratio)
+    return _selected(task, full.evidence, choice, noise_ratio)
 
 
-def _reselecting(task: Task, rules: Rules) -> Judged:
+def _reselecting(task: Task, rules: Rules) -> Outcome:
     """Before every epoch after warm-up, choose anew the rows to learn from."""
     model = fresh_tower(task.pictures.session.loaded.encoder, task.classes, task.config)
     _train_reselecting(task, model, rules, task.pictures.rows.trainable)
-    view = _look(task, model, task.progress)
-    return _selected(task, view.evidence, rules(task, view, task.config.epochs), 0.5)
+    full = _look(task, model, task.progress)
+    return _selected(task, full.evidence, rules(task, full, task.config.epochs), 0.5)
 
 
-def _longremix(task: Task) -> Judged:
+def _longremix(task: Task) -> Outcome:
     """Find the rows that stay clean, and begin anew with those.
 
     Cordeiro et al. 2023, https://arxiv.org/abs/2103.04173.
@@ -196,8 +195,8 @@ def _longremix(task: Task) -> Judged:
     encoder = task.pictures.session.loaded.encoder
     seen = deque[NDArray[np.bool_]](maxlen=_LAST_SELECTIONS)
 
-    def remembering(task: Task, view: View, done: int) -> Choice:
-        choice = _by_mixture(task, view, done)
+    def remembering(task: Task, full: FullPass, done: int) -> Choice:
+        choice = _by_mixture(task, full, done)
         seen.append(choice.keep)
         return choice
 
@@ -207,28 +206,28 @@ def _longremix(task: Task) -> Judged:
     del first  # with `--tuner fft` a whole tower
     core = np.logical_and.reduce(seen)
 
-    def with_core(task: Task, view: View, done: int) -> Choice:
-        choice = _by_mixture(task, view, done)
+    def with_core(task: Task, full: FullPass, done: int) -> Choice:
+        choice = _by_mixture(task, full, done)
         return kept_first(choice.score, choice.keep | core)
 
     second = fresh_tower(encoder, task.classes, task.config)
     trusted = _some(task.pictures.rows.trainable[core], "longremix's core set")
     _train_reselecting(task, second, with_core, trusted)
-    view = _look(task, second, task.progress)
-    return _selected(task, view.evidence, with_core(task, view, task.config.epochs), 0.5)
+    full = _look(task, second, task.progress)
+    return _selected(task, full.evidence, with_core(task, full, task.config.epochs), 0.5)
 
 
-def _by_mixture(task: Task, view: View, done: int) -> Choice:  # noqa: ARG001
+def _by_mixture(task: Task, full: FullPass, done: int) -> Choice:  # noqa: ARG001
     """GMM: posterior of the lower of two heaps of losses, above 1/2."""
-    return above(low_component(view.labelled.loss, task.config.seed), 0.5)
+    return above(low_component(full.labelled.loss, task.config.seed), 0.5)
 
 
-def _by_prototypes(task: Task, view: View, done: int) -> Choice:  # noqa: ARG001
+def _by_prototypes(task: Task, full: FullPass, done: int) -> Choice:  # noqa: ARG001
     """RoLT: a mixture of the distances from the class mean, class by class.
 
     Wei et al. 2021, https://arxiv.org/abs/2108.11569.
     """
-    distances = prototype_distances(view.features, task.pictures, task.classes)
+    distances = prototype_distances(full.features, task.pictures, task.classes)
     score = np.ones(len(distances))
     for label in np.unique(task.labels):
         own = task.labels == label
@@ -238,16 +237,16 @@ def _by_prototypes(task: Task, view: View, done: int) -> Choice:  # noqa: ARG001
     return above(score, 0.5)
 
 
-def _by_divergence(task: Task, view: View, done: int) -> Choice:  # noqa: ARG001
+def _by_divergence(task: Task, full: FullPass, done: int) -> Choice:  # noqa: ARG001
     """UNICON: as many rows of every class, by divergence."""
-    return uniform(view.labelled.divergence, task.labels)
+    return uniform(full.labelled.divergence, task.labels)
 
 
-def _by_class(task: Task, view: View, done: int) -> Choice:
+def _by_class(task: Task, full: FullPass, done: int) -> Choice:
     """ProMix: class-wise small losses, a growing share, and matched high confidence."""
     grown = min(1.0, done / task.config.epochs)
     share = _FIRST_CLASS_SHARE + (CLASS_SHARE - _FIRST_CLASS_SHARE) * grown
-    return class_wise(view.labelled.given_prob, task.labels, share)
+    return class_wise(full.labelled.given_prob, task.labels, share)
 
 
 # ---------------------------------------------------------------- training and looking
@@ -332,7 +331,7 @@ def _check_loss(loss: float, epoch: int) -> None:
         )
 
 
-def _look(task: Task, model: HeadedTower, progress: Progress) -> View:
+def _look(task: Task, model: HeadedTower, progress: Progress) -> FullPass:
     """One deterministic pass over all pictures, each encoded once."""
     count = len(task.pictures.rows.distinct)
     with progress.stage("Scoring", count) as advance, torch.inference_mode():
@@ -347,14 +346,14 @@ def _look(task: Task, model: HeadedTower, progress: Progress) -> View:
             "table was written.",
             _GENTLER,
         )
-    return View(features, evidence, evidence.of(task.labelled(evidence.rows)))
+    return FullPass(features, evidence, evidence.of(task.labelled(evidence.rows)))
 
 
-def _selected(task: Task, evidence: Evidence, choice: Choice, threshold: float) -> Judged:
+def _selected(task: Task, evidence: Evidence, choice: Choice, threshold: float) -> Outcome:
     score = _spread(choice.score, task.labelled(evidence.rows))
     predicted, certainty = evidence.predicted, evidence.predicted_prob
     scores = DetectorScores(evidence.rows, score, predicted, predicted, certainty)
-    return Judged(scores, "threshold", threshold)
+    return Outcome(scores, "threshold", threshold)
 
 
 def _spread(score: NDArray[np.float64], labelled: NDArray[np.bool_]) -> NDArray[np.float32]:

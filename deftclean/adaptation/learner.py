@@ -9,14 +9,15 @@ from deftclean.adaptation.classifiers import Aligned, Classifier
 from deftclean.adaptation.saved_classifier import aligned, fine_tuned, prompt_tuned
 from deftclean.core.errors import InputError
 from deftclean.models.backbones import BackboneName, load_backbone
-from deftclean.models.saved_detector import findable_name, load_detector, read_card
+from deftclean.models.detector_card import read_card
+from deftclean.models.saved_detector import findable_name, load_detector
 from deftclean.models.weights import load_model
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.settings.detector import DetectorConfig
 
 
 @dataclass(frozen=True)
-class Student:
+class Learner:
     """A classifier before training.
 
     Attributes:
@@ -55,14 +56,14 @@ def backbone_of_detector(folder: Path, class_names: tuple[str, ...]) -> Backbone
     return BackboneName(model, model, True, weights, False, None)
 
 
-def make_student(
+def make_learner(
     chosen: BackboneName,
     detector: Path | None,
     class_names: tuple[str, ...],
     config: AdaptConfig,
     offline: bool,
     announce: Callable[[str], None],
-) -> Student:
+) -> Learner:
     """Load the weights that the method begins with.
 
     Args:
@@ -77,16 +78,16 @@ def make_student(
         WeightsError, UsageError: they cannot be had, or do not fit the method.
     """
     if config.method in ("fft", "linear", "turn"):
-        return _timm_student(chosen, len(class_names), config, offline, announce)
+        return _timm_learner(chosen, len(class_names), config, offline, announce)
     loaded = load_model(chosen.model, chosen.weights, offline, announce)
     names = chosen.model, chosen.weights, loaded.sha256
     if config.method == "peft":
         prompted = prompt_tuned(loaded.encoder, len(class_names), config)
-        return Student(prompted, prompted, None, {}, *names, None)
+        return Learner(prompted, prompted, None, {}, *names, None)
     if detector is not None:
         card = read_card(detector)
         learned = Aligned(load_detector(detector, card, loaded))
-        return Student(learned, learned, None, {}, *names, card.config)
+        return Learner(learned, learned, None, {}, *names, card.config)
     settings = DetectorConfig(
         tuner=config.tuner,
         prompt_length=config.prompt_length,
@@ -96,19 +97,19 @@ def make_student(
         seed=config.seed,
     )
     fresh = aligned(loaded.encoder, class_names, settings)
-    return Student(fresh, fresh, None, {}, *names, settings)
+    return Learner(fresh, fresh, None, {}, *names, settings)
 
 
-def _timm_student(
+def _timm_learner(
     chosen: BackboneName,
     classes: int,
     config: AdaptConfig,
     offline: bool,
     announce: Callable[[str], None],
-) -> Student:
+) -> Learner:
     found = load_backbone(chosen, classes, config.seed, offline, announce)
     whole = fine_tuned(found.model, found.preprocess)
     trained = whole.head() if config.method == "linear" else whole
-    return Student(
+    return Learner(
         whole, trained, found.architecture, found.arguments, None, None, found.sha256, None
     )

@@ -1,0 +1,180 @@
+"""The work of a scan, from the first look at the pictures to the table and the detector.
+
+Knows the order of the work and everyone who does a part of it; what was asked is checked before,
+in `deftclean.detection.scan`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deftclean.core.outputs import checkpoint_folder
+from deftclean.core.progress import Progress
+from deftclean.core.run import RunOptions
+from deftclean.core.runtime import Runtime, choose_runtime
+from deftclean.data.manifest import Manifest
+from deftclean.data.options import ManifestOptions
+from deftclean.detection.assembly import detector_card, score_table, table_metadata
+from deftclean.detection.cost import CostOfRun
+from deftclean.detection.deft import detect_rows
+from deftclean.detection.pictures import RunPictures
+from deftclean.detection.session import Session
+from deftclean.detection.strategies.confident import require_cleanlab
+from deftclean.detection.strategies.linear_head import fresh_tower
+from deftclean.detection.strategies.select_rows import select_rows
+from deftclean.detection.task import Outcome, Task
+from deftclean.detection.warnings import agreement_with_zero_shot, warned, zero_shot_warnings
+from deftclean.images.prepared import ImageReader, PreparedRows, opened_reader
+from deftclean.images.resizing import Preparation
+from deftclean.images.usable_rows import refuse_one_class
+from deftclean.models.detector_card import DetectorCard, detector_folder, remove_detector
+from deftclean.models.encoder import Encoder
+from deftclean.models.saved_detector import build_detector, save_detector
+from deftclean.models.weights import outline_of
+from deftclean.settings.detector import DetectorConfig, Noise, ResolvedConfig, resolve
+from deftclean.settings.strategies import StrategyOptions
+from deftclean.table.scores import ScoreTable, decide, whole_table
+from deftclean.training.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is to be scanned, how, and where it goes; checked already.
+
+    Attributes:
+        manifest: N rows and the K classes.
+        reading: with which it was read.
+        noise: preset.
+        given: settings that differ from it.
+        options: how rows are selected.
+        threshold: of `deft`, in [0, 1].
+        output: score table; the detector folder goes beside it.
+        overwrite: replace both.
+        resume: go on where a stopped scan left off.
+        model: as `--model` names it.
+        run: weights, device, cache.
+        progress: told what happens.
+    """
+
+    manifest: Manifest
+    reading: ManifestOptions
+    noise: Noise
+    given: Mapping[str, Any]
+    options: StrategyOptions
+    threshold: float
+    output: Path
+    overwrite: bool
+    resume: bool
+    model: str
+    run: RunOptions
+    progress: Progress
+
+    def finish(self, asked: DetectorConfig) -> tuple[ScoreTable, list[str]]:
+        """Train, score every row, and write: the table, and what may make it useless.
+
+        Args:
+            asked: settings as far as they are known before the rows are counted.
+
+        Raises:
+            UsageError, RunError: as `deftclean.detection.scan.scan`.
+        """
+        run, progress = self.run, self.progress
+        outline = outline_of(self.model, run.weights, run.offline, progress.say)
+        self._check_model(outline, asked)
+        preparation = Preparation.of(outline.preprocess, asked.decode, asked.crop)
+        runtime = choose_runtime(run.device, run.precision, run.workers)
+        with opened_reader(preparation, runtime, run, progress) as reader:
+            prepared = reader.prepare(self.manifest, self.reading, self.manifest.class_names)
+            refuse_one_class(self.manifest, prepared.rows)
+            resolved = resolve(self.noise, self.given, len(prepared.rows.trainable))
+            self._say_settings(resolved, runtime)
+            warnings = warned(progress, list(resolved.warnings) if self.options.trains else [])
+            session = Session.load(
+                self.model, run.weights, run.offline, outline.preprocess, runtime, progress
+            )
+            task = self._task(session, prepared, resolved, reader)
+            warnings += zero_shot_warnings(task.zero_shot, prepared.rows, progress)
+            checkpoint = self._checkpoint(task) if self.options.is_deft else None
+            outcome = self._outcome(task, checkpoint)
+            warnings += outcome.warnings
+            target = detector_folder(self.output)
+            card = detector_card(task, outcome, warnings, target)
+            made = self._table(prepared, task, outcome, card)
+            self._write(made, outcome, card, target)
+            if checkpoint is not None:
+                checkpoint.remove()
+            reader.say_cache()
+        return made, warnings
+
+    def _check_model(self, outline: Encoder, asked: DetectorConfig) -> None:
+        """A model that cannot take what is to be trained is refused now or not at all."""
+        class_names = self.manifest.class_names
+        if self.options.strategy == "confident-learning":
+            require_cleanlab()
+        if self.options.is_deft:
+            build_detector(outline, class_names, asked)
+        else:
+            fresh_tower(outline, len(class_names), asked)
+
+    def _say_settings(self, resolved: ResolvedConfig, runtime: Runtime) -> None:
+        c, name = resolved.config, "" if self.options.is_deft else f"{self.options.strategy}, "
+        where = f"on {runtime.device} in {runtime.precision}"
+        if not self.options.trains:
+            self.progress.say(f"{name}without training, {where}")
+            return
+        rule = f"rule {c.rule}, " if self.options.is_deft else ""
+        self.progress.say(
+            f"{name}{c.epochs} epochs ({c.warmup} warm-up), batch {c.batch_size}, lr {c.lr:g}, "
+            f"{c.tuner}, {rule}{where}"
+        )
+        for note in resolved.notes:
+            self.progress.say(note)
+
+    def _task(
+        self,
+        session: Session,
+        prepared: PreparedRows,
+        resolved: ResolvedConfig,
+        reader: ImageReader,
+    ) -> Task:
+        """The data in the eyes of the model before anything is trained."""
+        rows, config = prepared.rows, resolved.config
+        pictures = RunPictures(rows, reader.preparation, session, reader.folder, reader.cache)
+        cost = CostOfRun(rows, config, self.options, reader.runtime, self.progress)
+        if config.tuner == "none":
+            pictures.embed(self.progress, cost)
+        zero_shot = pictures.zero_shot(self.manifest.class_names, self.progress, cost)
+        return Task(pictures, self.manifest, resolved, zero_shot, self.progress)
+
+    def _checkpoint(self, task: Task) -> Checkpoint:
+        """Where the state after each epoch of `deft` is kept."""
+        pictures = task.pictures
+        identity = pictures.session.identity(task.manifest.class_names, task.config, pictures.rows)
+        return Checkpoint(
+            checkpoint_folder(self.output), {**identity, "--compile": self.run.compile}
+        )
+
+    def _outcome(self, task: Task, checkpoint: Checkpoint | None) -> Outcome:
+        """What the strategy says of every readable row."""
+        if checkpoint is None:
+            return select_rows(self.options, task)
+        return detect_rows(task, self.threshold, checkpoint, self.resume, self.run.compile)
+
+    def _table(
+        self, prepared: PreparedRows, task: Task, outcome: Outcome, card: DetectorCard
+    ) -> ScoreTable:
+        names = self.manifest.class_names
+        table = score_table(prepared, outcome.scores, task.zero_shot, names)
+        agreement = agreement_with_zero_shot(task.zero_shot, prepared.rows)
+        facts = table_metadata(card, task.pictures.runtime, "scan", agreement, self.options)
+        return decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
+
+    def _write(self, made: ScoreTable, outcome: Outcome, card: DetectorCard, target: Path) -> None:
+        # The table appears last: where it is, the detector beside it is its own.
+        root, labels = self.manifest.root, self.manifest.labels_file
+        with whole_table(made, self.output, root, self.overwrite, labels):
+            if outcome.detector is None:
+                remove_detector(target)
+            else:
+                save_detector(outcome.detector, card, target, self.overwrite)

@@ -1,0 +1,112 @@
+"""How every command begins with its pictures: each is looked at once, and its rows are sorted.
+
+Knows no model, only how its pictures are resized.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deftclean.core.progress import Progress
+from deftclean.core.run import RunOptions
+from deftclean.core.runtime import Runtime, reproducible
+from deftclean.data.manifest import Manifest
+from deftclean.data.options import ManifestOptions
+from deftclean.images.cache import Cache, open_run_cache
+from deftclean.images.first_pass import ImageChecks, check_images
+from deftclean.images.resizing import Preparation
+from deftclean.images.row_images import row_images, work_folder
+from deftclean.images.sources import RowImages
+from deftclean.images.usable_rows import UsableRows, refuse_unreadable
+
+
+@dataclass(frozen=True)
+class PreparedRows:
+    """The rows of a data set, and what was found about their pictures.
+
+    Attributes:
+        manifest: N rows.
+        found: (N,) findings about the image of each row.
+        rows: which of them can be used for what.
+    """
+
+    manifest: Manifest
+    found: ImageChecks
+    rows: UsableRows
+
+    @property
+    def readable(self) -> NDArray[np.bool_]:
+        """(N,) whether the image of a row can be read."""
+        return self.found.fine
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """How one command reads pictures, and what all its data sets share.
+
+    Attributes:
+        preparation: how pictures are decoded and resized.
+        cache: of pictures, or None.
+        runtime: device and workers.
+        folder: of the run's own files.
+        progress: told what happens.
+    """
+
+    preparation: Preparation
+    cache: Cache | None
+    runtime: Runtime
+    folder: Path
+    progress: Progress
+
+    def check(self, images: RowImages) -> ImageChecks:
+        """Read, hash and decode each of F images once: F findings."""
+        return check_images(
+            images.source, self.preparation, self.cache, self.runtime, self.progress
+        )
+
+    def prepare(
+        self, manifest: Manifest, reading: ManifestOptions, class_names: tuple[str, ...]
+    ) -> PreparedRows:
+        """Look at the picture of every row.
+
+        Args:
+            manifest: N rows.
+            reading: with which it was read.
+            class_names: the K classes.
+
+        Raises:
+            InputError: none of the pictures can be read.
+        """
+        images = row_images(manifest, reading, self.folder)
+        checks = self.check(images)
+        rows = UsableRows.of(manifest, images, checks, class_names)
+        refuse_unreadable(manifest, images, checks, rows)
+        return PreparedRows(manifest, checks.take(images.of_row), rows)
+
+    def say_cache(self) -> None:
+        """What the cache holds at the end of a command, where there is one."""
+        if self.cache is not None:
+            self.cache.say(self.progress)
+
+
+@contextmanager
+def opened_reader(
+    preparation: Preparation, runtime: Runtime, run: RunOptions, progress: Progress
+) -> Iterator[ImageReader]:
+    """A reader and its folder, for as long as one command works; arithmetic is reproducible.
+
+    Args:
+        preparation, runtime: of the command.
+        run: its cache.
+        progress: told what happens.
+
+    Raises:
+        UsageError: the cache has no size.
+    """
+    cache = open_run_cache(run, progress)
+    with work_folder() as folder, reproducible():
+        yield ImageReader(preparation, cache, runtime, folder, progress)

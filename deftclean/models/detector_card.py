@@ -1,0 +1,108 @@
+"""What a detector folder says of itself, and whether it may be replaced. No torch."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deftclean.core.errors import InputError, RunError
+from deftclean.core.outputs import check_output_folder, is_empty_folder, refuse_foreign
+from deftclean.settings.detector import DetectorConfig, Rule
+
+CARD = "detector.json"
+TENSORS = "detector.safetensors"
+
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class DetectorCard:
+    """What a detector folder says of itself.
+
+    Attributes:
+        format_version: of this folder.
+        tool_version: deftclean's.
+        model: as given to `--model`; a folder is relative to the detector folder.
+        weights: tag or file, likewise; None where the model brings its own.
+        weights_sha256: of CLIP's weights file.
+        label_names: class name by label, in the order of the K classes.
+        config: resolved settings.
+        threshold: of the keep rule.
+        epochs: metrics of every epoch.
+        warnings: what a user of its scores should know.
+    """
+
+    format_version: int
+    tool_version: str
+    model: str
+    weights: str | None
+    weights_sha256: str
+    label_names: dict[str, str]
+    config: DetectorConfig
+    threshold: float
+    epochs: list[dict[str, Any]]
+    warnings: list[str]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The K classes, in order."""
+        return tuple(dict.fromkeys(self.label_names.values()))
+
+    @property
+    def rule(self) -> Rule:
+        """What the detector was trained to call clean."""
+        return self.config.rule
+
+
+def read_card(folder: Path) -> DetectorCard:
+    """Read `detector.json`.
+
+    Raises:
+        InputError: the folder is no detector, damaged, or of a newer format.
+    """
+    path = folder / CARD
+    if not path.is_file() or not (folder / TENSORS).is_file():
+        raise InputError(
+            f"{folder} is not a detector folder.",
+            "deftclean scan writes one beside its table: clean.parquet and clean.detector/",
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["format_version"] > FORMAT_VERSION:
+            raise InputError(f"{folder} was written by a newer deftclean.", "Update deftclean.")
+        return DetectorCard(**{**values, "config": DetectorConfig(**values["config"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error}.") from error
+
+
+def detector_folder(output: Path) -> Path:
+    """The detector that belongs to a score table: clean.parquet -> clean.detector."""
+    return output.with_suffix(".detector")
+
+
+def check_detector_output(folder: Path, overwrite: bool) -> None:
+    """Refuse to overwrite a folder that is no detector of ours.
+
+    Raises:
+        UsageError: the folder exists and may not be replaced.
+    """
+    check_output_folder(folder, overwrite)
+    if not is_empty_folder(folder):
+        why = "is not a detector folder, so --overwrite leaves it alone."
+        refuse_foreign(folder, (CARD,), why)
+
+
+def remove_detector(folder: Path) -> None:
+    """Take away a detector that a table without one replaces; `check_detector_output` comes first.
+
+    Raises:
+        RunError: it cannot be removed.
+    """
+    if not folder.exists():
+        return
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be removed: {error}.") from error
