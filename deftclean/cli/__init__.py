@@ -1,24 +1,24 @@
-"""The door: parse, call, print; the one error handler.
+"""The door: parse, call, print; the one error handler. No torch until a command runs.
 
-In reading order:
+In reading order::
 
-    main: the commands, the errors, the exit code
-    from_settings: options of a command, made from the fields of settings classes
-    options: what several commands share
-    settings_file: option values from deftclean.toml or pyproject.toml
+    main: the commands, and the error handler
+    from_settings: options made from the fields of settings classes
+    options: options that several commands share
+    settings_file: option values from deftclean.toml
     progress: bars and lines on stderr
-    results: the end of scan, score and select on a terminal
-    scan: the command
-    score: the commands score and select
-    adapt: the commands adapt and predict
-    check: the command, and the gate options that others share
-    report: the commands report and review
-    export: the command
-    dataset: the command
-    corrupt: the command
-    demo: the command
-    bench: the command
-    cells: the cells of bench as text
-    doctor: the command
-    diagnosis: what doctor looks at
+    results: the end of scan, score and select
+    scan: `scan`
+    score: `score` and `select`
+    demo: `demo`
+    adapt: `adapt` and `predict`
+    check: `check`, and the gate options of other commands
+    report: `report` and `review`
+    export: `export`
+    corrupt: `corrupt`
+    dataset: `dataset`
+    bench: `bench`
+    cells: cells as text
+    doctor: `doctor`
+    diagnosis: what `doctor` looks at
 """

@@ -1,1 +1,19 @@
-"""What every room may use and what knows no room."""
+"""What every room may use and what knows no room.
+
+In reading order::
+
+    errors: everything raised on purpose, as one tree with exit codes
+    fields: help text, option and bounds of a setting, beside its field
+    text: text from file names and labels, made harmless where it is shown
+    files: files and folders written whole or not at all
+    outputs: may this output be made or replaced?
+    arrow: Arrow columns as NumPy arrays, read from their buffers
+    tables: CSV, TSV, JSON lines and Parquet to Arrow tables and back
+    run: where a run computes and what it keeps for later ones
+    runtime: device, precision and randomness
+    progress: what a long command tells while it works
+    results: how results show themselves
+    metrics: how good a selection was, where the truth is known
+    samples: random rows that hold classes in proportion
+    html: what every HTML page is made with
+"""

@@ -1,1 +1,12 @@
-"""What the user points at, a folder or a table, becomes a `Manifest`. No picture is opened."""
+"""What the user points at, a folder or a table, to a `Manifest`. No picture is opened; no torch.
+
+In reading order::
+
+    options: what the user may say where the usual names do not say it
+    folders: the images below a folder, by name
+    columns: which column of a table holds what
+    file_names: file names as written to POSIX paths below the data folder
+    labels: labels as written to class names
+    lines: records of a text table to the lines they stand on
+    manifest: all of it together: file names, labels, class names
+"""

@@ -1,1 +1,25 @@
-"""Phase 1: `scan`, `score`, `select`."""
+"""Phase 1: `scan`, `score`, `select`; DEFT, and in strategies what it is compared with.
+
+In reading order::
+
+    scan: `scan()`: what was asked, checked before any work
+    scanning: its work, from the first look at the pictures to the table
+    session: a loaded model at work on the pictures of one run
+    pictures: the distinct readable pictures of a run, as features
+    task: what every way of selecting rows is given, and gives back
+    deft: DEFT's own way: train the detector, judge every row
+    train: the training loop of phase 1
+    step: what one step reads of the similarities
+    scoring: the final evaluation of every row
+    strategies.rules: which rows a strategy keeps: NumPy in and out
+    strategies.linear_head: the classifier that rules look at
+    strategies.neighbours: nearest pictures' labels, distances from class means
+    strategies.confident: confident learning, by cleanlab
+    strategies.select_rows: the other ways, behind DEFT's signature
+    warnings: what may make a result useless, in words
+    cost: what a run will take
+    assembly: scores and findings to the score table
+    result: what the three commands give back
+    score: `score()`: a saved detector and new data
+    select: `select()`: `keep` decided anew, without torch
+"""

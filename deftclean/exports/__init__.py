@@ -1,1 +1,12 @@
-"""`export`. No torch."""
+"""`export`: a score table into the formats of other tools. No torch.
+
+In reading order::
+
+    formats: what can be written, and what each holds by default
+    names: names that every file system takes
+    rows: which rows, under which label
+    tables: exports that are one table
+    folders: exports that are pictures
+    tasks: samples for FiftyOne, tasks for Label Studio
+    export: `export()`, whole
+"""

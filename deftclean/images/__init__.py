@@ -1,4 +1,19 @@
 """Encoded bytes to pixels, and which rows are usable.
 
 An image is encoded bytes; a picture is what they decode to.
+
+In reading order::
+
+    decoding: encoded bytes to an upright RGB picture
+    resizing: pictures to the pixels a model is asked about
+    augmenting: timm's stronger augmentation of them
+    sources: where encoded bytes come from
+    row_images: the image of every row of a manifest
+    table_images: the pictures of a score table
+    cache: resized pictures and embeddings that outlive a run
+    loading: batches of pixels, from the cache or decoded
+    first_pass: read, hash, decode, resize, each image once
+    usable_rows: which rows can be read, and what each can be used for
+    prepared: how every command begins with its pictures
+    thumbnails: a small picture that fits into so many bytes
 """

@@ -1,1 +1,17 @@
-"""CLIP towers, visual tuners, dual prompts, backbones, weights, the saved detector."""
+"""CLIP towers, visual tuners, dual prompts, backbones, weights, the saved detector.
+
+In reading order::
+
+    blocks: one transformer block, without what is never read
+    encoder: frozen CLIP towers that accept injected prompts
+    tuners: visual tuners: prompts, LoRA, AdaptFormer, BitFit, all weights
+    prefixes: prompts that begin alike, without encoding the beginning twice
+    prompts: the dual textual contexts (Eq. 2 and 3)
+    detector: towers, tuner and contexts to similarities
+    preprocessing: how a model wants its pictures
+    hub: files of the Hugging Face hub
+    weights: what the user calls a model to loaded towers
+    backbones: what the user calls a backbone to a timm model with a new head
+    detector_card: what a detector folder says of itself
+    saved_detector: a trained detector on disk
+"""

@@ -1,1 +1,12 @@
-"""`report` and `review`. No torch."""
+"""`report` and `review`: a score table for people, and what they decided. No torch.
+
+In reading order::
+
+    overview: a whole table in figures
+    histogram: matplotlib's SVG, fit for a page with strict rules
+    gallery: the most suspicious rows, each with a small picture
+    page: figures and pictures to one HTML page
+    report: `report()`, whole
+    review_file: review.csv to checked decisions
+    review: `review()`, whole
+"""

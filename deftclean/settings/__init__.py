@@ -1,10 +1,10 @@
-"""Settings of detector, adaptation and strategies: defaults, presets, recipes, checks. No torch.
+"""Every setting: defaults, presets, recipes, bounds and help texts. No torch.
 
-In reading order:
+In reading order::
 
-    training: what both phases train with: fields, help texts, bounds
-    checks: whether a value fits its field, and all of them their bounds
-    detector: the rest of a detector's settings, presets, what follows from the number of rows
-    adaptation: the rest of an adaptation's settings, a recipe for each backbone and method
-    strategies: ways of selecting rows beside DEFT, and what each of them takes
+    training: what both phases train with
+    detector: the detector's settings, presets, and what follows from N
+    adaptation: a recipe for each backbone and method
+    strategies: ways of selecting rows beside DEFT, and which settings each takes
+    checks: whether values fit their types and bounds
 """

@@ -1,1 +1,11 @@
-"""The score table, the contract between all other rooms. No torch."""
+"""The score table, the contract between all other rooms. No torch.
+
+In reading order::
+
+    scores: its columns, how it is written and read, what `keep` means
+    reviewed: what people decided, and what follows for `keep`
+    summary: a table at a glance
+    problems: what is wrong with each row, as numbers that can be counted
+    places: the line, image or table that a row comes from
+    comparison: two tables, row by row, and what changed
+"""

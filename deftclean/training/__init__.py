@@ -1,1 +1,14 @@
-"""What both phases train with."""
+"""What both phases train with. Knows neither phase.
+
+In reading order::
+
+    losses: the clean probability and DEFT's losses, each beside its equation
+    optimiser: SGD or AdamW in any precision
+    embeddings: image features that never change
+    feeds: rows or pictures and their features, batch by batch
+    picture_sets: distinct pictures as batches of pixels
+    collapse: have the features become constant?
+    mixture: losses to how likely each is of the lower of two heaps
+    checkpoint: what a stopped run is gone on with from
+    epochs: the loop around epochs: resume, keep, stop
+"""
