@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,6 +75,13 @@ def wrong_arrows(room: str, allowed: dict[str, str]) -> set[str]:
 def test_every_room_has_its_place():
     assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ALLOWED)
     assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py"}
+
+
+def test_the_documentation_has_the_same_table():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)/` \|.*\|([^|]*)\|$", text, flags=re.MULTILINE)
+    assert rows
+    assert {room: into.replace(",", "").strip() for room, into in rows} == ALLOWED
 
 
 def test_rooms_are_in_one_order():
