@@ -248,7 +248,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(method, settings, scored, tmp_pa
 )
 def test_a_stopped_command_goes_on_with_the_same_numbers(number, code, scored, tmp_path):
     command = ("adapt", scored.table, "--backbone", "nano", "--epochs", 30, "--batch-size", 16)
-    done, errors = stopped(number, 1, tmp_path, *command, "-o", "run")
+    done, errors = stopped(number, "epoch 1/", tmp_path, *command, "-o", "run")
     assert done == code
     assert [path.name for path in tmp_path.iterdir() if "run" in path.name] == ["run.unfinished"]
     if number == signal.SIGINT:

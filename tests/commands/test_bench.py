@@ -19,7 +19,7 @@ from deftclean.experiments import run as cell_runs
 from deftclean.experiments.results import MEASUREMENTS, Results
 from deftclean.models.weights import NANO
 from deftclean.table.scores import METADATA_KEY
-from tests.support.commands import run_cli
+from tests.support.commands import run_cli, stopped
 from tests.support.pictures import COLOURS, draw
 
 RUN = RunOptions(workers=0, offline=True, device="cpu")
@@ -159,27 +159,9 @@ def test_an_interrupted_comparison_goes_on_where_it_was(grid, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_on_the_command_line(grid, tmp_path):
-    import os
-    import subprocess
-    import sys
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deftclean", "bench", grid, "-o", "out", "--workers", "0"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    signal.signal(signal.SIGINT, before)
-    said = ""
-    while "cell 2 of" not in said:
-        assert process.poll() is None, said
-        said += process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=120)
-    assert process.returncode == 130
+    command = ("bench", grid, "-o", "out", "--workers", "0")
+    code, _ = stopped(signal.SIGINT, "cell 2 of", tmp_path, *command)
+    assert code == 130
     assert len(rows_of(tmp_path / "out")) >= 1
     done = run_cli("bench", grid, "-o", "out", "--workers", 0, "-q", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

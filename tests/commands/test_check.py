@@ -1,8 +1,6 @@
 """`check` through the real command line, and the gates of `scan` and `score`."""
 
 import json
-import subprocess
-import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from deftclean.cli import main as cli
 from deftclean.table.scores import read_scores, write_scores
 from tests.support.commands import run_cli
+from tests.support.processes import run_code
 from tests.support.scored import make_scored, score_table
 
 FAST = ("--model", "nano", "--noise", "synthetic", "--tuner", "none", "--epochs", "4", "--quiet")
@@ -119,7 +118,8 @@ def test_check_loads_neither_torch_nor_pandas(table):
         "absent = ('torch', 'pandas', 'PIL', 'sklearn', 'pyarrow.dataset')\n"
         "print([m for m in absent if m in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_code(code)
+    assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
 
 

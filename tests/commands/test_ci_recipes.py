@@ -2,17 +2,16 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 import yaml
 
 from deftclean.cli.check import check
 from deftclean.gate.expressions import METRICS, parse_expressions
+from tests.support.places import ROOT
 
-HOME = Path(__file__).parents[2]
-CI = (HOME / "docs" / "ci.md").read_text(encoding="utf-8")
-USAGE = (HOME / "docs" / "usage.md").read_text(encoding="utf-8")
+CI = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+USAGE = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
 RECIPES = re.findall(r"```yaml\n(.*?)```", CI, re.DOTALL)
 
 
@@ -61,7 +60,7 @@ def test_every_metric_is_documented():
 
 
 def test_the_hook_is_what_pre_commit_reads():
-    (hook,) = yaml.safe_load((HOME / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     assert {"id", "name", "entry", "language"} <= set(hook)
     used = [h for r in RECIPES for h in texts(yaml.safe_load(r)) if h == hook["id"]]
     assert used == [hook["id"]]

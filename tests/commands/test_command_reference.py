@@ -3,7 +3,6 @@
 import importlib.util
 import re
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -11,8 +10,9 @@ import typer
 
 from deftclean.cli.main import app
 from tests.support.commands import run_cli
+from tests.support.places import ROOT
 
-HOOK = Path(__file__).parents[2] / "docs" / "hooks" / "command_reference.py"
+HOOK = ROOT / "docs" / "hooks" / "command_reference.py"
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from deftclean.datasets.corrupt import corrupt
 from deftclean.datasets.options import NoiseOptions
 from tests.support.commands import run_cli
 from tests.support.pictures import encode, noise
+from tests.support.processes import run_code
 
 INSTANCE = ("--noise", "instance-dependent", "--ratio", "0.5")
 
@@ -71,14 +69,7 @@ def test_torch_is_not_loaded(folder, labels, tmp_path):
         "deftclean.NoiseOptions('instance-dependent', 0.3, workers=0)); "
         "print('torch' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_code(code, cwd=tmp_path)
     assert done.stdout.strip() == "False"
 
 

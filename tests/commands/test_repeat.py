@@ -1,17 +1,15 @@
 """The real command line: the same bytes cold, warm, without a cache and after a kill."""
 
 import csv
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from deftclean.table.scores import read_scores
-from tests.support.commands import run_cli
+from tests.support.commands import run_cli, start_process
 from tests.support.pictures import COLOURS, draw, encode
 
 NONE = ("--model", "nano", "--tuner", "none", "--epochs", "2", "--workers", "0")
@@ -123,15 +121,8 @@ def test_a_warm_score_without_a_tuner_runs_no_image_tower(
 
 
 def start(where: Path, output: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "deftclean", "scan", "data", "labels.csv", *NONE[:-2]),
-            *("--workers", "2", "--cache-dir", "cache", "-o", output, "-q"),
-        ],
-        cwd=where,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        text=True,
-    )
+    options = (*NONE[:-2], "--workers", "2", "--cache-dir", "cache", "-o", output, "-q")
+    return start_process("scan", "data", "labels.csv", *options, cwd=where)
 
 
 def test_two_runs_that_share_a_cache(doubled: Path) -> None:

@@ -5,8 +5,6 @@ import hashlib
 import io
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from deftclean.reports.page import MOST_BYTES, shown
 from deftclean.table.scores import write_scores
 from tests.support.commands import run_cli
 from tests.support.pictures import encode, noise, with_exif
+from tests.support.processes import run_code
 from tests.support.scored import Scored, make_suspects, score_table
 
 
@@ -227,8 +226,5 @@ import sys, deftclean
 deftclean.report(sys.argv[1], output=sys.argv[2])
 print([name for name in ("torch", "open_clip", "torchvision") if name in sys.modules])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(scored.table), str(tmp_path / "r.html")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = run_code(code, scored.table, tmp_path / "r.html")
     assert done.stdout.strip() == "[]"

@@ -4,11 +4,10 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.places import PACKAGE, ROOT
 
 
 def test_types_and_the_built_in_model_are_in_the_wheel(tmp_path):
@@ -20,6 +19,6 @@ def test_types_and_the_built_in_model_are_in_the_wheel(tmp_path):
         names = set(archive.namelist())
     assert "deftclean/py.typed" in names
     assert any(name.startswith("deftclean/assets/nano/") for name in names)
-    modules = {path.name for path in (ROOT / "deftclean").glob("*.py")}
-    assert {f"deftclean/{module}" for module in modules} <= names
+    modules = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
+    assert modules <= names
     assert not any(name.startswith(("tests/", "docs/", "benchmarks/")) for name in names)

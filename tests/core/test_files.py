@@ -2,7 +2,6 @@ import errno
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from deftclean.core.errors import RunError, UsageError
 from deftclean.core.files import whole_file, whole_folder
+from tests.support.processes import start_python
 
 
 def write(path: Path, text: str, overwrite: bool = False, fail: Exception | None = None) -> None:
@@ -30,15 +30,10 @@ def write_folder(
             raise fail
 
 
-def start(script: str, *arguments: object) -> subprocess.Popen[str]:
+def start(script: str, *arguments: object) -> "subprocess.Popen[str]":
     """Another Python process that can import deftclean."""
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
+    code = textwrap.dedent(script)
+    return start_python("-c", code, *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def names_in(folder: Path) -> list[str]:

@@ -1,12 +1,11 @@
 """Grid files: what they come to, and every mistake told at once."""
 
-from pathlib import Path
-
 import pytest
 
 from deftclean.core.errors import InputError
 from deftclean.experiments.cells import Adaptation, LabelledData, Selection
 from deftclean.experiments.grid import read_grid
+from tests.support.places import ROOT
 
 GOOD = """
 [data.mine]
@@ -208,7 +207,7 @@ def test_what_is_no_toml_and_what_is_not_there(written, tmp_path):
 
 
 def test_the_grid_of_the_documentation_is_one(written):
-    page = (Path(__file__).parents[2] / "docs" / "bench.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
     text = page.split("```toml\n")[1].split("```")[0]
     grids = [cell.grid for cell in read_grid(written(text)).cells]
     assert (grids.count("human"), grids.count("synthetic")) == (4 * 3, 2 * 3 * (2 + 1))

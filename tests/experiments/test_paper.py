@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from dataclasses import fields
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -19,6 +18,7 @@ from deftclean.experiments.published import published
 from deftclean.settings.adaptation import RECIPES, AdaptConfig, Method, resolve_adaptation
 from deftclean.settings.detector import DetectorConfig, resolve
 from deftclean.settings.strategies import Strategy, StrategyOptions
+from tests.support.places import ROOT
 
 COUNTS = {
     "table1": 72, "table2": 120, "table3": 27, "table4": 20, "table5": 72, "table6": 24,
@@ -330,7 +330,7 @@ def test_epochs_go_to_every_strategy_that_takes_them(strategy):
 
 
 def test_the_documentation_counts_the_cells():
-    page = (Path(__file__).parents[2] / "docs" / "paper.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
     lines = re.findall(r"^\| `(\w+)` \|(?:[^|\n]*\|){4} (\d+) \|$", page, flags=re.MULTILINE)
     assert {name: int(count) for name, count in lines} == COUNTS
     tables = [block.split("\n") for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)]

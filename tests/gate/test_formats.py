@@ -20,11 +20,11 @@ from deftclean.gate.formats.junit import as_junit
 from deftclean.gate.formats.sarif import as_sarif
 from deftclean.table.places import Place, repository_root
 from deftclean.table.scores import write_scores
+from tests.support.places import ROOT, SCHEMAS
 from tests.support.scored import score_table
 
-HERE = Path(__file__).parents[1]
-SARIF = json.loads((HERE / "support" / "schemas" / "sarif-2.1.0.json").read_text(encoding="utf-8"))
-CHECK = json.loads((HERE.parent / "docs" / "check.schema.json").read_text(encoding="utf-8"))
+SARIF = json.loads((SCHEMAS / "sarif-2.1.0.json").read_text(encoding="utf-8"))
+CHECK = json.loads((ROOT / "docs" / "check.schema.json").read_text(encoding="utf-8"))
 
 HOSTILE = "a,b:c%0A\n\r\r\n::error::x\x1b[31m\x00\x7f\u202e\ufffe<&>\"']]>[x](http://y){0}\\ ä"
 ANY = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)

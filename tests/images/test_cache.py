@@ -24,6 +24,7 @@ from deftclean.images.loading import ResizedPictures, Wanted
 from deftclean.images.resizing import Preparation
 from deftclean.images.sources import DistinctPictures
 from tests.support.pictures import encode, folder, noise, preprocess, smooth, with_exif
+from tests.support.processes import start_python
 
 GB = 10**9
 
@@ -383,12 +384,7 @@ for turn in range(int(sys.argv[2])):
 
 
 def writer(root: Path, turns: int) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(root), str(turns)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
+    return start_python("-c", WRITER, root, turns, stdout=subprocess.PIPE)
 
 
 def whole_pictures(root: Path) -> int:

@@ -1,8 +1,4 @@
 import json
-import os
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +20,7 @@ from deftclean.table.scores import (
     read_scores,
     write_scores,
 )
+from tests.support.processes import run_code
 
 # given, clean_top, clean_prob: kept by `threshold` at 0.5, kept by `agree` at 0.5
 ROWS = [
@@ -188,13 +185,7 @@ def test_a_disk_that_fills_up_leaves_the_old_table(tmp_path: Path) -> None:
             print(error.message)
             sys.exit(error.exit_code)
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), str(path)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run_code(script, path)
     assert (done.returncode, done.stderr) == (3, "")
     assert f"{path} could not be written: " in done.stdout
     assert "File too large" in done.stdout

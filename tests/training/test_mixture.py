@@ -1,8 +1,5 @@
 """The mixture that tells low losses from high ones: by hand, against scikit-learn, at the edges."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +10,7 @@ from sklearn.mixture import GaussianMixture
 
 from deftclean.core.errors import RunError
 from deftclean.training.mixture import low_component
+from tests.support.processes import run_code
 
 VALUES = hnp.arrays(np.float64, st.integers(2, 40), elements=st.floats(0, 20, width=16))
 
@@ -123,5 +121,5 @@ def test_what_is_not_finite_is_refused(wrong):
 
 def test_torch_and_scikit_learn_are_not_loaded_with_it():
     code = "import sys, deftclean.training.mixture; print({'torch', 'sklearn'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_code(code)
     assert done.stdout.strip() == "set()"
