@@ -84,7 +84,7 @@ __all__ = ["__version__", *_HOMES]
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module as import_module
+    from importlib import import_module
 
     return getattr(import_module(f"deftclean.{_HOMES[name]}"), name)
 

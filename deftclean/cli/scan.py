@@ -9,15 +9,7 @@ from rich.console import Console
 
 from deftclean.cli.check import Baseline, ExitZero, FailOn, leave_by_gates
 from deftclean.cli.from_settings import Options, takes
-from deftclean.cli.options import (
-    READING,
-    RUN,
-    LabelTable,
-    Output,
-    Overwrite,
-    Quiet,
-    progress_of,
-)
+from deftclean.cli.options import READING, RUN, LabelTable, Output, Overwrite, Quiet, progress_of
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.detector import PRESETS, DetectorConfig, Noise

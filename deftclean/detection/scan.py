@@ -17,15 +17,9 @@ from deftclean.data.options import ManifestOptions
 from deftclean.detection.result import ScanResult
 from deftclean.gate.check import Gates
 from deftclean.models.detector_card import check_detector_output, detector_folder
-from deftclean.settings.detector import (
-    DetectorConfig,
-    Noise,
-    resolve,
-)
+from deftclean.settings.detector import DetectorConfig, Noise, resolve
 from deftclean.settings.strategies import Strategy, StrategyOptions
-from deftclean.table.scores import (
-    check_table_output,
-)
+from deftclean.table.scores import check_table_output
 from deftclean.table.summary import summarise
 
 DEFAULT_MODEL = "ViT-B-16"
