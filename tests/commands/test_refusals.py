@@ -26,7 +26,7 @@ def home(tmp_path):
     (tmp_path / "mine.detector").mkdir()
     (tmp_path / "mine.detector" / "letters.txt").touch()
     (tmp_path / "stopped.unfinished").mkdir()
-    make_scored(tmp_path, count=6)
+    make_scored(tmp_path / "scored", count=6)
     return tmp_path
 
 
@@ -43,9 +43,12 @@ def home(tmp_path):
         ("score nowhere data", "nowhere is not a detector folder"),
         ("score mine.detector data -o there.parquet", "there.parquet exists already"),
         ("adapt nowhere.parquet", "nowhere.parquet is not a file"),
-        ("adapt clean.parquet --compare --all", "exclude each other"),
-        ("adapt clean.parquet -o adapted", "adapted exists already"),
-        ("adapt clean.parquet -o adapted --overwrite", "adapted is not a folder of deftclean"),
+        ("adapt scored/clean.parquet --compare --all", "exclude each other"),
+        ("adapt scored/clean.parquet -o adapted", "adapted exists already"),
+        (
+            "adapt scored/clean.parquet -o adapted --overwrite",
+            "adapted is not a folder of deftclean",
+        ),
         ("predict nowhere data", "nowhere is not a folder of deftclean adapt"),
         ("predict adapted data -o there.parquet", "there.parquet exists already"),
         ("bench nowhere.toml", "nowhere.toml cannot be read"),
