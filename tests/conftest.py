@@ -46,6 +46,13 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
+def empty_hub(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that has fetched no weights; the hub's package looked at HF_HOME once."""
+    hub = tmp_path_factory.mktemp("hub")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub))
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """60 pictures in three class folders, six of them in the wrong one."""
     names = list(COLOURS)

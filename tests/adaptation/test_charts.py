@@ -38,4 +38,7 @@ def test_names_that_no_font_has_are_drawn_as_text(tmp_path):
 
 
 def test_a_class_without_rows(tmp_path):
-    confusion_picture(tmp_path / "c.png", np.zeros((2, 2), dtype=np.int64), ["a", "b"])
+    """It is left white; the cell of one that has rows is dark."""
+    confusion_picture(tmp_path / "none.png", np.zeros((2, 2), dtype=np.int64), ["a", "b"])
+    confusion_picture(tmp_path / "one.png", np.array([[3, 0], [0, 0]]), ["a", "b"])
+    assert 0.001 < ink(tmp_path / "none.png") < ink(tmp_path / "one.png")

@@ -30,8 +30,8 @@ def test_a_working_machine(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_text_says_the_same(tmp_path):
-    done = run_cli("doctor", cwd=tmp_path, HF_HOME=str(tmp_path / "hub"))
+def test_the_text_says_the_same(tmp_path, empty_hub):
+    done = run_cli("doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "! ViT-B-16" in done.stdout
     assert "not on this machine (openai); the first scan would fetch it" in done.stdout

@@ -125,6 +125,7 @@ def start(where: Path, output: str) -> "subprocess.Popen[str]":
     return start_process("scan", "data", "labels.csv", *options, cwd=where)
 
 
+@pytest.mark.slow
 def test_two_runs_that_share_a_cache(doubled: Path) -> None:
     wanted = scan(doubled, *NONE, "--no-cache")
     runs = [start(doubled, f"{index}.parquet") for index in range(2)]
@@ -135,6 +136,7 @@ def test_two_runs_that_share_a_cache(doubled: Path) -> None:
     assert scan(doubled, *NONE, "--cache-dir", "cache")[:2] == wanted[:2]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_leaves_a_cache_of_use(doubled: Path) -> None:
     wanted = scan(doubled, *NONE, "--no-cache")
     run = start(doubled, "killed.parquet")

@@ -203,7 +203,13 @@ class StopAfter(Silent):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("settings", [{"loss": "elr"}, {"optimiser": "adamw", "lr": 1e-4}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"loss": "elr"},
+        pytest.param({"optimiser": "adamw", "lr": 1e-4}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_resumed_run_ends_with_the_same_bytes(settings, scored, tmp_path):
     settings = {"batch_size": 16, "epochs": 3, **settings}
     turn(scored, tmp_path / "whole", settings=settings)

@@ -107,6 +107,27 @@ def test_only_tuner_and_head_are_trained(encoder, tuner):
         torch.testing.assert_close(model.image_features(pixels), encoder.image(pixels))
 
 
+@pytest.mark.parametrize("tuner", ["vpt-deep", "fft"])
+def test_two_steps_move_every_trained_tensor(encoder, tuner):
+    """One alone moves no tuner: the head is zero, and what comes through it with it."""
+    config = DetectorConfig(tuner=tuner, lr=0.1, tower_lr_share=1.0)
+    model = fresh_tower(encoder, 3, config)
+    before = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
+    pixels = torch.randint(0, 256, (6, 3, 64, 64), dtype=torch.uint8)
+    train_pass(
+        model,
+        ((torch.arange(6), model.image_features(pixels)) for _ in range(2)),
+        torch.arange(6) % 3,
+        Optimiser(model, "sgd", config, RUNTIME),
+        RUNTIME,
+        lambda losses: torch.ones_like(losses, dtype=torch.bool),
+        lambda _: None,
+    )
+    after = dict(model.named_parameters())
+    assert {name.split(".")[0] for name in before} == {"tuner", "weight", "bias"}
+    assert [name for name in before if before[name].equal(after[name])] == []
+
+
 def test_forward_and_rules_stay_on_their_device():
     """FakeTensorMode raises where tensors of two devices meet; nothing is computed."""
     with FakeTensorMode(allow_non_fake_inputs=True):

@@ -347,7 +347,7 @@ def put_all(cache: Cache, place: PictureFolder, seeds: range) -> None:
         cache.put(place, digest(seed), pixels(seed))
 
 
-@pytest.mark.parametrize("method", ["spawn", "fork"])
+@pytest.mark.parametrize("method", [pytest.param("spawn", marks=pytest.mark.slow), "fork"])
 def test_workers_share_one_limit(
     tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,8 +118,15 @@ def test_the_compiled_image_tower_gives_the_same_features_and_gradients(encoder,
         assert (one - other).norm() <= 1e-4 * other.norm()
 
 
-@pytest.mark.parametrize("agree", [False, True])
-@pytest.mark.parametrize("names", [NAMES, MANY])
+@pytest.mark.parametrize(
+    ("names", "agree"),
+    [
+        (NAMES, True),
+        pytest.param(NAMES, False, marks=pytest.mark.slow),
+        (MANY, False),
+        pytest.param(MANY, True, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("tuner", get_args(Tuner))
 def test_one_forward_step_on_a_fake_cuda_device(tuner, names, agree):
     """FakeTensorMode raises where tensors of two devices meet; nothing is computed."""
