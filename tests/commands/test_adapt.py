@@ -219,7 +219,7 @@ class StopAfter(Silent):
     [
         ("linear", {"loss": "elr"}),
         pytest.param("fft", {"optimiser": "adamw", "lr": 1e-4}, marks=pytest.mark.slow),
-        ("peft", {"optimiser": "sgd"}),
+        pytest.param("peft", {"optimiser": "sgd"}, marks=pytest.mark.slow),
         pytest.param("peft", {"tuner": "lora"}, marks=pytest.mark.slow),
         pytest.param(
             "peft",
@@ -246,9 +246,10 @@ def test_a_resumed_run_ends_with_the_same_bytes(method, settings, scored, tmp_pa
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow)],
+    [(signal.SIGINT, 130), (signal.SIGKILL, -9)],
 )
 def test_a_stopped_command_goes_on_with_the_same_numbers(number, code, scored, tmp_path):
     command = ("adapt", scored.table, "--backbone", "nano", "--epochs", 6, "--batch-size", 16)

@@ -39,7 +39,7 @@ strategies = ["deft"]
 seeds = [0, 1]
 preset = "synthetic"
 model = "nano"
-settings = {tuner = "none", epochs = 4, warmup = 3, lr = 0.01, batch_size = 16}
+settings = {tuner = "none", epochs = 2, warmup = 2, lr = 0.03, batch_size = 16}
 
 [[grid]]
 name = "accuracy"
@@ -48,7 +48,7 @@ strategies = ["deft", "all-rows"]
 seeds = [0]
 preset = "synthetic"
 model = "nano"
-settings = {tuner = "none", epochs = 4, warmup = 3, lr = 0.01, batch_size = 16}
+settings = {tuner = "none", epochs = 2, warmup = 2, lr = 0.03, batch_size = 16}
 adapt = {backbone = "nano", method = "linear", settings = {epochs = 1}}
 """
 
@@ -217,7 +217,7 @@ def test_other_settings_are_other_cells_and_other_grids_stay(grid, tmp_path):
     assert [row["grid"] for row in rows_of(tmp_path / "out")] == ["accuracy"] * 2 + [
         "detection"
     ] * 4
-    grid.write_text(GRID.replace("epochs = 4", "epochs = 3", 1))
+    grid.write_text(GRID.replace("epochs = 2", "epochs = 3", 1))
     result = bench(grid, output=tmp_path / "out", run=RUN, only="detection")
     assert (result.ran, result.found) == (4, 0)
     rows = rows_of(tmp_path / "out")

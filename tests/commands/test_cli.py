@@ -374,15 +374,15 @@ def test_an_interrupted_scan_writes_no_table_and_says_how_to_go_on(folder, tmp_p
 
 
 def test_a_scan_that_was_killed_goes_on_with_the_same_numbers(folder, tmp_path):
-    settings = ("--epochs", "6", "--warmup", "3", "--noise", "synthetic")
+    settings = ("--epochs", "5", "--warmup", "2", "--noise", "synthetic")
     stopped(signal.SIGKILL, "epoch 2/", tmp_path, *SCAN, *settings)
-    other = run_cli(*SCAN, "--resume", "--epochs", "7", cwd=tmp_path)
+    other = run_cli(*SCAN, "--resume", "--epochs", "6", cwd=tmp_path)
     assert other.returncode == 2
     assert "what differs: settings" in other.stderr
     again = run_cli(*SCAN, *settings, "--resume", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "going on after" in again.stderr
-    assert "epoch 1/6" not in again.stderr
+    assert "epoch 1/5" not in again.stderr
     assert not (tmp_path / "clean.unfinished").exists()
     whole = run_cli(*SCAN, *settings, "-o", "b.parquet", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr

@@ -221,6 +221,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(settings, scored, tmp_path):
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes(scored, tmp_path):
     for name, workers in (("a", 0), ("b", 1)):
         turn(scored, tmp_path / name, run=RunOptions(workers=workers, offline=True))
