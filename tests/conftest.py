@@ -61,17 +61,27 @@ def empty_hub(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub))
 
 
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `folder` holds, once for all tests that only read it."""
+    return _draw_folder(tmp_path_factory.mktemp("pictures") / "data")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """60 pictures in three class folders, six of them in the wrong one."""
+    return _draw_folder(tmp_path / "data")
+
+
+def _draw_folder(root: Path) -> Path:
     names = list(COLOURS)
     for index in range(60):
         true = names[index % 3]
         given = names[(index + 1) % 3] if index % 10 == 0 else true
-        path = tmp_path / "data" / given / f"{index:02d}.png"
+        path = root / given / f"{index:02d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(COLOURS[true], index).save(path)
-    return tmp_path / "data"
+    return root
 
 
 @pytest.fixture

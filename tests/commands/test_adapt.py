@@ -53,6 +53,14 @@ def quick(scored: Scored, output: Path, **changes: object) -> deftclean.AdaptRes
     return adapt(scored.table, output=output, **arguments)
 
 
+@pytest.fixture(scope="module")
+def adapted(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder by `linear`, for tests that only read it, or copy it."""
+    run = tmp_path_factory.mktemp("adapted") / "run"
+    quick(scored, run)
+    return run
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return safetensors.torch.load_file(folder / "model.safetensors")
 
@@ -125,7 +133,7 @@ def test_every_method_learns_and_comes_back(method, scored, test_folder, tmp_pat
     assert load_classifier(tmp_path / "run", offline=True)(pixels).shape == (2, 3)
 
 
-def test_what_each_method_trains(scored, tmp_path):
+def test_what_each_method_trains(scored, adapted, tmp_path):
     for method in ("peft", "vlpt"):
         quick(scored, tmp_path / method, method=method, settings={**QUICK, "epochs": 1})
     assert set(weights(tmp_path / "peft")) == {"tuner.prompts", "head.weight", "head.bias"}
@@ -133,9 +141,8 @@ def test_what_each_method_trains(scored, tmp_path):
         "detector.tuner.prompts",
         "detector.prompts.positive",
     }
-    quick(scored, tmp_path / "linear")
     begun = load_backbone(find_backbone("nano", None, False, None), 3, 0, True, print)
-    begun, after = begun.model.state_dict(), weights(tmp_path / "linear")
+    begun, after = begun.model.state_dict(), weights(adapted)
     quick(scored, tmp_path / "fft", method="fft", settings={**QUICK, "epochs": 1})
     tuned = weights(tmp_path / "fft")
     body = [name for name in begun if not name.startswith("head.")]
@@ -400,8 +407,8 @@ def test_usage_errors_exit_with_2_and_one_clear_message(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_output_is_left_alone(scored, tmp_path):
-    quick(scored, tmp_path / "run")
+def test_an_existing_output_is_left_alone(scored, adapted, tmp_path):
+    shutil.copytree(adapted, tmp_path / "run")
     before = (tmp_path / "run" / "model.safetensors").stat()
     with pytest.raises(UsageError, match="exists already"):
         quick(scored, tmp_path / "run")
@@ -424,9 +431,8 @@ def test_weights_that_cannot_be_had_say_what_was_tried(scored, tmp_path):
 
 
 @pytest.mark.parametrize("file", ["deftclean.json", "model.safetensors"])
-def test_a_damaged_run_folder_is_refused(file, scored, tmp_path):
-    quick(scored, tmp_path / "run")
-    path = tmp_path / "run" / file
+def test_a_damaged_run_folder_is_refused(file, scored, adapted, tmp_path):
+    path = shutil.copytree(adapted, tmp_path / "run") / file
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(InputError, match="damaged"):
         predict(tmp_path / "run", scored.images, output=tmp_path / "p.parquet", run=RUN)

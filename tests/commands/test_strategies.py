@@ -1,5 +1,6 @@
 """`scan --strategy`, each through the real command line on real files."""
 
+import functools
 import json
 import re
 from typing import get_args
@@ -47,15 +48,26 @@ def wrong_rows(table):
     )
 
 
+@pytest.fixture(scope="session")
+def scans(pictures):
+    """One scan by each strategy, made when it is first asked for; for tests that only read it."""
+
+    @functools.cache
+    def result(strategy):
+        return scanned(pictures, pictures.parent / f"{strategy}.parquet", strategy)
+
+    return result
+
+
 @pytest.mark.parametrize("strategy", OTHERS)
-def test_each_strategy_writes_a_table_whose_rule_gives_its_own_decision(folder, strategy):
-    result = scanned(folder, folder.parent / "t.parquet", strategy)
+def test_each_strategy_writes_a_table_whose_rule_gives_its_own_decision(scans, tmp_path, strategy):
+    result = scans(strategy)
     table, metadata = result.scores.table, result.scores.metadata
     assert metadata["strategy"] == strategy
     assert metadata["noise_ratio"] == (0.1 if strategy == "small-loss" else None)
     assert result.detector is None
-    assert not (folder.parent / "t.detector").exists()
-    assert not (folder.parent / "t.unfinished").exists()
+    assert not result.output.with_suffix(".detector").exists()
+    assert not result.output.with_suffix(".unfinished").exists()
     score = table["clean_prob"].to_numpy()
     assert ((score >= 0) & (score <= 1)).all()
     keep, wrong = table["keep"].to_numpy(), wrong_rows(table)
@@ -63,7 +75,7 @@ def test_each_strategy_writes_a_table_whose_rule_gives_its_own_decision(folder, 
     if strategy not in ("label-match", "zero-shot-margin"):
         # Patches of colour are easy to learn, and nothing that a photograph is called.
         assert score[wrong].mean() < score[~wrong].mean() - 0.1
-    again = deftclean.select(result.output, output=folder.parent / "again.parquet")
+    again = deftclean.select(result.output, output=tmp_path / "again.parquet")
     assert again.scores.table["keep"].equals(table["keep"])
 
 
@@ -81,8 +93,9 @@ def test_a_strategy_from_the_command_line(folder):
 
 
 @pytest.mark.parametrize("strategy", OTHERS)
-def test_same_seed_same_bytes(folder, tmp_path, strategy):
-    first = scanned(folder, tmp_path / "a.parquet", strategy).output.read_bytes()
+def test_same_seed_same_bytes(scans, folder, tmp_path, strategy):
+    """Wherever the pictures lie."""
+    first = scans(strategy).output.read_bytes()
     assert scanned(folder, tmp_path / "b.parquet", strategy).output.read_bytes() == first
 
 
@@ -199,20 +212,20 @@ def test_a_class_of_two_rows_loses_none_of_them_to_rounding(folder, tmp_path):
     assert table["keep"].to_numpy()[ocean].all()
 
 
-def test_zero_shot_strategies_say_what_zero_shot_says(folder, tmp_path):
-    match = scanned(folder, tmp_path / "match.parquet", "label-match").scores.table
+def test_zero_shot_strategies_say_what_zero_shot_says(scans):
+    match = scans("label-match").scores.table
     agrees = np.array(match["given_label"].to_pylist()) == np.array(
         match["predicted_label"].to_pylist()
     )
     assert match["keep"].to_numpy().tolist() == agrees.tolist()
     assert match["clean_prob"].equals(match["zero_shot_prob"])
-    ahead = scanned(folder, tmp_path / "margin.parquet", "zero-shot-margin").scores.table
+    ahead = scans("zero-shot-margin").scores.table
     assert ahead["keep"].equals(match["keep"])  # no ties among these
     assert ahead["predicted_label"].equals(match["predicted_label"])
 
 
-def test_small_loss_keeps_its_share(folder, tmp_path):
-    table = scanned(folder, tmp_path / "t.parquet", "small-loss").scores.table
+def test_small_loss_keeps_its_share(scans):
+    table = scans("small-loss").scores.table
     assert table["keep"].to_numpy().sum() == 54  # (1 - 0.1) of 60
     ranks = np.sort(table["clean_prob"].to_numpy())
     assert ranks == pytest.approx(np.arange(1, 61) / 60, abs=1e-6)
