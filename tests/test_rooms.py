@@ -234,3 +234,11 @@ def test_exactly_these_names_are_exported():
     assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)
     with pytest.raises(AttributeError):
         deftclean.nonsense  # noqa: B018
+
+
+def test_load_dataset_is_where_it_was_too():
+    from deftclean.datasets import load_dataset
+
+    assert load_dataset is deftclean.load_dataset
+    with pytest.raises(AttributeError):
+        deftclean.datasets.nonsense  # noqa: B018
