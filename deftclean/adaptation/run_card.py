@@ -1,21 +1,17 @@
 """What a run folder of `adapt` says of itself, and whether it may be replaced. No torch."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deftclean.core.cards import card_from
 from deftclean.core.errors import InputError
 from deftclean.core.outputs import check_output_folder, refuse_foreign
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.settings.detector import DetectorConfig
 
 CARD = "deftclean.json"
-
-
 FORMAT_VERSION = 1
-
-
 WEIGHTS = "model.safetensors"
 
 
@@ -82,18 +78,16 @@ def read_card(folder: Path) -> AdaptedCard:
             f"{folder} is not a folder of deftclean adapt.",
             "Give the one that was written: deftclean adapt clean.parquet -o adapted",
         )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["format_version"] > FORMAT_VERSION:
-            raise InputError(f"{folder} was written by a newer deftclean.", "Update deftclean.")
-        detector = values["detector"]
-        return AdaptedCard(
-            **{
-                **values,
-                "class_names": tuple(values["class_names"]),
-                "config": AdaptConfig(**values["config"]),
-                "detector": DetectorConfig(**detector) if detector is not None else None,
-            }
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error}.") from error
+    return card_from(path, FORMAT_VERSION, _card)
+
+
+def _card(values: dict[str, Any]) -> AdaptedCard:
+    detector = values["detector"]
+    return AdaptedCard(
+        **{
+            **values,
+            "class_names": tuple(values["class_names"]),
+            "config": AdaptConfig(**values["config"]),
+            "detector": DetectorConfig(**detector) if detector is not None else None,
+        }
+    )

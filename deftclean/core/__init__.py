@@ -7,6 +7,7 @@ In reading order::
     text: text from file names and labels, made harmless where it is shown
     files: files and folders written whole or not at all
     outputs: may this output be made or replaced?
+    cards: what a folder of ours says of itself, read back
     arrow: Arrow columns as NumPy arrays, read from their buffers
     tables: CSV, TSV, JSON lines and Parquet to Arrow tables and back
     run: where a run computes and what it keeps for later ones

@@ -1,11 +1,11 @@
 """What a detector folder says of itself, and whether it may be replaced. No torch."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deftclean.core.cards import card_from
 from deftclean.core.errors import InputError, RunError
 from deftclean.core.outputs import check_output_folder, is_empty_folder, refuse_foreign
 from deftclean.settings.detector import DetectorConfig, Rule
@@ -68,13 +68,11 @@ def read_card(folder: Path) -> DetectorCard:
             f"{folder} is not a detector folder.",
             "deftclean scan writes one beside its table: clean.parquet and clean.detector/",
         )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["format_version"] > FORMAT_VERSION:
-            raise InputError(f"{folder} was written by a newer deftclean.", "Update deftclean.")
-        return DetectorCard(**{**values, "config": DetectorConfig(**values["config"])})
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error}.") from error
+    return card_from(
+        path,
+        FORMAT_VERSION,
+        lambda values: DetectorCard(**{**values, "config": DetectorConfig(**values["config"])}),
+    )
 
 
 def detector_folder(output: Path) -> Path:
