@@ -27,8 +27,8 @@ from PIL import Image
 import deftclean
 from deftclean.core.progress import Silent
 from deftclean.core.runtime import Runtime, choose_runtime
-from deftclean.detection.pictures import RunPictures
-from deftclean.detection.session import Session
+from deftclean.features.pictures import RunPictures
+from deftclean.features.session import Session
 from deftclean.images.cache import Cache
 from deftclean.images.first_pass import check_images
 from deftclean.images.loading import ResizedPictures, Wanted, make_loader
@@ -38,7 +38,7 @@ from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
 from deftclean.models.detector_card import read_card
 from deftclean.models.encoder import Encoder
-from deftclean.models.saved_detector import build_detector, load_detector
+from deftclean.models.saved_detector import build_detector, load_detectors
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.losses import clean_probability
@@ -147,7 +147,7 @@ def trained(data: Path, loaded: LoadedModel, folder: Path) -> DualPromptDetector
         run=deftclean.RunOptions(model="nano", device="cpu", cache_dir=folder / "cache"),
     )
     assert result.detector is not None  # noqa: S101 - scan always writes one
-    return load_detector(result.detector, read_card(result.detector), loaded)
+    return load_detectors(result.detector, read_card(result.detector), loaded)[0]
 
 
 # ---------------------------------------------------------------- end to end

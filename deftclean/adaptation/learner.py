@@ -10,7 +10,7 @@ from deftclean.adaptation.saved_classifier import aligned, fine_tuned, prompt_tu
 from deftclean.core.errors import InputError
 from deftclean.models.backbones import BackboneName, load_backbone
 from deftclean.models.detector_card import read_card
-from deftclean.models.saved_detector import findable_name, load_detector
+from deftclean.models.saved_detector import findable_name, load_detectors
 from deftclean.models.weights import load_model
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.settings.detector import DetectorConfig
@@ -86,7 +86,7 @@ def make_learner(
         return Learner(prompted, prompted, None, {}, *names, None)
     if detector is not None:
         card = read_card(detector)
-        learned = Aligned(load_detector(detector, card, loaded))
+        learned = Aligned(load_detectors(detector, card, loaded)[0])
         return Learner(learned, learned, None, {}, *names, card.config)
     settings = DetectorConfig(
         tuner=config.tuner,

@@ -66,13 +66,14 @@ def is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def checkpoint_folder(output: Path) -> Path:
+def checkpoint_folder(output: Path, part: int = 1) -> Path:
     """Where a run to `output` keeps what it resumes from, until it is done.
 
-    clean.parquet -> clean.unfinished, folder run.1 -> run.1.unfinished.
+    clean.parquet -> clean.unfinished, folder run.1 -> run.1.unfinished; of a second training of the
+    same run, clean.2.unfinished.
     """
     name = output.stem if output.suffix.lower() == ".parquet" else output.name
-    return output.with_name(f"{name}.unfinished")
+    return output.with_name(f"{name}.unfinished" if part == 1 else f"{name}.{part}.unfinished")
 
 
 def check_checkpoint_output(folder: Path) -> None:

@@ -158,7 +158,8 @@ def reproducible() -> Iterator[None]:
 
 
 # Each purpose has its own stream, so that turning one draw off leaves the others as they were.
-_STREAMS = {"order": 0, "complement": 1, "view": 2, "probe": 3, "dropout": 4}
+_PURPOSES = ("order", "complement", "view", "probe", "dropout", "halves", "folds", "part")
+_STREAMS = {purpose: number for number, purpose in enumerate(_PURPOSES)}
 
 
 def stream(seed: int, purpose: str, epoch: int = 0) -> np.random.Generator:

@@ -1,28 +1,86 @@
 """Scores and findings put together: the score table and what its metadata say."""
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from deftclean import __version__
 from deftclean.core.runtime import Runtime
-from deftclean.detection.scoring import DetectorScores, ZeroShotScores
+from deftclean.detection.judging import Verdict
 from deftclean.detection.task import Outcome, Task
+from deftclean.evidence.rates import LEVEL
+from deftclean.features.scoring import DetectorScores, ZeroShotScores
 from deftclean.images.prepared import PreparedRows
 from deftclean.models.detector_card import FORMAT_VERSION, DetectorCard
 from deftclean.models.saved_detector import portable_name
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.scores import SCHEMA_VERSION, SCORE_SCHEMA
 
+Column = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What there is to say of n readable rows, column by column.
+
+    Attributes:
+        scores: the judgement.
+        suggested: (n,) class, and `suggested_prob` its probability.
+        zero_shot, prompt, head, neighbours: (n,) probability of the given label by each witness;
+            None where it was not asked.
+        own: (n,) DEFT's p_clean, or None.
+    """
+
+    scores: DetectorScores
+    suggested: NDArray[np.int64]
+    suggested_prob: Column
+    zero_shot: Column
+    own: Column | None
+    prompt: Column | None
+    head: Column | None
+    neighbours: Column | None
+
+    @classmethod
+    def of(
+        cls,
+        scores: DetectorScores,
+        zero_shot: ZeroShotScores,
+        verdict: Verdict | None,
+        is_deft: bool,
+    ) -> "Said":
+        """Of a run.
+
+        Args:
+            scores: the judgement.
+            zero_shot: of the same rows.
+            verdict: where all evidence was heard; otherwise the prediction is the suggestion.
+            is_deft: whether `clean_prob` is DEFT's own where there is no verdict.
+        """
+        if verdict is None:
+            own = scores.clean_prob if is_deft else None
+            sure = scores.predicted, scores.predicted_prob
+            return cls(scores, *sure, zero_shot.prob, own, None, None, None)
+        judged, said = verdict.judged, verdict.judged.said
+        return cls(
+            scores,
+            judged.suggested,
+            judged.suggested_prob.astype(np.float32),
+            zero_shot.prob,
+            verdict.own,
+            said.get("deft"),
+            said.get("head"),
+            said.get("neighbours"),
+        )
+
 
 def score_table(
     prepared: PreparedRows,
-    scores: DetectorScores,
-    zero_shot: ZeroShotScores,
+    said: "Said",
     class_names: tuple[str, ...],
 ) -> pa.Table:
     """Input columns, then score columns; N rows in input order. `keep` is decided later."""
@@ -34,8 +92,12 @@ def score_table(
     unknown = pa.array(readable & ~unlabelled & ~rows.labelled)
     status = pc.if_else(unknown, "unknown_label", status)
 
+    scores = said.scores
+
     def spread(values: Any, where: Any) -> pa.Array:
         """Values of the scored rows at their places, null elsewhere and where `where` is not."""
+        if values is None:
+            return pa.nulls(count, pa.float32())
         full = np.zeros(count, dtype=np.float32)
         full[scores.rows] = values
         mask = np.ones(count, dtype=bool)
@@ -56,7 +118,13 @@ def score_table(
         "keep": pa.array(np.zeros(count, dtype=bool)),
         "predicted_label": named(scores.predicted),
         "predicted_prob": spread(scores.predicted_prob, readable),
-        "zero_shot_prob": spread(zero_shot.prob, rows.labelled),
+        "suggested_label": named(said.suggested),
+        "suggested_prob": spread(said.suggested_prob, readable),
+        "zero_shot_prob": spread(said.zero_shot, rows.labelled),
+        "deft_prob": spread(said.own, rows.labelled),
+        "prompt_prob": spread(said.prompt, rows.labelled),
+        "head_prob": spread(said.head, rows.labelled),
+        "neighbours_prob": spread(said.neighbours, rows.labelled),
         "status": status,
         "error": found.error,
         "content_sha256": found.sha256,
@@ -80,16 +148,17 @@ def detector_card(task: Task, outcome: Outcome, warnings: list[str], folder: Pat
     session = task.pictures.session
     model, weights = portable_name(session.model, session.weights, folder)
     return DetectorCard(
-        format_version=FORMAT_VERSION,
+        format_version=FORMAT_VERSION if outcome.kept is not None else 1,
         tool_version=__version__,
         model=model,
         weights=weights,
         weights_sha256=session.loaded.sha256,
         label_names=task.manifest.label_names,
-        config=replace(task.config, rule=outcome.rule),
+        config=task.config if outcome.kept is not None else replace(task.config, rule=outcome.rule),
         threshold=outcome.threshold,
         epochs=[metrics.as_dict() for metrics in outcome.epochs],
         warnings=warnings,
+        evidence=None if outcome.kept is None else outcome.kept.facts(),
     )
 
 
@@ -99,6 +168,7 @@ def table_metadata(
     command: Literal["scan", "score"],
     agreement: float | None,
     options: StrategyOptions,
+    verdict: Verdict | None,
 ) -> dict[str, Any]:
     """Everything but rule, threshold and noise rate, which `decide` adds."""
     return {
@@ -118,4 +188,23 @@ def table_metadata(
         "separation": card.epochs[-1]["separation"] if card.epochs else None,
         "zero_shot_agreement": agreement,
         "warnings": list(card.warnings),
+        **({} if verdict is None else {"evidence": _evidence(verdict, card.class_names)}),
+    }
+
+
+def _evidence(verdict: Verdict, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """Who was heard, and how much is wrong."""
+    rates = verdict.rates
+    return {
+        "witnesses": verdict.weights,
+        "informed": verdict.informed,
+        "level": LEVEL,
+        "estimated_noise": None if rates is None else asdict(rates.overall),
+        "estimated_noise_of": {}
+        if rates is None
+        else {
+            name: asdict(rate)
+            for name, rate in zip(class_names, rates.classes, strict=True)
+            if rate is not None
+        },
     }

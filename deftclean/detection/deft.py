@@ -3,6 +3,10 @@
 import functools
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from deftclean.core.errors import CollapseError
 from deftclean.core.progress import NowAndThen
@@ -15,46 +19,68 @@ from deftclean.training.collapse import CollapseWatch
 from deftclean.training.epochs import ResumableTraining
 
 
-def detect_rows(
-    task: Task, threshold: float, checkpoint: Checkpoint, resume: bool, compiled: bool
-) -> Outcome:
+@dataclass(frozen=True)
+class Keeping:
+    """What becomes of a training that is stopped.
+
+    Attributes:
+        checkpoint: where the state after each epoch is kept.
+        resume: go on with what lies there.
+        compiled: translate the tuned image tower with `torch.compile`.
+    """
+
+    checkpoint: Checkpoint
+    resume: bool
+    compiled: bool
+
+
+def detect_rows(task: Task, threshold: float, keeping: Keeping) -> Outcome:
     """Train a detector and score every readable row with it.
 
     Args:
         task: the data.
         threshold: of the keep rule.
-        checkpoint: where the state after each epoch is kept.
-        resume: go on with what lies there.
-        compiled: translate the tuned image tower with `torch.compile`.
+        keeping: of the training.
 
     Raises:
         CollapseError: training collapsed.
-        UsageError: what lies there belongs to another run.
+        UsageError: what lies in the checkpoint belongs to another run.
     """
     pictures, config = task.pictures, task.config
-    detector = pictures.session.detector_for(task.manifest.class_names, config)
-    if compiled:
-        detector.compile_images()
-    epochs = _train(task, detector, checkpoint, resume)
+    detector, epochs = trained_detector(task, pictures.rows.trainable, keeping, "Training")
     warnings = training_warnings(
         epochs, task.zero_shot, pictures.rows, task.manifest, task.progress
     )
     scores = pictures.score(detector, task.progress)
-    return Outcome(scores, config.rule, threshold, detector, epochs, warnings)
+    return Outcome(scores, config.rule, threshold, (detector,), epochs, warnings)
 
 
-def _train(
-    task: Task, detector: DualPromptDetector, checkpoint: Checkpoint, resume: bool
-) -> list[EpochMetrics]:
-    pictures, config = task.pictures, task.config
+def trained_detector(
+    task: Task, rows: NDArray[np.int64], keeping: Keeping, title: str
+) -> tuple[DualPromptDetector, list[EpochMetrics]]:
+    """Train a detector on some rows.
+
+    Args:
+        task: the data.
+        rows: of the trainable ones, ascending.
+        keeping: of this training.
+        title: of its bar.
+
+    Raises:
+        CollapseError, UsageError: as `detect_rows`.
+    """
+    pictures, config, checkpoint = task.pictures, task.config, keeping.checkpoint
+    detector = pictures.session.detector_for(task.manifest.class_names, config)
+    if keeping.compiled:
+        detector.compile_images()
     watch = CollapseWatch(detector, pictures.probe(config.seed), pictures.runtime)
-    feed = pictures.epochs(detector.image_features, config)
+    feed = pictures.epochs_of_chosen(detector.image_features, config)
 
     def epochs_after(record: Progressed | None, on_step: NowAndThen) -> Iterator[Progressed]:
         epochs = record.epochs if record is not None else ()
         for trained in train_detector(
             detector,
-            feed,
+            lambda epoch: feed(epoch, rows),
             pictures.labels,
             watch,
             config,
@@ -66,9 +92,9 @@ def _train(
             epochs = (*epochs, trained.metrics)
             yield Progressed(epochs, trained.state)
 
-    steps = math.ceil(len(pictures.rows.trainable) / config.batch_size)
+    steps = math.ceil(len(rows) / config.batch_size)
     training = ResumableTraining(
-        "Training", config.epochs, steps, checkpoint, resume, task.progress
+        title, config.epochs, steps, checkpoint, keeping.resume, task.progress
     )
     _say_beginning(training)
     try:
@@ -76,7 +102,7 @@ def _train(
     except CollapseError:
         checkpoint.remove()  # going on would end the same way
         raise
-    return list(record.epochs) if record is not None else []
+    return detector, list(record.epochs) if record is not None else []
 
 
 def _say_beginning(training: ResumableTraining) -> None:

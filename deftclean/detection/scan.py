@@ -24,7 +24,7 @@ from deftclean.table.summary import summarise
 
 DEFAULT_MODEL = "ViT-B-16"
 DEFAULT_OUTPUT = Path("clean.parquet")
-DEFAULT_THRESHOLD = 0.5  # Eq. 5
+DEFT_THRESHOLD = 0.5  # Eq. 5
 
 
 def scan(
@@ -35,7 +35,7 @@ def scan(
     overwrite: bool = False,
     resume: bool = False,
     noise: Noise = "real",
-    strategy: Strategy = "deft",
+    strategy: Strategy = "evidence",
     noise_ratio: float | None = None,
     threshold: float | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -54,11 +54,12 @@ def scan(
         overwrite: replace existing outputs.
         resume: go on where a stopped scan of the same data and settings left off, if one did.
         noise: preset, `real`, `synthetic` or `severe`.
-        strategy: how rows are selected: `deft`, or one that it is compared with, which leaves no
-            detector.
+        strategy: how rows are selected (`--recipe`): `evidence`, all witnesses together; `deft`,
+            the published method; or one that they are compared with, which leaves no detector.
         noise_ratio: of `small-loss`, the share of labels that is wrong, in [0, 1).
-        threshold: of `deft`, the `clean_prob` above which a row may be kept, in [0, 1]; None for
-            0.5.
+        threshold: the `clean_prob` above which a row may be kept, in [0, 1]; None for 0.5 with
+            `deft`, and with `evidence` for the one that makes the expected F1 of the wrong labels
+            highest.
         settings: fields of `DetectorConfig` that differ from the preset.
         reading: columns and class names.
         run: model and device.
@@ -75,7 +76,8 @@ def scan(
     output = Path(output)
     options = StrategyOptions(strategy, noise_ratio)
     options.check(threshold, resume, run.compile)
-    threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+    if threshold is None and not options.is_evidence:
+        threshold = DEFT_THRESHOLD
     given = options.settings(settings or {})
     check_threshold(threshold)
     asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
@@ -107,7 +109,7 @@ def scan(
     made, warnings = work.finish(asked)
     return ScanResult(
         output,
-        detector_folder(output) if options.is_deft else None,
+        detector_folder(output) if options.prompts else None,
         made,
         summarise(made),
         tuple(warnings),
@@ -119,13 +121,13 @@ def scan(
 # ---------------------------------------------------------------- checks before the work
 
 
-def check_threshold(threshold: float) -> None:
-    """Refuse a threshold that no clean probability can be above or below.
+def check_threshold(threshold: float | None) -> None:
+    """Refuse a threshold that no clean probability can be above or below; None is left to others.
 
     Raises:
         UsageError: it is not in [0, 1].
     """
-    if not 0 <= threshold <= 1:
+    if threshold is not None and not 0 <= threshold <= 1:
         raise UsageError(f"--threshold is {threshold}; a clean probability lies in [0, 1].")
 
 
@@ -145,4 +147,5 @@ def check_compile(run: RunOptions, config: DetectorConfig) -> None:
 def _check_outputs(output: Path, overwrite: bool) -> None:
     check_table_output(output, overwrite)
     check_detector_output(detector_folder(output), overwrite)
-    check_checkpoint_output(checkpoint_folder(output))
+    for part in (1, 2):
+        check_checkpoint_output(checkpoint_folder(output, part))

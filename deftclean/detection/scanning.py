@@ -15,22 +15,23 @@ from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime, choose_runtime
 from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions
-from deftclean.detection.assembly import detector_card, score_table, table_metadata
+from deftclean.detection.assembly import Said, detector_card, score_table, table_metadata
 from deftclean.detection.cost import CostOfRun
-from deftclean.detection.deft import detect_rows
-from deftclean.detection.pictures import RunPictures
-from deftclean.detection.session import Session
+from deftclean.detection.deft import Keeping, detect_rows
+from deftclean.detection.evidence import weigh_rows
 from deftclean.detection.strategies.confident import require_cleanlab
 from deftclean.detection.strategies.linear_head import fresh_tower
 from deftclean.detection.strategies.select_rows import select_rows
 from deftclean.detection.task import Outcome, Task
 from deftclean.detection.warnings import agreement_with_zero_shot, warned, zero_shot_warnings
+from deftclean.features.pictures import RunPictures
+from deftclean.features.session import Session
 from deftclean.images.prepared import ImageReader, PreparedRows, opened_reader
 from deftclean.images.resizing import Preparation
 from deftclean.images.usable_rows import refuse_one_class
 from deftclean.models.detector_card import DetectorCard, detector_folder, remove_detector
 from deftclean.models.encoder import Encoder
-from deftclean.models.saved_detector import build_detector, save_detector
+from deftclean.models.saved_detector import build_detector, save_detectors
 from deftclean.models.weights import outline_of
 from deftclean.settings.detector import DetectorConfig, Noise, ResolvedConfig, resolve
 from deftclean.settings.strategies import StrategyOptions
@@ -48,7 +49,7 @@ class Scan:
         noise: preset.
         given: settings that differ from it.
         options: how rows are selected.
-        threshold: of `deft`, in [0, 1].
+        threshold: in [0, 1]; None for the recipe to choose.
         output: score table; the detector folder goes beside it.
         overwrite: replace both.
         resume: go on where a stopped scan left off.
@@ -62,7 +63,7 @@ class Scan:
     noise: Noise
     given: Mapping[str, Any]
     options: StrategyOptions
-    threshold: float
+    threshold: float | None
     output: Path
     overwrite: bool
     resume: bool
@@ -95,15 +96,15 @@ class Scan:
             )
             task = self._task(session, prepared, resolved, reader)
             warnings += zero_shot_warnings(task.zero_shot, prepared.rows, progress)
-            checkpoint = self._checkpoint(task) if self.options.is_deft else None
-            outcome = self._outcome(task, checkpoint)
+            keeping = self._keeping(task)
+            outcome = self._outcome(task, keeping)
             warnings += outcome.warnings
             target = detector_folder(self.output)
             card = detector_card(task, outcome, warnings, target)
             made = self._table(prepared, task, outcome, card)
             self._write(made, outcome, card, target)
-            if checkpoint is not None:
-                checkpoint.remove()
+            for kept in keeping:
+                kept.checkpoint.remove()
             reader.say_cache()
         return made, warnings
 
@@ -112,7 +113,7 @@ class Scan:
         class_names = self.manifest.class_names
         if self.options.strategy == "confident-learning":
             require_cleanlab()
-        if self.options.is_deft:
+        if self.options.prompts:
             build_detector(outline, class_names, asked)
         else:
             fresh_tower(outline, len(class_names), asked)
@@ -123,7 +124,7 @@ class Scan:
         if not self.options.trains:
             self.progress.say(f"{name}without training, {where}")
             return
-        rule = f"rule {c.rule}, " if self.options.is_deft else ""
+        rule = f"rule {c.rule}, " if self.options.prompts else ""
         self.progress.say(
             f"{name}{c.epochs} epochs ({c.warmup} warm-up), batch {c.batch_size}, lr {c.lr:g}, "
             f"{c.tuner}, {rule}{where}"
@@ -142,39 +143,58 @@ class Scan:
         rows, config = prepared.rows, resolved.config
         pictures = RunPictures(rows, reader.preparation, session, reader.folder, reader.cache)
         cost = CostOfRun(rows, config, self.options, reader.runtime, self.progress)
+        untuned = None
         if config.tuner == "none":
-            pictures.embed(self.progress, cost)
-        zero_shot = pictures.zero_shot(self.manifest.class_names, self.progress, cost)
-        return Task(pictures, self.manifest, resolved, zero_shot, self.progress)
+            untuned = pictures
+        elif self.options.is_evidence:  # tuned and untuned features of the same pictures
+            untuned = RunPictures(rows, reader.preparation, session, reader.folder, reader.cache)
+        if untuned is not None:
+            untuned.embed(self.progress, cost)
+        names, looked_at = self.manifest.class_names, untuned or pictures
+        zero_shot = looked_at.zero_shot(names, self.progress, cost)
+        return Task(pictures, untuned, self.manifest, resolved, zero_shot, self.progress)
 
-    def _checkpoint(self, task: Task) -> Checkpoint:
-        """Where the state after each epoch of `deft` is kept."""
-        pictures = task.pictures
-        identity = pictures.session.identity(task.manifest.class_names, task.config, pictures.rows)
-        return Checkpoint(
-            checkpoint_folder(self.output), {**identity, "--compile": self.run.compile}
-        )
+    def _keeping(self, task: Task) -> list[Keeping]:
+        """What becomes of each training of a detector if it is stopped."""
+        pictures, options = task.pictures, self.options
+        names, compiled = task.manifest.class_names, self.run.compile
+        trainings = (2 if options.is_evidence else 1) if options.prompts else 0
+        identity = pictures.session.identity(names, task.config, pictures.rows)
+        identity["--compile"] = compiled
+        kept = []
+        for part in range(1, trainings + 1):
+            whose = {**identity, "half": part} if options.is_evidence else identity
+            folder = checkpoint_folder(self.output, part)
+            kept.append(Keeping(Checkpoint(folder, whose), self.resume, compiled))
+        return kept
 
-    def _outcome(self, task: Task, checkpoint: Checkpoint | None) -> Outcome:
-        """What the strategy says of every readable row."""
-        if checkpoint is None:
-            return select_rows(self.options, task)
-        return detect_rows(task, self.threshold, checkpoint, self.resume, self.run.compile)
+    def _outcome(self, task: Task, keeping: list[Keeping]) -> Outcome:
+        """What the recipe says of every readable row."""
+        if self.options.is_evidence:
+            return weigh_rows(task, self.threshold, keeping)
+        if self.options.is_deft:
+            assert self.threshold is not None  # noqa: S101 - its own where none was given
+            return detect_rows(task, self.threshold, keeping[0])
+        return select_rows(self.options, task)
 
     def _table(
         self, prepared: PreparedRows, task: Task, outcome: Outcome, card: DetectorCard
     ) -> ScoreTable:
         names = self.manifest.class_names
-        table = score_table(prepared, outcome.scores, task.zero_shot, names)
+        said = Said.of(outcome.scores, task.zero_shot, outcome.verdict, self.options.is_deft)
+        table = score_table(prepared, said, names)
         agreement = agreement_with_zero_shot(task.zero_shot, prepared.rows)
-        facts = table_metadata(card, task.pictures.runtime, "scan", agreement, self.options)
+        facts = table_metadata(
+            card, task.pictures.runtime, "scan", agreement, self.options, outcome.verdict
+        )
         return decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
 
     def _write(self, made: ScoreTable, outcome: Outcome, card: DetectorCard, target: Path) -> None:
         # The table appears last: where it is, the detector beside it is its own.
         root, labels = self.manifest.root, self.manifest.labels_file
         with whole_table(made, self.output, root, self.overwrite, labels):
-            if outcome.detector is None:
+            if not outcome.detectors:
                 remove_detector(target)
             else:
-                save_detector(outcome.detector, card, target, self.overwrite)
+                kept = {} if outcome.kept is None else outcome.kept.tensors()
+                save_detectors(outcome.detectors, card, kept, target, self.overwrite)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deftclean.core.errors import InputError
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.data.manifest import Manifest, read_manifest
@@ -21,7 +22,10 @@ from deftclean.table.summary import summarise
 
 if TYPE_CHECKING:
     from deftclean.core.runtime import Runtime
-    from deftclean.detection.scoring import DetectorScores, ZeroShotScores
+    from deftclean.detection.assembly import Said
+    from deftclean.detection.judging import Verdict
+    from deftclean.evidence.saved import KeptEvidence
+    from deftclean.features.scoring import ZeroShotScores
     from deftclean.images.prepared import PreparedRows
 
 
@@ -91,11 +95,13 @@ def _scored(
 ) -> ScoreTable:
     """Every row scored; what is kept is decided later."""
     from deftclean.core.runtime import choose_runtime
-    from deftclean.detection.pictures import RunPictures
-    from deftclean.detection.session import Session
+    from deftclean.detection.assembly import Said
+    from deftclean.detection.evidence import judge_new_rows
+    from deftclean.features.pictures import RunPictures
+    from deftclean.features.session import Session
     from deftclean.images.prepared import opened_reader
     from deftclean.images.resizing import Preparation
-    from deftclean.models.saved_detector import load_detector
+    from deftclean.models.saved_detector import load_detectors
     from deftclean.models.weights import preprocess_of
 
     runtime = choose_runtime(run.device, run.precision, run.workers)
@@ -105,12 +111,29 @@ def _scored(
     with opened_reader(preparation, runtime, run, progress) as reader:
         prepared = reader.prepare(manifest, reading, card.class_names)
         session = Session.load(model, weights, run.offline, preprocess, runtime, progress)
-        trained = load_detector(home, card, session.loaded).to(runtime.device)
-        if run.compile:
-            trained.compile_images()
-        pictures = RunPictures(prepared.rows, preparation, session, reader.folder, reader.cache)
-        zero_shot, scores = pictures.zero_shot_and_score(trained, card.class_names, progress)
-        made = _table(card, prepared, zero_shot, scores, runtime, progress)
+        detectors = load_detectors(home, card, session.loaded)
+        for detector in detectors:
+            detector.to(runtime.device)
+            if run.compile:
+                detector.compile_images()
+
+        def pictures() -> RunPictures:
+            return RunPictures(prepared.rows, preparation, session, reader.folder, reader.cache)
+
+        names, verdict = card.class_names, None
+        if card.evidence is None:
+            zero_shot, scores = pictures().zero_shot_and_score(detectors[0], names, progress)
+        else:
+            untuned = pictures()
+            untuned.embed(progress, lambda: None)
+            zero_shot = untuned.zero_shot(names, progress, lambda: None)
+            looking = [untuned if each.tuner is None else pictures() for each in detectors]
+            kept = _evidence(home, card, runtime)
+            scores, verdict = judge_new_rows(
+                untuned, list(zip(detectors, looking, strict=True)), kept, names, progress
+            )
+        said = Said.of(scores, zero_shot, verdict, card.evidence is None)
+        made = _table(card, prepared, said, zero_shot, verdict, runtime, progress)
         reader.say_cache()
     return made
 
@@ -125,11 +148,23 @@ def _clip_of(home: Path, card: DetectorCard, run: RunOptions) -> tuple[str, str 
     return model, weights if run.weights is None else run.weights
 
 
+def _evidence(home: Path, card: DetectorCard, runtime: "Runtime") -> "KeptEvidence":
+    from deftclean.evidence.saved import KeptEvidence
+    from deftclean.models.saved_detector import load_evidence
+
+    tensors = load_evidence(home)
+    try:
+        return KeptEvidence.from_file(card.evidence or {}, tensors, runtime.device)
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{home} is damaged: of its evidence, {error}.") from error
+
+
 def _table(
     card: DetectorCard,
     prepared: "PreparedRows",
+    said: "Said",
     zero_shot: "ZeroShotScores",
-    scores: "DetectorScores",
+    verdict: "Verdict | None",
     runtime: "Runtime",
     progress: Progress,
 ) -> ScoreTable:
@@ -147,7 +182,9 @@ def _table(
         *zero_shot_warnings(zero_shot, rows, progress),
         *unknown_label_warnings(prepared.manifest, rows, card, progress),
     ]
-    table = score_table(prepared, scores, zero_shot, card.class_names)
+    table = score_table(prepared, said, card.class_names)
     agreement = agreement_with_zero_shot(zero_shot, rows)
     told = replace(card, warnings=warnings)
-    return ScoreTable(table, table_metadata(told, runtime, "score", agreement, StrategyOptions()))
+    options = StrategyOptions("deft" if card.evidence is None else "evidence")
+    facts = table_metadata(told, runtime, "score", agreement, options, verdict)
+    return ScoreTable(table, facts)

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from deftclean.core.progress import Progress
 from deftclean.data.manifest import Manifest
-from deftclean.detection.pictures import RunPictures
-from deftclean.detection.scoring import DetectorScores, ZeroShotScores
+from deftclean.detection.judging import Verdict
 from deftclean.detection.train import EpochMetrics
+from deftclean.evidence.saved import KeptEvidence
+from deftclean.features.pictures import RunPictures
+from deftclean.features.scoring import DetectorScores, ZeroShotScores
 from deftclean.models.detector import DualPromptDetector
 from deftclean.settings.detector import DetectorConfig, ResolvedConfig, Rule
 
@@ -19,7 +21,8 @@ class Task:
     """One data set, and what is known about it before anything is trained.
 
     Attributes:
-        pictures: embedded already where the settings have no tuner.
+        pictures: that are trained on; embedded already where the settings have no tuner.
+        untuned: the same ones, embedded; None where the settings have a tuner and nobody asks.
         manifest: N rows and the K classes.
         resolved: settings.
         zero_shot: of every readable row.
@@ -27,6 +30,7 @@ class Task:
     """
 
     pictures: RunPictures
+    untuned: RunPictures | None
     manifest: Manifest
     resolved: ResolvedConfig
     zero_shot: ZeroShotScores
@@ -60,14 +64,18 @@ class Outcome:
     Attributes:
         scores: `clean_prob` is the score; that of a row without a label means nothing.
         rule, threshold: by which the score table decides what is kept.
-        detector: that was trained, of `deft`.
-        epochs: its metrics.
+        detectors: that were trained, of `deft` one and of `evidence` two.
+        epochs: their metrics, one after the other.
+        verdict: of `evidence`.
+        kept: what `score` needs of it beside the detectors.
         warnings: what may make the result useless.
     """
 
     scores: DetectorScores
     rule: Rule
     threshold: float
-    detector: DualPromptDetector | None = None
+    detectors: tuple[DualPromptDetector, ...] = ()
     epochs: list[EpochMetrics] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    verdict: Verdict | None = None
+    kept: KeptEvidence | None = None

@@ -7,11 +7,14 @@ import pyarrow as pa
 
 from deftclean.core.progress import Progress
 from deftclean.data.manifest import Manifest
-from deftclean.detection.scoring import ZeroShotScores
+from deftclean.detection.judging import Verdict
 from deftclean.detection.train import MIN_SEPARATION, EpochMetrics
+from deftclean.evidence.rates import LEVEL
+from deftclean.features.scoring import ZeroShotScores
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector_card import DetectorCard
 
+_INFORMED = 0.5  # belief that witnesses know something, below which the data cannot be judged
 _MIN_KAPPA = 0.1  # zero-shot agreement beyond chance, below which its model knows nothing
 
 
@@ -80,6 +83,27 @@ def training_warnings(
             "tell given labels from random ones; give more --warmup and --epochs"
         )
     return warned(progress, warnings)
+
+
+def evidence_warnings(verdict: Verdict, progress: Progress) -> list[str]:
+    """Say who was heard and how much is wrong; warn where nobody knows."""
+    heard = [f"{name.replace('_', '-')} {weight:.2f}" for name, weight in verdict.weights.items()]
+    progress.say(f"weights of the witnesses that are heard: {', '.join(heard)}")
+    assert verdict.rates is not None  # noqa: S101 - of a scan
+    rate = verdict.rates.overall
+    between = f"{rate.low:.1%} and {rate.high:.1%}"
+    sure = f"with probability {LEVEL:.0%} between {between}"
+    progress.say(f"wrong labels: about {rate.estimate:.1%}, {sure}")
+    if verdict.informed >= _INFORMED:
+        return []
+    return warned(
+        progress,
+        [
+            "no witness can tell these labels from random ones: the data cannot be judged with "
+            f"this model. The noise rate may be anything between {between}, and nothing is flagged "
+            "as certain; give plain names with --class-names FILE, or another --model"
+        ],
+    )
 
 
 def unknown_label_warnings(

@@ -190,7 +190,7 @@ def _runner(output: Path, places: CellData, run: RunOptions, progress: Progress)
     from deftclean.experiments.run import CellRunner
 
     # Loading them is no part of the first cell's time.
-    for name in ("detection.session", "adaptation.trainer"):
+    for name in ("features.session", "adaptation.trainer"):
         import_module(f"deftclean.{name}")
     runtime = choose_runtime(run.device, run.precision, run.workers)
     return CellRunner(output, places, replace(run, model=None), runtime, progress)

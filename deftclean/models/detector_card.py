@@ -12,9 +12,12 @@ from deftclean.settings.detector import DetectorConfig, Rule
 
 CARD = "detector.json"
 TENSORS = "detector.safetensors"
+SECOND_TENSORS = "detector.2.safetensors"
+"""Of the second half's detector, where there is evidence beside them."""
+EVIDENCE = "evidence.safetensors"
 
-
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Newest; 1 is a folder without evidence, which is still written as such."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class DetectorCard:
         threshold: of the keep rule.
         epochs: metrics of every epoch.
         warnings: what a user of its scores should know.
+        evidence: what is kept beside the detectors of two halves; None where one detector was
+            trained on all rows and judges alone.
     """
 
     format_version: int
@@ -44,6 +49,7 @@ class DetectorCard:
     threshold: float
     epochs: list[dict[str, Any]]
     warnings: list[str]
+    evidence: dict[str, Any] | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -51,9 +57,14 @@ class DetectorCard:
         return tuple(dict.fromkeys(self.label_names.values()))
 
     @property
+    def tensor_files(self) -> tuple[str, ...]:
+        """Names of the files of trained tensors, one for each detector."""
+        return (TENSORS,) if self.evidence is None else (TENSORS, SECOND_TENSORS)
+
+    @property
     def rule(self) -> Rule:
-        """What the detector was trained to call clean."""
-        return self.config.rule
+        """What the detector was trained to call clean; the evidence has but a threshold."""
+        return self.config.rule if self.evidence is None else "threshold"
 
 
 def read_card(folder: Path) -> DetectorCard:

@@ -5,17 +5,19 @@ Only what training changed is kept; CLIP's own weights are named and hashed.
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
+from torch import Tensor
 
 from deftclean.core.errors import InputError, WeightsError
 from deftclean.core.files import whole_folder
 from deftclean.core.runtime import initial_weights
 from deftclean.models.detector import DualPromptDetector
-from deftclean.models.detector_card import CARD, TENSORS, DetectorCard
+from deftclean.models.detector_card import CARD, EVIDENCE, DetectorCard
 from deftclean.models.encoder import Encoder
 from deftclean.models.prompts import DualPrompts
 from deftclean.models.tuners import make_tuner
@@ -44,23 +46,53 @@ def build_detector(
     return DualPromptDetector(encoder, tuner, prompts)
 
 
-def save_detector(
-    detector: DualPromptDetector, card: DetectorCard, folder: Path, overwrite: bool
+def save_detectors(
+    detectors: Sequence[DualPromptDetector],
+    card: DetectorCard,
+    evidence: dict[str, Tensor],
+    folder: Path,
+    overwrite: bool,
 ) -> None:
     """Write the folder, whole or not at all.
+
+    Args:
+        detectors: as many as the card has files for.
+        card: what the folder says of itself.
+        evidence: what is kept beside the detectors, by name; empty where there is nothing.
+        folder: its place.
+        overwrite: replace one that is there.
 
     Raises:
         RunError, UsageError: it cannot be written, or exists.
     """
     values = {**asdict(card), "config": card.config.as_dict()}
+    if card.evidence is None:
+        del values["evidence"]
     text = json.dumps(values, indent=2, ensure_ascii=False)
     with whole_folder(folder, overwrite) as temporary:
-        safetensors.torch.save_file(detector.trained_tensors(), temporary / TENSORS)
+        for name, detector in zip(card.tensor_files, detectors, strict=True):
+            safetensors.torch.save_file(detector.trained_tensors(), temporary / name)
+        if evidence:
+            safetensors.torch.save_file(evidence, temporary / EVIDENCE)
         (temporary / CARD).write_text(text + "\n", encoding="utf-8")
 
 
-def load_detector(folder: Path, card: DetectorCard, model: LoadedModel) -> DualPromptDetector:
-    """Put the trained tensors of a folder around their CLIP.
+def load_evidence(folder: Path) -> dict[str, Tensor]:
+    """What is kept beside the detectors, by name.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        return safetensors.torch.load_file(folder / EVIDENCE)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise InputError(f"{folder / EVIDENCE} is damaged: {error}.") from error
+
+
+def load_detectors(
+    folder: Path, card: DetectorCard, model: LoadedModel
+) -> tuple[DualPromptDetector, ...]:
+    """Put the trained tensors of a folder around their CLIP, those of each detector.
 
     Raises:
         WeightsError: the model is not the one the detector was trained with.
@@ -72,12 +104,15 @@ def load_detector(folder: Path, card: DetectorCard, model: LoadedModel) -> DualP
             f"(SHA-256 {card.weights_sha256[:12]}…, here {model.sha256[:12]}…).",
             "Give the model it was trained with: --model and --weights.",
         )
-    detector = build_detector(model.encoder, card.class_names, card.config)
-    try:
-        detector.load_trained(safetensors.torch.load_file(folder / TENSORS))
-    except (safetensors.SafetensorError, ValueError, OSError) as error:
-        raise InputError(f"{folder / TENSORS} is damaged: {error}.") from error
-    return detector
+    detectors = []
+    for name in card.tensor_files:
+        detector = build_detector(model.encoder, card.class_names, card.config)
+        try:
+            detector.load_trained(safetensors.torch.load_file(folder / name))
+        except (safetensors.SafetensorError, ValueError, OSError) as error:
+            raise InputError(f"{folder / name} is damaged: {error}.") from error
+        detectors.append(detector)
+    return tuple(detectors)
 
 
 def portable_name(model: str, weights: str | None, folder: Path) -> tuple[str, str | None]:

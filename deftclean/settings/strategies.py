@@ -8,7 +8,7 @@ from deftclean.core.errors import UsageError
 from deftclean.core.fields import setting
 
 Strategy = Literal[
-    "deft", "label-match", "small-loss", "gmm", "rolt", "unicon", "longremix", "promix",
+    "evidence", "deft", "label-match", "small-loss", "gmm", "rolt", "unicon", "longremix", "promix",
     "zero-shot-margin", "knn", "confident-learning",
 ]  # fmt: skip
 
@@ -35,25 +35,37 @@ class StrategyOptions:
     """
 
     strategy: Strategy = setting(
-        "deft",
-        "How rows are selected. deft: the trained detector. Others, to compare it with, write the "
-        "same table and no detector. Without training: label-match, zero-shot-margin, knn, "
-        "confident-learning. With a linear head and --tuner: small-loss, gmm, rolt, unicon, "
-        "longremix, promix.",
+        "evidence",
+        "How rows are selected. evidence: zero-shot, cross-fitted DEFT detectors, a head and "
+        "neighbours, weighed to one probability. deft: the published method, one detector alone. "
+        "Others, to compare with, write the same table and no detector. Without training: "
+        "label-match, zero-shot-margin, knn, confident-learning. With a linear head and --tuner: "
+        "small-loss, gmm, rolt, unicon, longremix, promix.",
+        flags=("--recipe", "--strategy"),
     )
     noise_ratio: float | None = setting(
         None, "Of --strategy small-loss: the share of labels that is wrong."
     )
 
     @property
+    def is_evidence(self) -> bool:
+        """Whether all witnesses are heard."""
+        return self.strategy == "evidence"
+
+    @property
     def is_deft(self) -> bool:
-        """Whether the dual-prompt detector is trained."""
+        """Whether one dual-prompt detector judges alone, as published."""
         return self.strategy == "deft"
+
+    @property
+    def prompts(self) -> bool:
+        """Whether dual-prompt detectors are trained."""
+        return self.strategy in ("evidence", "deft")
 
     @property
     def trains(self) -> bool:
         """Whether anything is trained."""
-        return self.is_deft or self.strategy in TRAINED
+        return self.prompts or self.strategy in TRAINED
 
     @property
     def stages(self) -> int:
@@ -70,7 +82,7 @@ class StrategyOptions:
 
         Where nothing is trained, it may be said that there is no tuner.
         """
-        if self.is_deft:
+        if self.prompts:
             return True
         if self.trains:
             return name in _OF_ALL + _OF_HEADS
@@ -90,8 +102,8 @@ class StrategyOptions:
         if wrong:
             listed = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
             raise UsageError(
-                f"{listed}: --strategy {self.strategy} has no such setting.",
-                "Leave it out, or use --strategy deft.",
+                f"{listed}: --recipe {self.strategy} has no such setting.",
+                "Leave it out, or use --recipe evidence or deft.",
             )
         return chosen if self.trains else {"tuner": "none", **chosen}
 
@@ -108,23 +120,23 @@ class StrategyOptions:
         problems = []
         if self.strategy not in get_args(Strategy):
             raise UsageError(
-                f"There is no strategy {self.strategy!r}.", f"{', '.join(get_args(Strategy))}."
+                f"There is no recipe {self.strategy!r}.", f"{', '.join(get_args(Strategy))}."
             )
         if self.strategy == TOLD and self.noise_ratio is None:
             problems.append(
-                f"--strategy {TOLD} needs --noise-ratio R, the share of labels that is wrong"
+                f"--recipe {TOLD} needs --noise-ratio R, the share of labels that is wrong"
             )
         if self.strategy != TOLD and self.noise_ratio is not None:
-            problems.append(f"--noise-ratio goes with --strategy {TOLD}")
+            problems.append(f"--noise-ratio goes with --recipe {TOLD}")
         if self.noise_ratio is not None and not 0 <= self.noise_ratio < 1:
             problems.append(f"--noise-ratio is {self.noise_ratio}; it must be 0 or more, below 1")
-        if not self.is_deft and threshold is not None:
+        if not self.prompts and threshold is not None:
             problems.append(
                 f"--threshold: {self.strategy} has its own; deftclean select decides anew"
             )
-        if not self.is_deft and resume:
-            problems.append("--resume goes with --strategy deft only")
-        if not self.is_deft and compiled:
-            problems.append("--compile goes with --strategy deft only")
+        if not self.prompts and resume:
+            problems.append("--resume goes with --recipe evidence or deft only")
+        if not self.prompts and compiled:
+            problems.append("--compile goes with --recipe evidence or deft only")
         if problems:
             raise UsageError("; ".join(problems) + ".")

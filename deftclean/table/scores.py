@@ -27,7 +27,7 @@ Status = Literal[
 ]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 METADATA_KEY = b"deftclean"
 
 SCORE_SCHEMA = pa.schema(
@@ -40,7 +40,13 @@ SCORE_SCHEMA = pa.schema(
         ("keep", pa.bool_()),
         ("predicted_label", pa.string()),
         ("predicted_prob", pa.float32()),
+        ("suggested_label", pa.string()),
+        ("suggested_prob", pa.float32()),
         ("zero_shot_prob", pa.float32()),
+        ("deft_prob", pa.float32()),
+        ("prompt_prob", pa.float32()),
+        ("head_prob", pa.float32()),
+        ("neighbours_prob", pa.float32()),
         ("status", pa.string()),
         ("error", pa.string()),
         ("content_sha256", pa.string()),
@@ -49,12 +55,22 @@ SCORE_SCHEMA = pa.schema(
 )
 
 SCORE_COLUMNS = tuple(SCORE_SCHEMA.names)
-_SINCE_VERSION_2 = frozenset({"source_line"})
+_SINCE = {
+    "source_line": 2,
+    **dict.fromkeys(
+        ("suggested_label", "suggested_prob", "deft_prob", "prompt_prob", "head_prob"), 3
+    ),
+    "neighbours_prob": 3,
+}
+"""Schema version that brought a column; 1 for all others."""
+
+_MEANT = {"suggested_label": "predicted_label", "suggested_prob": "predicted_prob"}
+"""What older tables, in which one detector judged alone, have in place of a column."""
 
 # Looking for repeated values in these costs as much as writing all the others.
 _HARDLY_REPEATED = frozenset(
-    {"row", "file_name", "clean_prob", "predicted_prob", "zero_shot_prob", "content_sha256"}
-    | {"source_line"}
+    {"row", "file_name", "content_sha256", "source_line"}
+    | {name for name in SCORE_COLUMNS if name.endswith("_prob")}
 )
 
 
@@ -188,7 +204,7 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
             if not isinstance(metadata, dict):
                 raise ValueError("not an object")
             _check_columns(path, schema.names, metadata)
-            there = None if columns is None else [c for c in columns if c in schema.names]
+            there = None if columns is None else _read(set(columns), schema.names)
             table = file.read(columns=there)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
@@ -200,6 +216,12 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
             f"{path} is not a score table.", "Give a table written by deftclean scan or score."
         ) from error
     return _upgraded(ScoreTable(table, metadata))
+
+
+def _read(wanted: set[str], names: list[str]) -> list[str]:
+    """Those of a file's columns that are wanted, or stand for one that is."""
+    missing = {_MEANT.get(name) for name in wanted if name not in names}
+    return [name for name in names if name in wanted or name in missing]
 
 
 def _check_columns(path: Path, names: list[str], metadata: Mapping[str, Any]) -> None:
@@ -216,22 +238,27 @@ def _check_columns(path: Path, names: list[str], metadata: Mapping[str, Any]) ->
 
 def written_columns(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     """The score columns that a table of ours has, by the schema version in its metadata."""
-    if metadata.get("schema_version", 0) >= SCHEMA_VERSION:
-        return SCORE_COLUMNS
-    return tuple(name for name in SCORE_COLUMNS if name not in _SINCE_VERSION_2)
+    version = metadata.get("schema_version", 0)
+    return tuple(name for name in SCORE_COLUMNS if _SINCE.get(name, 1) <= max(version, 1))
 
 
 def _upgraded(scores: ScoreTable) -> ScoreTable:
-    """A table of an older schema with the columns of this one, null."""
+    """A table of an older schema with the columns of this one: what they mean there, or null."""
     table, metadata = scores.table, scores.metadata
-    if metadata.get("schema_version", 0) >= SCHEMA_VERSION:
+    version = metadata.get("schema_version", 0)
+    if version >= SCHEMA_VERSION:
         return scores
+    new = [name for name in SCORE_COLUMNS if _SINCE.get(name, 1) > max(version, 1)]
+    meant = dict(_MEANT)
+    if metadata.get("strategy", "deft") == "deft":
+        meant["deft_prob"] = "clean_prob"
     # What has such a name in an older table came with the input.
-    names = [f"input_{n}" if n in _SINCE_VERSION_2 else n for n in table.column_names]
-    table = table.rename_columns(names)
-    for name in sorted(_SINCE_VERSION_2):
+    table = table.rename_columns([f"input_{n}" if n in new else n for n in table.column_names])
+    for name in new:
         field = SCORE_SCHEMA.field(name)
-        table = table.append_column(field, pa.nulls(len(table), field.type))
+        known = meant.get(name)
+        column = table[known] if known in table.column_names else pa.nulls(len(table), field.type)
+        table = table.append_column(field, column)
     return ScoreTable(table, {**metadata, "schema_version": SCHEMA_VERSION})
 
 

@@ -44,11 +44,14 @@ class Embeddings:
         """The features of some pictures, (len(pictures), D), in the order asked."""
         return torch.from_numpy(self._file[pictures])
 
-    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All pictures and their features."""
-        for at in range(0, len(self._file), batch_size):
-            features = torch.from_numpy(self._file[at : at + batch_size].copy())
-            yield torch.arange(at, at + len(features)), features
+    def in_order(
+        self, batch_size: int, chosen: NDArray[np.int64] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """All pictures, or those chosen, and their features."""
+        pictures = np.arange(len(self._file)) if chosen is None else chosen
+        for at in range(0, len(pictures), batch_size):
+            batch = pictures[at : at + batch_size]
+            yield torch.from_numpy(batch), self.take(batch)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from sklearn.neighbors import NearestNeighbors
 
 from deftclean.core.errors import UsageError
 from deftclean.core.runtime import Runtime
-from deftclean.detection.scoring import RowsByPicture
 from deftclean.detection.strategies.confident import confident_learning, out_of_sample
 from deftclean.detection.strategies.neighbours import prototype_distances, vote
+from deftclean.features.scoring import RowsByPicture
 from deftclean.training.embeddings import Embeddings
 
 RUNTIME = Runtime(torch.device("cpu"), None, None)

@@ -20,9 +20,9 @@ from deftclean.models.preprocessing import plain_preprocess
 from deftclean.models.saved_detector import (
     build_detector,
     findable_name,
-    load_detector,
+    load_detectors,
     portable_name,
-    save_detector,
+    save_detectors,
 )
 from deftclean.models.weights import NANO, check_name, load_model
 from deftclean.settings.detector import DetectorConfig
@@ -171,12 +171,12 @@ def test_a_detector_comes_back_as_it_was_saved(tuner, tmp_path):
         for parameter in detector.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.25)
-    save_detector(detector, card, tmp_path / "x.detector", overwrite=False)
+    save_detectors([detector], card, {}, tmp_path / "x.detector", overwrite=False)
     assert read_card(tmp_path / "x.detector") == card
     written = json.loads((tmp_path / "x.detector" / "detector.json").read_text())
     assert list(written["config"]) == list(config.as_dict())  # in its own order, not the class's
     stored = safetensors.torch.load_file(tmp_path / "x.detector" / "detector.safetensors")
-    again = load_detector(tmp_path / "x.detector", card, loaded)
+    (again,) = load_detectors(tmp_path / "x.detector", card, loaded)
     assert stored.keys() == detector.trained_tensors().keys()
     for name, tensor in detector.trained_tensors().items():
         assert torch.equal(tensor, again.trained_tensors()[name])
@@ -186,7 +186,7 @@ def test_a_detector_from_before_there_were_other_tuners_is_read(tmp_path):
     loaded, _ = load("nano")
     card = card_for("nano", loaded.sha256, DetectorConfig())
     detector = build_detector(loaded.encoder, card.class_names, card.config)
-    save_detector(detector, card, tmp_path / "x.detector", overwrite=False)
+    save_detectors([detector], card, {}, tmp_path / "x.detector", overwrite=False)
     path = tmp_path / "x.detector" / "detector.json"
     values = json.loads(path.read_text())
     for name in ("rank", "bottleneck"):
@@ -199,7 +199,7 @@ def test_other_weights_than_it_was_trained_with_are_refused(tmp_path):
     loaded, _ = load("nano")
     card = card_for("nano")
     with pytest.raises(WeightsError, match="trained with other weights"):
-        load_detector(tmp_path, card, loaded)
+        load_detectors(tmp_path, card, loaded)
 
 
 def test_a_damaged_detector_is_refused(tmp_path):
@@ -207,7 +207,7 @@ def test_a_damaged_detector_is_refused(tmp_path):
     card = card_for("nano", loaded.sha256)
     (tmp_path / "detector.safetensors").write_bytes(b"nothing")
     with pytest.raises(InputError, match="is damaged"):
-        load_detector(tmp_path, card, loaded)
+        load_detectors(tmp_path, card, loaded)
     (tmp_path / "detector.json").write_text("{")
     with pytest.raises(InputError, match="is damaged"):
         read_card(tmp_path)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deftclean.core.runtime import Runtime, initial_weights
-from deftclean.detection.scoring import RowsByPicture, joined
+from deftclean.features.scoring import RowsByPicture, joined
 from deftclean.models.encoder import Encoder
 from deftclean.models.tuners import VisualTuner, make_tuner
 from deftclean.settings.detector import DetectorConfig

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deftclean.core.runtime import Runtime
-from deftclean.detection.pictures import RunPictures
-from deftclean.detection.scoring import RowsByPicture, joined
+from deftclean.features.pictures import RunPictures
+from deftclean.features.scoring import RowsByPicture, joined
 from deftclean.images.usable_rows import UsableRows
 from deftclean.training.embeddings import Embeddings
 from deftclean.training.feeds import Features

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import RunError
 from deftclean.core.progress import NowAndThen, Progress, Silent
-from deftclean.detection.scoring import DetectorScores
 from deftclean.detection.strategies.confident import confident_learning, out_of_sample
 from deftclean.detection.strategies.linear_head import (
     Evidence,
@@ -37,6 +36,7 @@ from deftclean.detection.strategies.rules import (
     uniform,
 )
 from deftclean.detection.task import Outcome, Task
+from deftclean.features.scoring import DetectorScores
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.training.collapse import CollapseWatch
 from deftclean.training.embeddings import Embeddings
@@ -82,8 +82,8 @@ def select_rows(options: StrategyOptions, task: Task) -> Outcome:
             return _reselecting(task, _by_divergence)
         case "promix":
             return _reselecting(task, _by_class)
-        case "deft":
-            raise ValueError("the dual-prompt detector is no rule over a classifier")
+        case "deft" | "evidence":
+            raise ValueError("dual-prompt detectors are no rule over a classifier")
 
 
 # ---------------------------------------------------------------- without training

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from deftclean.core.runtime import choose_runtime
-from deftclean.detection.scoring import DetectorScorer, RowsByPicture, ZeroShotScorer
+from deftclean.features.scoring import DetectorScorer, RowsByPicture, ZeroShotScorer
 from deftclean.models.encoder import Encoder
 from deftclean.models.saved_detector import build_detector
 from deftclean.settings.detector import DetectorConfig

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from deftclean import __version__
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import stream
-from deftclean.detection.scoring import (
+from deftclean.features.scoring import (
     DetectorScorer,
     DetectorScores,
     RowsByPicture,
     ZeroShotScorer,
     ZeroShotScores,
 )
-from deftclean.detection.session import Session
+from deftclean.features.session import Session
 from deftclean.images.cache import Cache
 from deftclean.images.loading import Wanted
 from deftclean.images.resizing import Preparation
@@ -107,6 +107,16 @@ class RunPictures:
         assert self._embeddings is not None  # noqa: S101 - callers have embedded
         return self._embeddings
 
+    def spool_of_features(self) -> Embeddings:
+        """A file for features of every picture; that of the untuned ones if there is any."""
+        if self._embeddings is not None:
+            return self._embeddings
+        size = self.session.loaded.encoder.text.joint_size
+        self._spooled = self._spooled or Embeddings(
+            self._folder / "tuned", len(self.rows.distinct), size
+        )
+        return self._spooled
+
     def spool(self, encode: Encode, on_batch: Callable[[int], None]) -> Embeddings:
         """Features of every picture, un-augmented, in a file; the untuned ones if any.
 
@@ -119,29 +129,28 @@ class RunPictures:
         if self._embeddings is not None:
             on_batch(len(self.rows.distinct))
             return self._embeddings
+        spool = self.spool_of_features()
         for pictures, image in self.in_order(encode):
-            size = len(self.rows.distinct), image.shape[1]
-            self._spooled = self._spooled or Embeddings(self._folder / "tuned", *size)
-            self._spooled.put(pictures.numpy(), image.float().cpu().numpy())
+            spool.put(pictures.numpy(), image.float().cpu().numpy())
             on_batch(len(pictures))
-        assert self._spooled is not None  # noqa: S101 - a data set without pictures is refused
-        return self._spooled
+        return spool
 
-    def of(self, embeddings: Embeddings) -> Features:
-        """Every picture and its features out of a file, on the run's device."""
-        for pictures, image in embeddings.in_order(SCORING_BATCH):
+    def of(self, embeddings: Embeddings, chosen: NDArray[np.int64] | None = None) -> Features:
+        """Every picture, or those chosen, and features out of a file, on the run's device."""
+        for pictures, image in embeddings.in_order(SCORING_BATCH, chosen):
             yield pictures, image.to(self.runtime.device)
 
-    def in_order(self, encode: Encode) -> Features:
+    def in_order(self, encode: Encode, chosen: NDArray[np.int64] | None = None) -> Features:
         """Every picture and its features, un-augmented; from the embeddings where there are some.
 
         Args:
             encode: of pixels, where there are none.
+            chosen: of these pictures only.
         """
         if self._embeddings is not None:
-            yield from self.of(self._embeddings)
+            yield from self.of(self._embeddings, chosen)
             return
-        for pictures, pixels in self._pictures.in_order():
+        for pictures, pixels in self._pictures.in_order(chosen):
             yield pictures, self._features(encode, pixels)
 
     def score(self, detector: DualPromptDetector, progress: Progress) -> DetectorScores:
@@ -170,11 +179,6 @@ class RunPictures:
                 tuned.add(pictures, self._features(detector.image_features, pixels))
                 advance(len(pictures), "")
         return untuned.scores(), tuned.scores()
-
-    def epochs(self, encode: Encode, config: DetectorConfig) -> Callable[[int], Features]:
-        """Training batches of all rows that can be trained on; see `epochs_of_chosen`."""
-        feed = self.epochs_of_chosen(encode, config)
-        return lambda epoch: feed(epoch, self.rows.trainable)
 
     def epochs_of_chosen(
         self, encode: Encode, config: DetectorConfig

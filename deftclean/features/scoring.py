@@ -3,6 +3,7 @@
 Rows that show the same picture differ in their label alone.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,9 +129,27 @@ class DetectorScorer:
             (rows, clean.cpu(), top.cpu()[places], predicted.cpu()[places], certainty.cpu()[places])
         )
 
+    @property
+    def columns(self) -> list[tuple[Tensor, ...]]:
+        """Of every row added, batch by batch; see `scores_of_all`."""
+        return self._columns
+
     def scores(self) -> DetectorScores:
         """Of every row added."""
-        return DetectorScores(*joined(self._columns))
+        return scores_of_all([self])
+
+
+def scores_of_all(scorers: Iterable[DetectorScorer]) -> DetectorScores:
+    """Of every row that was added to one of the scorers."""
+    return DetectorScores(*joined([part for each in scorers for part in each.columns]))
+
+
+@torch.inference_mode()
+def zero_shot_texts(encoder: Encoder, names: tuple[str, ...], runtime: Runtime) -> Tensor:
+    """(K, D) unit features of "a photo of a {name}", on the run's device."""
+    texts = [ZERO_SHOT_PROMPT.format(readable_name(name)) for name in names]
+    with runtime.autocast():
+        return encoder.text.encode(texts).float()
 
 
 class ZeroShotScorer:
@@ -147,9 +166,7 @@ class ZeroShotScorer:
     def __init__(
         self, encoder: Encoder, names: tuple[str, ...], rows: RowsByPicture, runtime: Runtime
     ) -> None:
-        texts = [ZERO_SHOT_PROMPT.format(readable_name(name)) for name in names]
-        with runtime.autocast():
-            self._text = encoder.text.encode(texts).float()
+        self._text = zero_shot_texts(encoder, names, runtime)
         self._scale = encoder.logit_scale
         self._rows = rows
         self._columns: list[tuple[Tensor, ...]] = []

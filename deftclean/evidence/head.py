@@ -1,0 +1,123 @@
+"""A witness: a linear head on frozen features, fitted to noisy labels and cross-fitted.
+
+Its logits are those of zero-shot times a learned factor, plus what the head learns from zero on.
+Labels are taken as noisy: the head is fitted through the noise matrix (forward correction; Patrini
+et al. 2017, "Making Deep Neural Networks Robust to Label Noise", Theorem 2).
+
+The loss is convex without the matrix and nearly so with it. Features are turned to their principal
+directions and stretched so that its curvature is about the same in all of them: L-BFGS then takes
+some tens of steps, whatever the features.
+
+Shapes: P pairs, D joint size, K classes.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deftclean.evidence.given_labels import GivenLabels
+from deftclean.evidence.witness import Linear, LinearWitness, Take
+
+_SCALE = 10.0  # of features, which have length one
+_RIDGE = 3.0  # squared weights count as much as a third of a nat of one row
+_STEPS = 25
+_BLOCK = 2**21  # numbers in a block of (rows, K) at most
+_PARTS = ((2e5, 10), (5e6, 5), (math.inf, 2))  # P·K at most, and into how many parts
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What one part learns from: (n, D) turned features, (n, K) zero-shot logits, (n,) labels."""
+
+    turned: Tensor
+    zero_shot: Tensor
+    labels: Tensor
+
+
+def fit_head(
+    features: Take,
+    zero_shot: Linear,
+    given: GivenLabels,
+    noise: NDArray[np.float64],
+    generator: np.random.Generator,
+    device: torch.device,
+) -> LinearWitness:
+    """Fit a head to every part's complement.
+
+    Args:
+        features: untuned, of any of the U pictures.
+        zero_shot: what the untrained model says.
+        given: P labels.
+        noise: (K, K) P(given | true), rows sum to one.
+        generator: draws the parts.
+        device: where to compute.
+    """
+    parts = next(parts for most, parts in _PARTS if len(given) * given.classes <= most)
+    parts = min(parts, len(np.unique(given.pictures)))
+    folds = given.folds(parts, generator)
+    # log P(given j | true k), by j: a row of it is what one label says of all true classes.
+    chances = torch.from_numpy(noise.T.copy()).float().clamp(min=1e-12).log().to(device)
+    heads = [
+        _fit(features, zero_shot, given, folds != part, chances, device) for part in range(parts)
+    ]
+    return LinearWitness("head", features, heads, folds)
+
+
+def _fit(
+    features: Take,
+    zero_shot: Linear,
+    given: GivenLabels,
+    learned: NDArray[np.bool_],
+    chances: Tensor,
+    device: torch.device,
+) -> Linear:
+    chosen = learned[given.pictures]
+    image = features(given.pictures[chosen]).float().to(device)
+    count, size = image.shape
+    second = image.T @ image / max(count, 1)
+    # Of a symmetric matrix, on the CPU: not every device has this decomposition.
+    spread, axes = torch.linalg.eigh(second.double().cpu())
+    curvature = _SCALE**2 * spread.clamp(min=0) / 4 + 2 * _RIDGE / max(count, 1)
+    turn = (axes * curvature.rsqrt()).float().to(device)
+    labels = torch.from_numpy(given.labels[chosen]).to(device)
+    rows = _Rows(_SCALE * (image @ turn), zero_shot.logits(image).float(), labels)
+
+    weight = torch.zeros(size, given.classes, device=device, requires_grad=True)
+    bias = torch.zeros(given.classes, device=device, requires_grad=True)
+    factor = torch.ones((), device=device, requires_grad=True)
+    shrink = (_RIDGE / max(count, 1)) / curvature.float().to(device)[:, None]
+    optimiser = torch.optim.LBFGS(
+        [weight, bias, factor],
+        max_iter=_STEPS,
+        history_size=10,
+        tolerance_grad=1e-5,
+        tolerance_change=1e-7,
+        line_search_fn="strong_wolfe",
+    )
+    block = max(1, _BLOCK // given.classes)
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        total = (shrink * weight**2).sum()
+        total.backward()
+        value: Tensor = total.detach()
+        for at in range(0, count, block):
+            part = slice(at, at + block)
+            logits = factor * rows.zero_shot[part] + rows.turned[part] @ weight + bias
+            likely = torch.logsumexp(logits.log_softmax(dim=1) + chances[rows.labels[part]], dim=1)
+            share = -likely.sum() / count
+            share.backward()
+            value = value + share.detach()
+        return value
+
+    optimiser.step(loss)
+    with torch.no_grad():
+        learned_weight = _SCALE * (turn @ weight).T
+        a = factor.detach()
+        whole = a * zero_shot.weight.to(device) + learned_weight
+        offset = a * zero_shot.bias.to(device) + bias
+    return Linear(whole.cpu(), offset.cpu())

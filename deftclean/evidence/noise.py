@@ -1,0 +1,68 @@
+"""How labels come to be wrong: P(given | true class, picture).
+
+With probability ε_k a picture of class k is given another label, and which one depends on the
+classes and on the picture: for j ≠ k
+
+    P(given j | true k, x) = ε_k · Q_kj(x),   Q_kj(x) ∝ m_j · exp(q_kj) · p(j | x)^τ
+
+with m the share of each class among the labels, q what two classes have to do with each other, and
+τ ≥ 0 how much mistakes follow resemblance. With τ = 0 it is a noise matrix that does not look at
+the picture, as of labels replaced at random. People mistake a picture for what it looks like: then
+τ is above 0, and it is the likelihood of the labels that says so.
+
+Shapes: B pictures, K classes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LabelNoise:
+    """The noise of K classes, float64.
+
+    Attributes:
+        log_wrong: (K,) log ε.
+        log_right: (K,) log(1 - ε).
+        pairs: (K, K) q; None where there are too many classes to learn it.
+        log_marginal: (K,) log m.
+        resemblance: τ, 0 or more.
+    """
+
+    log_wrong: Tensor
+    log_right: Tensor
+    pairs: Tensor | None
+    log_marginal: Tensor
+    resemblance: Tensor
+
+    def log_chances(self, log_probs: Tensor, labels: Tensor) -> Tensor:
+        """How likely each true class would have made the labels that were given.
+
+        By hand, K = 2: there is but one wrong label, Q = 1, so the chances of label 0 are
+        (1 - ε_0, ε_1), whatever the picture.
+
+        Args:
+            log_probs: (B, K) log p(k | x).
+            labels: (B,) given.
+
+        Returns:
+            (B, K) log P(given | true k, x).
+        """
+        appeal = self.log_marginal + self.resemblance * log_probs  # log m_j p(j|x)^τ
+        own = labels[:, None]
+        of_given = appeal.gather(1, own)
+        if self.pairs is None:
+            others = appeal.logsumexp(dim=1, keepdim=True)
+            # log(Σ_j v_j - v_k), in logarithms: v_k may be nearly all of it.
+            rest = others + torch.log1p(-(appeal - others).exp().clamp(max=1 - 1e-12))
+            wrong = self.log_wrong + of_given - rest
+        else:
+            off = ~torch.eye(len(self.pairs), dtype=torch.bool)
+            kernel = self.pairs.exp() * off
+            highest = appeal.amax(dim=1, keepdim=True)
+            rest = ((appeal - highest).exp() @ kernel.T).clamp(min=1e-300).log() + highest
+            wrong = self.log_wrong + self.pairs.T[labels] + of_given - rest
+        right = self.log_right[labels][:, None]
+        return wrong.scatter(1, own, right)

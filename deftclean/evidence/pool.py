@@ -1,0 +1,203 @@
+"""The pool: what witnesses say, weighed together, and the noise of the labels, fitted jointly.
+
+    log p(k | x) = Σ_m w_m · witness_m(k | x) + b_k - log Z,   w ≥ 0
+
+A logarithmic opinion pool (Genest & Zidek 1986). Weights, bias and label noise are those that make
+the given labels most likely: they maximise Σ_i log Σ_k p(k | x_i) P(y_i | k, x_i). No witness has
+been fitted to a picture's own label, so a witness that only repeats labels gains nothing.
+
+Shapes: n labels, M witnesses, K classes.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deftclean.evidence.noise import LabelNoise
+
+LEARNED_PAIRS = 50
+"""Classes from which on it is not learned what two of them have to do with each other."""
+
+# What is believed before a label is seen. Penalties on noise are those of so many labels; the two
+# on weights grow with n, since what they stand against, a wrong model, does not shrink with it.
+_SHRINK_CLASS = 20.0  # ε_k to a common ε, on its logit
+_SHRINK_PAIRS = 50.0  # q to 0, over K
+_SHRINK_BIAS = 1.0
+# Beside them, of ε: one wrong label and one right one, so that no rate is certain to be 0.
+_CALIBRATED = 0.06  # nats a label times (log Σ w)²: each witness is a probability already
+_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Testimony:
+    """What is fitted to: n labels and what M witnesses say of their pictures.
+
+    Attributes:
+        log_probs: (n, M, K) float64.
+        labels: (n,) given class.
+        log_marginal: (K,) of the labels.
+    """
+
+    log_probs: Tensor
+    labels: Tensor
+    log_marginal: Tensor
+
+    def of(self, chosen: NDArray[np.bool_]) -> "Testimony":
+        """Of some of the witnesses."""
+        heard = self.log_probs[:, torch.from_numpy(chosen)]
+        return Testimony(heard, self.labels, self.log_marginal)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Weights and label noise, from one vector of numbers.
+
+    Attributes:
+        values: the numbers: softplus⁻¹(w) of M witnesses, b of K classes, the common logit of ε and
+            each class's distance from it, q (where K is below `LEARNED_PAIRS`), softplus⁻¹(τ).
+        witnesses: M.
+        log_marginal: (K,) of the labels.
+        loss: negative log-likelihood and penalties at the values, in nats over all n labels.
+    """
+
+    values: Tensor
+    witnesses: int
+    log_marginal: Tensor
+    loss: float
+
+    @property
+    def weights(self) -> Tensor:
+        """(M,) w, 0 or more."""
+        return F.softplus(self.values[: self.witnesses])
+
+    @property
+    def bias(self) -> Tensor:
+        """(K,) b."""
+        return self.values[self.witnesses :][: len(self.log_marginal)]
+
+    @property
+    def noise(self) -> LabelNoise:
+        """How labels come to be wrong."""
+        classes = len(self.log_marginal)
+        _, own, pairs, resemblance = _noise_values(self.values, self.witnesses, classes)
+        return LabelNoise(
+            F.logsigmoid(own), F.logsigmoid(-own), pairs, self.log_marginal, F.softplus(resemblance)
+        )
+
+    def log_probs(self, heard: Tensor) -> Tensor:
+        """(B, M, K) of the witnesses -> (B, K) log p(k | x)."""
+        return (torch.einsum("m,bmk->bk", self.weights, heard) + self.bias).log_softmax(dim=1)
+
+
+def _noise_values(
+    values: Tensor, witnesses: int, classes: int
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+    """Each class's distance from the common logit, its logit, q, and τ before its softplus."""
+    rest = values[witnesses + classes :]
+    apart = rest[1 : 1 + classes]
+    pairs = rest[1 + classes : -1].view(classes, classes) if classes < LEARNED_PAIRS else None
+    return apart, rest[0] + apart, pairs, rest[-1]
+
+
+def starting_values(weights: NDArray[np.float64], classes: int, resemblance: float) -> Tensor:
+    """Numbers to begin with: these weights, a quarter of the labels wrong, no pairs.
+
+    Args:
+        weights: (M,).
+        classes: K.
+        resemblance: τ.
+    """
+    pairs = classes * classes if classes < LEARNED_PAIRS else 0
+    values = torch.zeros(len(weights) + classes + 1 + classes + pairs + 1, dtype=torch.float64)
+    values[: len(weights)] = _before_softplus(torch.from_numpy(weights).clamp(min=1e-3))
+    values[len(weights) + classes] = -1.0
+    values[-1] = _before_softplus(torch.tensor(max(resemblance, 1e-4), dtype=torch.float64))
+    return values
+
+
+def _before_softplus(positive: Tensor) -> Tensor:
+    return positive + torch.log(-torch.expm1(-positive))
+
+
+def penalties(pool: Pool, count: int, price: Tensor) -> Tensor:
+    """What the values cost whatever the labels, in nats.
+
+    Args:
+        pool: the values.
+        count: n.
+        price: (M,) nats a label that a unit of each weight costs.
+    """
+    classes = len(pool.log_marginal)
+    apart, _, pairs, _ = _noise_values(pool.values, pool.witnesses, classes)
+    weights = pool.weights
+    common = pool.values[pool.witnesses + classes]
+    total = _SHRINK_CLASS * (apart**2).sum() + _SHRINK_BIAS * (pool.bias**2).sum()
+    total = total - F.logsigmoid(common) - F.logsigmoid(-common)
+    if pairs is not None:
+        total = total + _SHRINK_PAIRS / classes * (pairs**2).sum()
+    pooled = (weights.sum() + 1e-9).log()
+    return total + count * (_CALIBRATED * pooled**2 + (price * weights).sum())
+
+
+def surprise(pool: Pool, testimony: Testimony) -> Tensor:
+    """(n,) -log P(given label | picture), in nats."""
+    log_probs = pool.log_probs(testimony.log_probs)
+    chances = pool.noise.log_chances(log_probs, testimony.labels)
+    return -torch.logsumexp(log_probs + chances, dim=1)
+
+
+def fit(
+    testimony: Testimony,
+    start: Tensor,
+    *,
+    price: NDArray[np.float64] | None = None,
+    resemblance: float | None = None,
+) -> Pool:
+    """The most likely pool, by L-BFGS from some values.
+
+    Args:
+        testimony: n labels.
+        start: values; see `starting_values`.
+        price: (M,) nats a label that a unit of each weight costs; None for nothing.
+        resemblance: τ; None to fit it.
+    """
+    count, witnesses, _ = testimony.log_probs.shape
+    prices = torch.zeros(witnesses, dtype=torch.float64)
+    if price is not None:
+        prices = torch.from_numpy(price)
+    fixed = torch.zeros_like(start, dtype=torch.bool)
+    values = start.clone()
+    if resemblance is not None:
+        fixed[-1] = True
+        values[-1] = _before_softplus(torch.tensor(max(resemblance, 1e-4), dtype=torch.float64))
+    values.requires_grad_(True)
+    optimiser = torch.optim.LBFGS(
+        [values],
+        max_iter=_STEPS,
+        history_size=20,
+        tolerance_grad=1e-6,
+        tolerance_change=1e-9,
+        line_search_fn="strong_wolfe",
+    )
+
+    def pool_at(loss: float) -> Pool:
+        return Pool(values, witnesses, testimony.log_marginal, loss)
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        pool = pool_at(math.nan)
+        total = surprise(pool, testimony).sum() + penalties(pool, count, prices)
+        mean: Tensor = total / count
+        mean.backward()
+        assert values.grad is not None  # noqa: S101 - `backward` made it
+        values.grad[fixed] = 0.0
+        return mean
+
+    optimiser.step(loss)
+    reached = float(loss().detach()) * count
+    return Pool(values.detach().clone(), witnesses, testimony.log_marginal, reached)

@@ -1,0 +1,114 @@
+"""Which witnesses are heard, and what is believed when they are: witnesses in, `Belief` out.
+
+A witness that was taught by the labels learns the annotators' habits with them, and then speaks for
+the labels that it should doubt. So each of them has to earn its place: in a first fit a unit of its
+weight costs 0.05 nats a label, and one whose weight stays small is left out of the second.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deftclean.evidence.belief import Belief, heard
+from deftclean.evidence.given_labels import GivenLabels
+from deftclean.evidence.pool import Pool, Testimony, fit, starting_values
+from deftclean.evidence.witness import UNTAUGHT, Witness
+
+_PRICE = 0.05  # nats a label that a unit of a taught witness's weight costs
+_HEARD = 0.15  # weight from which on a taught witness is heard
+_RESEMBLANCES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)  # the values of τ that are averaged over
+_FIRST_RESEMBLANCE = 0.1
+
+DOUBT = 0.25
+"""What a label counts in deciding between models: all of them are wrong somewhere, and in the same
+places, so that labels are not as many independent observations as there are (a coarsened
+posterior; Miller & Dunson 2019, "Robust Bayesian Inference via Coarsening")."""
+
+_WORTH_HEARING = 0.02  # nats a label by which a pool must be better than no witness at all
+_MOST_NUMBERS = 4 * 10**6  # of (n, K) that is fitted to
+
+
+def testify(
+    witnesses: Sequence[Witness], given: GivenLabels, generator: np.random.Generator
+) -> Testimony:
+    """What witnesses say of the labelled pictures, of a part of them where they are very many.
+
+    Args:
+        witnesses: M of them.
+        given: P labels.
+        generator: draws the part.
+    """
+    some = given.some(max(_MOST_NUMBERS // given.classes, 1), generator)
+    return Testimony(
+        heard(witnesses, some.pictures),
+        torch.from_numpy(some.labels),
+        torch.from_numpy(np.log(given.marginal)),
+    )
+
+
+def first_noise(testimony: Testimony) -> NDArray[np.float64]:
+    """(K, K) P(given | true) as it looks before a head is there to say more.
+
+    Args:
+        testimony: of the witnesses that need no noise matrix.
+    """
+    witnesses, classes = testimony.log_probs.shape[1:]
+    start = starting_values(np.full(witnesses, 0.6), classes, _FIRST_RESEMBLANCE)
+    return mean_noise(fit(testimony, start, resemblance=_FIRST_RESEMBLANCE), testimony)
+
+
+def priced(testimony: Testimony, names: Sequence[str]) -> tuple[Pool, NDArray[np.bool_]]:
+    """The first fit, in which taught witnesses have their price, and who is heard after it."""
+    taught = np.array([name != UNTAUGHT for name in names])
+    start = starting_values(np.where(taught, 0.3, 0.8), testimony.log_probs.shape[2], 0.1)
+    pool = fit(testimony, start, price=_PRICE * taught)
+    return pool, ~taught | (pool.weights.numpy() > _HEARD)
+
+
+def weigh(testimony: Testimony, names: Sequence[str]) -> Belief:
+    """Decide who is heard and how much each of the remaining pools is believed.
+
+    Args:
+        testimony: of all witnesses.
+        names: theirs.
+    """
+    first, chosen = priced(testimony, names)
+    remaining = testimony.of(chosen)
+    weights = np.maximum(first.weights.numpy()[chosen], 0.05)
+    values = starting_values(weights, testimony.log_probs.shape[2], 0.0)
+    pools = []
+    for resemblance in _RESEMBLANCES:
+        pools.append(fit(remaining, values, resemblance=resemblance))
+        values = pools[-1].values
+    losses = np.array([pool.loss for pool in pools])
+    shares = np.exp(-DOUBT * (losses - losses.min()))
+    return Belief(
+        tuple(name for name, one in zip(names, chosen, strict=True) if one),  # type: ignore[misc]
+        tuple(pools),
+        shares / shares.sum(),
+        _informed(testimony, float(losses.min())),
+        testimony.log_marginal.exp().numpy(),
+    )
+
+
+def _informed(testimony: Testimony, loss: float) -> float:
+    """How much it is believed that the best pool knows more than the frequencies of the labels."""
+    count = len(testimony.labels)
+    ignorant = -float(testimony.log_marginal[testimony.labels].sum())
+    gain = DOUBT * (ignorant - loss - _WORTH_HEARING * count)
+    return float(1 / (1 + np.exp(-np.clip(gain, -50, 50))))
+
+
+def mean_noise(pool: Pool, testimony: Testimony) -> NDArray[np.float64]:
+    """(K, K) P(given | true), the mean over the pictures that are believed to be of each class."""
+    log_probs = pool.log_probs(testimony.log_probs)
+    probs, noise = log_probs.exp(), pool.noise
+    columns = []
+    for label in range(probs.shape[1]):
+        asked = torch.full_like(testimony.labels, label)
+        columns.append((probs * noise.log_chances(log_probs, asked).exp()).sum(dim=0))
+    matrix = torch.stack(columns, dim=1)
+    shares: NDArray[np.float64] = (matrix / matrix.sum(dim=1, keepdim=True)).numpy()
+    return shares

@@ -1,0 +1,8 @@
+"""A loaded model's look at the pictures of a run: features, and what CLIP says of every row.
+
+In reading order::
+
+    session: a loaded model at work on the pictures of one run
+    scoring: the final evaluation of every row, by zero-shot and by a detector
+    pictures: the distinct readable pictures of a run, as features
+"""
