@@ -31,6 +31,7 @@ from deftclean.detection.strategies.rules import (
     Choice,
     above,
     class_wise,
+    forget_rate,
     kept_first,
     margin,
     small_loss,
@@ -170,8 +171,7 @@ def _small_loss(task: Task, noise_ratio: float) -> Outcome:
     trainable = task.pictures.rows.trainable
 
     def chosen(losses: torch.Tensor, epoch: int) -> torch.Tensor:
-        ratio = 0.0 if epoch <= task.config.warmup else noise_ratio
-        return smallest(losses, ratio)
+        return smallest(losses, forget_rate(epoch, task.config.warmup, noise_ratio))
 
     _train(task, model, lambda _: trainable, chosen)
     full = _look(task, model, task.progress)
