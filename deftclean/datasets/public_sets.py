@@ -133,14 +133,20 @@ def plain(name: str) -> str:
     return " ".join(name.replace("_", " ").split())
 
 
-def first_lemmas(synsets: Mapping[str, str]) -> dict[str, str]:
+# Two ids of ImageNet have one name each, and it is the same.
+_CRANES = {"n02012849": "crane bird", "n03126707": "construction crane"}
+
+
+def first_lemmas(
+    synsets: Mapping[str, str], better: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """WordNet id -> its first name; all of its names where two ids would share the first.
 
     Args:
         synsets: WordNet id -> names, separated by commas.
+        better: WordNet id -> a name in place of the first, of some ids.
     """
-    # Two ids of ImageNet have one name each, and it is the same.
-    known = {"n02012849": "crane bird", "n03126707": "construction crane"}
+    known = {**_CRANES, **(better or {})}
     firsts = {key: known.get(key, names.split(",")[0].strip()) for key, names in synsets.items()}
     shared = {name for name, count in Counter(firsts.values()).items() if count > 1}
     return {

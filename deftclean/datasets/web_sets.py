@@ -43,6 +43,29 @@ ANIMALS = (
     "guinea pig",
 )  # fmt: skip
 
+CLIP_NAMES = {
+    "n01440764": "tench", "n01443537": "goldfish", "n01484850": "great white shark",
+    "n01491361": "tiger shark", "n01494475": "hammerhead shark", "n01496331": "electric ray",
+    "n01498041": "stingray", "n01514668": "rooster", "n01514859": "hen", "n01518878": "ostrich",
+    "n01530575": "brambling", "n01531178": "goldfinch", "n01532829": "house finch",
+    "n01534433": "junco", "n01537544": "indigo bunting", "n01558993": "American robin",
+    "n01560419": "bulbul", "n01580077": "jay", "n01582220": "magpie", "n01592084": "chickadee",
+    "n01601694": "American dipper", "n01608432": "kite (bird of prey)", "n01614925": "bald eagle",
+    "n01616318": "vulture", "n01622779": "great grey owl", "n01629819": "fire salamander",
+    "n01630670": "smooth newt", "n01631663": "newt", "n01632458": "spotted salamander",
+    "n01632777": "axolotl", "n01641577": "American bullfrog", "n01644373": "tree frog",
+    "n01644900": "tailed frog", "n01664065": "loggerhead sea turtle",
+    "n01665541": "leatherback sea turtle", "n01667114": "mud turtle", "n01667778": "terrapin",
+    "n01669191": "box turtle", "n01675722": "banded gecko", "n01677366": "green iguana",
+    "n01682714": "Carolina anole", "n01685808": "desert grassland whiptail lizard",
+    "n01687978": "agama", "n01688243": "frilled-necked lizard", "n01689811": "alligator lizard",
+    "n01692333": "Gila monster", "n01693334": "European green lizard", "n01694178": "chameleon",
+    "n01695060": "Komodo dragon", "n01697457": "Nile crocodile",
+}  # fmt: skip
+"""WordNet id -> the name that CLIP's authors gave the class for their prompts, of the fifty classes
+that WebVision is usually cut to; as DEFT's authors have them. From open_clip, which loads torch
+(IMAGENET_CLASSNAMES; MIT licence). WordNet's first names are "cock", "water ouzel", "eft"."""
+
 _BALANCED = 32_000  # what DEFT's authors, and others before them, train on
 
 
@@ -110,7 +133,8 @@ def load_webvision(root: Path, split: Split, classes: int = 50) -> PublicSet:
     lines = [line.partition(" ") for line in source.lines(folder / "info" / "synsets.txt")]
     if len(lines) < classes:
         raise source.refusal(f"synsets.txt names {len(lines)} classes, not {classes}")
-    names = list(first_lemmas({key: text for key, _, text in lines[:classes]}).values())
+    synsets = {key: text for key, _, text in lines[:classes]}
+    names = list(first_lemmas(synsets, CLIP_NAMES).values())
     types = {"file": pa.string(), "class": pa.int64()}
     listed = source.columns(folder / "info" / list_file, types, " ")
     listed = listed.filter(pc.less(listed["class"], classes))

@@ -23,17 +23,21 @@ from deftclean.core.errors import UsageError
 from deftclean.experiments.cells import Cell, CellNoise
 from deftclean.experiments.paper_layout import (
     CLIP,
-    GMM_FFT,
+    LONG_WARMUP,
     SIX_NOISES,
     Approach,
     Column,
     clean,
     crossed,
+    crossed_by_data,
+    gmm_fft,
     learning_from,
     learning_from_all,
+    learning_from_real,
     noisy,
     real,
     selecting,
+    training_on_real,
 )
 from deftclean.settings.adaptation import Method
 
@@ -92,20 +96,20 @@ def table6(seeds: Iterable[int]) -> tuple[Cell, ...]:
 
 def table7(seeds: Iterable[int]) -> tuple[Cell, ...]:
     """F1 of GMM, which trains all weights or visual prompts, and of DEFT."""
-    approaches = (
-        selecting("GMM w/ FFT", "gmm", **GMM_FFT),
-        selecting("GMM w/ PEFT", "gmm"),
-        selecting("DEFT", "deft"),
-    )
-    return crossed("table7", noisy(SIX_NOISES), approaches, seeds)
+
+    def approaches(data: str) -> tuple[Approach, ...]:
+        gmm, deft = selecting("GMM w/ PEFT", "gmm"), selecting("DEFT", "deft")
+        return gmm_fft("GMM w/ FFT", data), gmm, deft
+
+    return crossed_by_data("table7", noisy(SIX_NOISES), approaches, seeds)
 
 
 def table8(seeds: Iterable[int]) -> tuple[Cell, ...]:
     """Labels that people gave, of CIFAR-100N."""
     approaches = (
         selecting("Label-match", "label-match"),
-        selecting("Small-loss", "small-loss"),
-        selecting("GMM", "gmm"),
+        selecting("Small-loss", "small-loss", warmup=LONG_WARMUP),
+        selecting("GMM", "gmm", warmup=LONG_WARMUP),
         selecting("RoLT", "rolt"),
         selecting("UNICON", "unicon"),
         selecting("LongReMix", "longremix"),
@@ -142,26 +146,32 @@ def _three_selections(model: str) -> tuple[Approach, ...]:
 
 def table2(seeds: Iterable[int]) -> tuple[Cell, ...]:
     """All weights of CLIP's image tower, with noise put in."""
-    approaches = (
-        *_three_losses("fft"),
-        learning_from(selecting("GMM", "gmm", **GMM_FFT)),
-        learning_from(selecting("DEFT", "deft")),
-    )
-    return crossed("table2", noisy(SIX_NOISES), approaches, seeds)
+
+    def approaches(data: str) -> tuple[Approach, ...]:
+        gmm, deft = gmm_fft("GMM", data), selecting("DEFT", "deft")
+        return *_three_losses("fft"), learning_from(gmm), learning_from(deft)
+
+    return crossed_by_data("table2", noisy(SIX_NOISES), approaches, seeds)
 
 
 def table3(seeds: Iterable[int]) -> tuple[Cell, ...]:
     """All weights of CLIP's image tower, with real noise."""
-    approaches = (
-        *_three_losses("fft"),
-        learning_from(selecting("GMM", "gmm", **GMM_FFT)),
-        learning_from(selecting("RoLT", "rolt")),
-        learning_from(selecting("UNICON", "unicon")),
-        learning_from(selecting("LongReMix", "longremix")),
-        learning_from(selecting("ProMix", "promix")),
-        learning_from(selecting("DEFT", "deft", preset="real")),
-    )
-    return crossed("table3", real(), approaches, seeds)
+
+    def approaches(data: str) -> tuple[Approach, ...]:
+        selectors = (
+            gmm_fft("GMM", data),
+            selecting("RoLT", "rolt"),
+            selecting("UNICON", "unicon"),
+            selecting("LongReMix", "longremix"),
+            selecting("ProMix", "promix"),
+            selecting("DEFT", "deft", preset="real"),
+        )
+        return (
+            *_three_losses("fft", **training_on_real(data)),
+            *(learning_from_real(selector, data) for selector in selectors),
+        )
+
+    return crossed_by_data("table3", real(), approaches, seeds)
 
 
 def table4(seeds: Iterable[int]) -> tuple[Cell, ...]:
@@ -185,11 +195,11 @@ def table10(seeds: Iterable[int]) -> tuple[Cell, ...]:
     return crossed("table10", noisy(SIX_NOISES), approaches, seeds)
 
 
-def _three_losses(method: Method) -> tuple[Approach, ...]:
+def _three_losses(method: Method, **settings: Any) -> tuple[Approach, ...]:
     return (
-        learning_from_all("CE", method),
-        learning_from_all("ELR", method, loss="elr"),
-        learning_from_all("SCE", method, loss="sce"),
+        learning_from_all("CE", method, **settings),
+        learning_from_all("ELR", method, loss="elr", **settings),
+        learning_from_all("SCE", method, loss="sce", **settings),
     )
 
 
@@ -199,7 +209,9 @@ def _of_table4(backbone: str) -> tuple[Approach, ...]:
         learning_from_all("GCE", "fft", backbone=backbone, loss="gce"),
         learning_from_all("ELR", "fft", backbone=backbone, loss="elr"),
         learning_from_all("TURN", "turn", backbone=backbone),
-        learning_from(selecting("DEFT", "deft", preset="real"), backbone=backbone),
+        learning_from_real(
+            selecting("DEFT", "deft", preset="real"), "clothing1m", backbone=backbone
+        ),
     )
 
 

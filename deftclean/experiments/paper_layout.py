@@ -4,7 +4,7 @@ A row is an approach: how rows of data are selected, and what is trained on them
 is learned from. Knows no table: which rows and columns each has is `paper.py`'s business.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,11 @@ CLIP = "ViT-B-16"
 CLIP_TOWER = "clip-vit-b16"
 """Its image tower as a backbone."""
 
-GMM_FFT: Mapping[str, Any] = {"tuner": "fft", "lr": 5e-4, "tower_lr_share": 1.0}
-"""GMM that trains the whole tower, at the learning rate of full fine-tuning."""
+LONG_WARMUP = 5
+"""Epochs of warm-up in the authors' configurations of visual prompts for data with real noise; one
+for all others."""
+
+_LONG_FFT_WARMUP = ("tiny-imagenet", "cifar100n", "webvision")  # in those of full fine-tuning
 
 SYNTHETIC = {
     "CIFAR-100": "cifar100",
@@ -79,6 +82,29 @@ def selecting(
     return Approach(name, Selection(strategy, preset, model, settings), None)
 
 
+def gmm_fft(name: str, data: str) -> Approach:
+    """GMM that trains the whole tower, at the learning rate of full fine-tuning.
+
+    Args:
+        name: heading.
+        data: name of the data set.
+    """
+    settings = {"tuner": "fft", "lr": 5e-4, "tower_lr_share": 1.0, **training_on_real(data)}
+    if data in _LONG_FFT_WARMUP:
+        settings["warmup"] = LONG_WARMUP
+    return selecting(name, "gmm", **settings)
+
+
+def training_on_real(data: str) -> dict[str, Any]:
+    """Settings of the authors' scripts for real noise, where the data set has it.
+
+    Their schedule is cosine, but never stepped; Clothing1M has smaller batches.
+    """
+    if data not in REAL.values():
+        return {}
+    return {"schedule": "constant"} | ({"batch_size": 32} if data == "clothing1m" else {})
+
+
 def learning_from_all(
     name: str, method: Method, *, backbone: str = CLIP_TOWER, **settings: Any
 ) -> Approach:
@@ -87,10 +113,15 @@ def learning_from_all(
 
 
 def learning_from(
-    selector: Approach, method: Method = "fft", *, backbone: str = CLIP_TOWER
+    selector: Approach, method: Method = "fft", *, backbone: str = CLIP_TOWER, **settings: Any
 ) -> Approach:
-    """Train on what an approach keeps, with cross-entropy."""
-    return Approach(selector.name, selector.selection, Adaptation(backbone, method))
+    """Train on what an approach keeps, with cross-entropy; settings of `AdaptConfig`."""
+    return Approach(selector.name, selector.selection, Adaptation(backbone, method, settings))
+
+
+def learning_from_real(selector: Approach, data: str, *, backbone: str = CLIP_TOWER) -> Approach:
+    """Train all weights on what is kept of data with real noise, for half of the epochs."""
+    return learning_from(selector, backbone=backbone, epochs=5, **training_on_real(data))
 
 
 # ---------------------------------------------------------------- columns
@@ -150,4 +181,19 @@ def crossed(
         for column in columns
         for approach in approaches
         for seed in seeds
+    )
+
+
+def crossed_by_data(
+    grid: str,
+    columns: Iterable[Column],
+    approaches: Callable[[str], Iterable[Approach]],
+    seeds: Iterable[int],
+) -> tuple[Cell, ...]:
+    """`crossed`, where settings depend on the data set: from its name to the approaches."""
+    seeds = tuple(seeds)
+    return tuple(
+        cell
+        for column in columns
+        for cell in crossed(grid, (column,), approaches(column.data.name), seeds)
     )

@@ -47,11 +47,11 @@ class DualPromptDetector(nn.Module):
         return self.prompts.features(self.encoder.text, self.prompts.positive)
 
     def watched(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Features that must not become the same for all, by name."""
-        return {
-            "image features": self.image_features(pixels),
-            "positive text features": self.positive_features(),
-        }
+        """Features that must not become the same for all, by name; those that training changes."""
+        found = {"positive text features": self.positive_features()}
+        if self.tuner is None:
+            return found
+        return {"image features": self.image_features(pixels), **found}
 
     def negative_features(self) -> Tensor:
         """T⁻: (K, D) unit vectors."""

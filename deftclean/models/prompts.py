@@ -60,7 +60,7 @@ class DualPrompts(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        tokens = name_tokens(tower, names, length)
+        tokens = name_tokens(tower, names, length, position)
         before = {"end": length, "middle": length // 2, "front": 0}[position]
         self.in_stem = 0 if class_specific else before
         first, second = before - self.in_stem, length - before
@@ -196,13 +196,23 @@ def readable_name(name: str) -> str:
     return name.replace("_", " ")
 
 
-def name_tokens(tower: TextTower, names: tuple[str, ...], length: int) -> list[list[int]]:
-    """Tokens of every ``name.``, the last of which carries the full stop.
+def name_tokens(
+    tower: TextTower, names: tuple[str, ...], length: int, position: ClassPosition
+) -> list[list[int]]:
+    """Tokens of every name, the last of which carries the full stop of the prompt.
+
+    With the class at the end ``name.`` is one text, as in the authors' code, so that a name's own
+    punctuation may be one token with the full stop: ``).`` of "crane (bird)". Elsewhere context
+    vectors stand between the two, and each has the tokens that it has alone.
 
     Raises:
         UsageError: as `DualPrompts`; open_clip's tokenizer would cut long names silently.
     """
-    tokens = [tower.tokens(f"{readable_name(name)}.") for name in names]
+    words = [readable_name(name) for name in names]
+    if position == "end":
+        tokens = [tower.tokens(f"{name}.") for name in words]
+    else:
+        tokens = [[*tower.tokens(name), *tower.tokens(".")] for name in words]
     room = tower.context_length - length - _FRAME_TOKENS
     if room < 1:
         raise UsageError(

@@ -90,17 +90,18 @@ class LoRA(VisualTuner):
     Args:
         tower: sets L and W.
         rank: r.
-        generator: draws A, (L, r, W), Kaiming-uniform as its authors have it: U(-v, v) with
-            v = 1 / sqrt(W). B, (L, W, r), is zero.
+        generator: draws A, (L, r, W), from U(-v, v) with v = 1 / sqrt(r): Kaiming-uniform as DEFT's
+            authors have it, who store A as (W, r), so that its fan-in is the rank. B, (L, W, r),
+            is zero.
     """
 
     def __init__(self, tower: ImageTower, rank: int, generator: torch.Generator) -> None:
         super().__init__()
         layers, width, device = len(tower.blocks), tower.width, tower.mean.device
         self.rank = rank
-        self.query_a = _reduction(layers, width, rank, generator, device)
+        self.query_a = _uniform((layers, rank, width), rank**-0.5, generator, device)
         self.query_b = nn.Parameter(torch.zeros(layers, width, rank, device=device))
-        self.value_a = _reduction(layers, width, rank, generator, device)
+        self.value_a = _uniform((layers, rank, width), rank**-0.5, generator, device)
         self.value_b = nn.Parameter(torch.zeros(layers, width, rank, device=device))
 
     def pooled(self, tower: ImageTower, pixels: Tensor) -> Tensor:
@@ -125,8 +126,9 @@ class AdaptFormer(VisualTuner):
     Args:
         tower: sets L and W.
         bottleneck: r.
-        generator: draws the weights of `down` as `LoRA` draws A. `up` and biases are zero, the norm
-            is a plain one, and the scale of each layer, which is learned, begins at 1.
+        generator: draws the weights of `down`, (L, r, W), Kaiming-uniform: U(-v, v) with
+            v = 1 / sqrt(W). `up` and biases are zero, the norm is a plain one, and the scale of
+            each layer, which is learned, begins at 1.
     """
 
     def __init__(self, tower: ImageTower, bottleneck: int, generator: torch.Generator) -> None:
@@ -138,7 +140,7 @@ class AdaptFormer(VisualTuner):
 
         self.norm_weight = nn.Parameter(torch.ones(layers, width, device=device))
         self.norm_bias = zeros(width)
-        self.down = _reduction(layers, width, bottleneck, generator, device)
+        self.down = _uniform((layers, bottleneck, width), width**-0.5, generator, device)
         self.down_bias = zeros(bottleneck)
         self.up = zeros(width, bottleneck)
         self.up_bias = zeros(width)
@@ -252,12 +254,6 @@ def _beside_mlp(
 def _prompts(tower: ImageTower, shape: tuple[int, ...], generator: torch.Generator) -> nn.Parameter:
     bound = math.sqrt(6 / (3 * tower.patch_area + tower.width))
     return _uniform((*shape, tower.width), bound, generator, tower.mean.device)
-
-
-def _reduction(
-    layers: int, width: int, rank: int, generator: torch.Generator, device: torch.device
-) -> nn.Parameter:
-    return _uniform((layers, rank, width), width**-0.5, generator, device)
 
 
 def _uniform(

@@ -1,6 +1,7 @@
 """Public data sets: tiny copies in the exact layout, what is read from them, what is refused."""
 
 import csv
+import importlib.resources
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from open_clip import IMAGENET_CLASSNAMES
 from PIL import Image
 
 from deftclean.core.errors import InputError, UsageError
@@ -19,6 +21,7 @@ from deftclean.datasets.cifar import read_human_labels
 from deftclean.datasets.dataset import dataset, load_dataset
 from deftclean.datasets.options import DatasetOptions
 from deftclean.datasets.public_sets import first_lemmas
+from deftclean.datasets.web_sets import CLIP_NAMES
 from tests.support import public_layouts as layouts
 from tests.support.commands import run_cli
 
@@ -298,6 +301,18 @@ def test_webvision(tmp_path):
     for split, pictures in (("train", "google"), ("val", "val_images_256")):
         (tmp_path / pictures).rename(tmp_path / "elsewhere" / pictures)
         assert f"lacks {pictures}" in refusal("webvision", tmp_path, split=split)
+
+
+def test_webvision_has_the_names_that_clip_was_prompted_with(tmp_path):
+    """WordNet's first names are old ones. Its ids are in the order of ImageNet's classes."""
+    layouts.webvision(tmp_path)
+    lines = ["n01440764 tench", "n01514668 cock", "n01601694 water ouzel, dipper"]
+    layouts.text(tmp_path / "info" / "synsets.txt", *lines)
+    found = load("webvision", tmp_path, classes=3)
+    assert found.class_names == ("tench", "rooster", "American dipper")
+    folder = importlib.resources.files("timm") / "data" / "_info"
+    ids = (folder / "imagenet_synsets.txt").read_text(encoding="utf-8").split()
+    assert list(CLIP_NAMES.items()) == list(zip(ids[:50], IMAGENET_CLASSNAMES[:50], strict=True))
 
 
 def test_names_that_two_ids_share_are_told_apart():

@@ -147,15 +147,20 @@ def test_the_learning_rate_falls_from_one_epoch_to_the_next(folder, tmp_path, st
         assert cosine.equals(constant) is same
 
 
-@pytest.mark.parametrize(("warmup", "same"), [(4, True), (1, False)])
-def test_small_loss_trusts_everything_in_warmup_alone(folder, tmp_path, warmup, same):
-    """Its noise ratio decides what is kept at the end, and what is learned after warm-up."""
+@pytest.mark.parametrize(
+    ("epochs", "warmup", "same"), [(1, 1, True), (2, 2, False), (2, 1, False), (1, 0, False)]
+)
+def test_small_loss_trusts_everything_in_the_first_epoch_of_warmup_alone(
+    folder, tmp_path, epochs, warmup, same
+):
+    """Its noise ratio decides what is kept at the end, and what is learned from then on."""
     few, many = (
         scanned(
-            folder, tmp_path / f"{ratio}.parquet", "small-loss", noise_ratio=ratio, warmup=warmup
+            folder, tmp_path / f"{ratio}.parquet", "small-loss", noise_ratio=ratio,
+            epochs=epochs, warmup=warmup,
         ).scores.table
         for ratio in (0.1, 0.4)
-    )
+    )  # fmt: skip
     assert (few["keep"].to_numpy().sum(), many["keep"].to_numpy().sum()) == (54, 36)
     assert few["predicted_prob"].equals(many["predicted_prob"]) is same
 

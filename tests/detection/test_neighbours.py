@@ -5,12 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
 from deftclean.core.errors import UsageError
 from deftclean.core.runtime import Runtime
 from deftclean.detection.strategies.confident import confident_learning, out_of_sample
-from deftclean.detection.strategies.neighbours import prototype_distances, vote
+from deftclean.detection.strategies.neighbours import near_prototypes, vote
 from deftclean.features.scoring import RowsByPicture
 from deftclean.training.embeddings import Embeddings
 
@@ -81,21 +82,61 @@ def test_no_other_picture_at_all(tmp_path):
     assert found.top_share.tolist() == [0.0, 0.0]
 
 
-def test_distances_from_class_means_against_a_loop(tmp_path):
-    rows, features, embeddings = data(tmp_path)
-    pictures = SimpleNamespace(
-        of=lambda e: e.in_order(7),
-        by_picture=RowsByPicture(rows),
-        rows=rows,
-        labels=torch.from_numpy(rows.labels),
+def pictures_of(rows):
+    labels = torch.from_numpy(rows.labels)
+    return SimpleNamespace(by_picture=RowsByPicture(rows), rows=rows, labels=labels)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_near_prototypes_against_a_loop(tmp_path, seed, monkeypatch):
+    """Two in five labels are wrong, so that the second round decides otherwise than the first."""
+    monkeypatch.setattr("deftclean.detection.strategies.neighbours.SCORING_BATCH", 70)
+    rows, features, embeddings = data(tmp_path, rows=900, pictures=600, seed=seed)
+    random = np.random.default_rng(seed)
+    true = np.empty(600, dtype=int)
+    true[rows.pictures] = np.where(
+        random.random(900) < 0.5, rows.labels, random.integers(0, 4, 900)
     )
-    found = prototype_distances(embeddings, pictures, 4)
-    assert len(found) == len(rows.trainable)
-    for place, row in enumerate(rows.trainable):
-        own = rows.trainable[rows.labels[rows.trainable] == rows.labels[row]]
-        mean = features[rows.pictures[own]].astype(np.float64).sum(axis=0)
-        mean /= np.linalg.norm(mean)
-        assert found[place] == pytest.approx(np.linalg.norm(features[rows.pictures[row]] - mean))
+    # All of them lie on one side, which no class is to blame for.
+    features += 1.2 * np.eye(16, dtype=np.float32)[true] + 3 * np.eye(16, dtype=np.float32)[5]
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    embeddings.put(np.arange(600), features)
+
+    labels = rows.labels[rows.trainable]
+    shown = features[rows.pictures[rows.trainable]].astype(np.float64)
+    shown -= shown.mean(axis=0)
+    shown /= np.linalg.norm(shown, axis=1, keepdims=True)
+
+    def posterior(counted):
+        found = np.empty(len(labels))
+        for label in range(4):
+            own = labels == label
+            far = np.square(shown[own] - shown[own & counted].mean(axis=0)).sum(axis=1)
+            far = ((far - far.min()) / (far.max() - far.min()))[:, None]
+            mixture = GaussianMixture(2, random_state=0).fit(far)
+            found[own] = mixture.predict_proba(far)[:, mixture.means_.argmin()]
+        return found
+
+    once = posterior(np.ones(len(labels), dtype=bool))
+    twice = posterior(once > 0.5)
+    found = near_prototypes(embeddings, pictures_of(rows), 4)
+    assert np.abs(found - once).max() > 0.05
+    assert found == pytest.approx(twice, abs=0.01)
+
+
+def test_a_class_without_a_nearer_heap_keeps_its_mean(tmp_path, monkeypatch):
+    rows, _, embeddings = data(tmp_path)
+    asked = []
+
+    def none(distances, *_):
+        asked.append(distances)
+        return np.zeros(len(distances))
+
+    monkeypatch.setattr("deftclean.detection.strategies.neighbours.low_component", none)
+    assert not near_prototypes(embeddings, pictures_of(rows), 4).any()
+    assert len(asked) == 8
+    for first, second in zip(asked[:4], asked[4:], strict=True):
+        assert np.array_equal(first, second)
 
 
 def blobs(seed=0, each=30, classes=3):

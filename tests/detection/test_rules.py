@@ -10,6 +10,7 @@ from deftclean.detection.strategies.rules import (
     above,
     class_wise,
     first_of_class,
+    forget_rate,
     kept_first,
     margin,
     ranks,
@@ -35,6 +36,15 @@ def test_small_loss_by_hand():
     choice = small_loss(np.array([0.1, 2.0, 0.5, 3.0]), 0.5)
     assert choice.score.tolist() == [1.0, 0.5, 0.75, 0.25]
     assert choice.keep.tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("warmup", "rates"),
+    [(0, [0.4, 0.4]), (1, [0, 0.4]), (2, [0, 0.4]), (5, [0, 0.1, 0.2, 0.3, 0.4, 0.4])],
+)
+def test_small_loss_forgets_more_with_every_epoch_of_warmup(warmup, rates):
+    found = [forget_rate(epoch, warmup, 0.4) for epoch in range(1, len(rates) + 1)]
+    assert found == pytest.approx(rates)
 
 
 @given(SIZES, st.integers(0, 99))

@@ -193,6 +193,17 @@ def test_features_that_are_not_numbers_are_a_collapse(encoder, poison):
     assert "--clip-grad" in error.value.hint
 
 
+@pytest.mark.parametrize(("tuner", "calls"), [("none", 0), ("vpt-deep", 2)])
+def test_a_tower_that_nothing_trains_is_not_watched(encoder, monkeypatch, tuner, calls):
+    detector = build_detector(encoder, ("cat", "ship"), replace(SMALL, tuner=tuner))
+    asked = []
+    features = detector.image_features
+    monkeypatch.setattr(detector, "image_features", lambda x: asked.append(x) or features(x))
+    watch = CollapseWatch(detector, torch.zeros(4, 3, 64, 64, dtype=torch.uint8), RUNTIME)
+    watch.check("now")
+    assert len(asked) == calls
+
+
 def test_constant_text_features_are_a_collapse(encoder, monkeypatch):
     detector = build_detector(encoder, ("cat", "ship"), SMALL)
     probe = torch.zeros(4, 3, 64, 64, dtype=torch.uint8)

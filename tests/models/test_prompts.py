@@ -21,13 +21,14 @@ def make(encoder, length=4, position="end", class_specific=False, names=NAMES):
      ("front", "{} one red big old.")],
 )  # fmt: skip
 def test_a_context_of_real_words_gives_the_feature_of_the_sentence(encoder, position, sentence):
-    prompts = make(encoder, 4, position)
+    names = (*NAMES, "crane (bird)", "what?!", "Jr.")
+    prompts = make(encoder, 4, position, names=names)
     words = torch.tensor(encoder.text.tokens("one red big old"))
     assert len(words) == 4
     with torch.no_grad():
         context = encoder.text.token_embedding(words)
         features = prompts.features(encoder.text, context)
-        wanted = encoder.text.encode([sentence.format(n.replace("_", " ")) for n in NAMES])
+        wanted = encoder.text.encode([sentence.format(n.replace("_", " ")) for n in names])
         torch.testing.assert_close(features, wanted, rtol=1e-5, atol=1e-6)
 
 
@@ -64,27 +65,38 @@ def test_only_the_contexts_are_trained(encoder):
 
 
 def test_the_full_stop_follows_the_name_without_a_space(encoder):
-    (tokens,) = name_tokens(encoder.text, ("cat",), 4)
+    (tokens,) = name_tokens(encoder.text, ("cat",), 4, "end")
     assert tokens == encoder.text.tokenizer.encode("cat.")
+
+
+def test_a_full_stop_that_context_keeps_apart_is_a_token_of_its_own(encoder):
+    encode = encoder.text.tokenizer.encode
+    names = ("crane (bird)", "Jr.")
+    together = name_tokens(encoder.text, names, 4, "end")
+    assert together == [encode("crane (bird)."), encode("Jr..")]
+    assert [len(row) for row in together] == [4, 2]  # the last of them are ")." and ".."
+    for position in ("middle", "front"):
+        apart = name_tokens(encoder.text, names, 4, position)
+        assert apart == [[*encode(name), *encode(".")] for name in names]
 
 
 def test_a_name_that_just_fits_is_taken_and_one_more_token_refused(encoder):
     room = 32 - 16 - 3
-    name_tokens(encoder.text, ("cat " * room,), 16)
+    name_tokens(encoder.text, ("cat " * room,), 16, "end")
     with pytest.raises(UsageError, match=r"\(14\) do not fit: 13 tokens"):
-        name_tokens(encoder.text, ("cat " * (room + 1),), 16)
+        name_tokens(encoder.text, ("cat " * (room + 1),), 16, "end")
 
 
 def test_all_bad_names_are_reported_together(encoder):
     with pytest.raises(UsageError) as error:
-        name_tokens(encoder.text, ("Cat", "cat", " ", "dog " * 30), 16)
+        name_tokens(encoder.text, ("Cat", "cat", " ", "dog " * 30), 16, "end")
     for part in ("'Cat', 'cat' are the same words", "' ' have no words", "do not fit"):
         assert part in error.value.message
 
 
 def test_a_context_that_fills_the_tower_is_refused(encoder):
     with pytest.raises(UsageError, match="no room for a class name"):
-        name_tokens(encoder.text, ("cat",), 29)
+        name_tokens(encoder.text, ("cat",), 29, "end")
 
 
 @pytest.mark.parametrize("class_specific", [False, True])

@@ -21,6 +21,7 @@ from deftclean.features.scoring import RowsByPicture, joined
 from deftclean.images.usable_rows import UsableRows
 from deftclean.training.embeddings import Embeddings
 from deftclean.training.feeds import Features
+from deftclean.training.mixture import EM, low_component
 from deftclean.training.picture_sets import SCORING_BATCH
 
 NEIGHBOURS = 10
@@ -116,37 +117,86 @@ def _answers(pictures: Tensor, shares: Tensor, by_picture: RowsByPicture) -> tup
     return rows, score.clamp(0, 1).float(), top, most.values.float()
 
 
-def prototype_distances(
+def near_prototypes(
     features: Embeddings, pictures: RunPictures, classes: int
 ) -> NDArray[np.float64]:
-    """Euclidean distance of every row's unit features from the unit mean of its class's rows.
+    """RoLT's selection: how likely each row belongs to the nearer heap around its class's mean.
+
+    Wei et al. 2021, https://arxiv.org/abs/2108.11569, as in their code: features less their mean
+    over all rows, at unit length again; squared distances from the means of the classes; in each
+    class a mixture of two normal distributions, with scikit-learn's defaults. Then, once, means
+    anew over the rows of the nearer heaps alone (over all rows of a class that has none), and
+    mixtures anew.
 
     Args:
-        features: of every distinct picture.
+        features: (U, D), of every distinct picture.
         pictures: whose rows are asked about.
         classes: K.
 
     Returns:
-        (n,) in [0, 2], by ascending row.
+        (n,) in [0, 1], by ascending row; higher = more likely right. All 1.0 in a class of one or
+        two rows.
     """
-    # On the CPU, where the file is: sums in float64, which not every device has.
-    prototypes = _class_means(features.in_order(SCORING_BATCH), pictures, classes)
-    columns: list[tuple[Tensor, ...]] = []
-    for batch, image in features.in_order(SCORING_BATCH):
-        rows, places = pictures.by_picture.labelled_of(batch)
-        means = prototypes[pictures.labels[rows]]
-        columns.append((rows, (image.double()[places] - means).norm(dim=1)))
-    found: NDArray[np.float64] = joined(columns)[1]
-    return found
+    labels = pictures.rows.labels[pictures.rows.trainable]
+    centred = _Centred(features, pictures)
+
+    def nearer(counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return _nearer(centred.distances(centred.class_means(classes, counted)), labels)
+
+    near = nearer(np.ones(len(labels), dtype=bool)) > 0.5
+    lost = ~np.isin(labels, labels[near])
+    return nearer(near | lost)
 
 
-def _class_means(batches: Features, pictures: RunPictures, classes: int) -> Tensor:
-    """(K, D) unit vectors; zero for a class without rows."""
-    sums: Tensor | None = None
-    for batch, features in batches:
-        rows, places = pictures.by_picture.labelled_of(batch)
-        if sums is None:
-            sums = features.new_zeros(classes, features.shape[1], dtype=torch.float64)
-        sums.index_add_(0, pictures.labels[rows], features.double()[places])
-    assert sums is not None  # noqa: S101 - a data set without pictures is refused
-    return torch.nn.functional.normalize(sums, dim=1)
+def _nearer(distances: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n,) posterior of the lower of two heaps of distances, class by class."""
+    posterior = np.ones(len(distances))
+    for label in np.unique(labels):
+        own = labels == label
+        # Two rows are equally far from their mean but for rounding.
+        if own.sum() > 2:
+            posterior[own] = low_component(distances[own], 0, EM())
+    return posterior
+
+
+class _Centred:
+    """Features of n labelled rows less their mean, at unit length.
+
+    On the CPU, where the file is: sums in float64, which not every device has.
+    """
+
+    def __init__(self, features: Embeddings, pictures: RunPictures) -> None:
+        self._features = features
+        self._pictures = pictures
+        total = torch.stack([image.sum(dim=0) for _, image in self._of_rows()]).sum(dim=0)
+        self._mean = total / len(pictures.rows.trainable)
+
+    def class_means(self, classes: int, counted: NDArray[np.bool_]) -> Tensor:
+        """(K, D), not at unit length; over the rows that count, (n,) by ascending row."""
+        labels, chosen = self._pictures.labels, self._pictures.rows.trainable[counted]
+        weight = torch.zeros(len(labels), 1, dtype=torch.float64)
+        weight[torch.from_numpy(chosen)] = 1
+        sums = torch.zeros(classes, len(self._mean), dtype=torch.float64)
+        for row, image in self._in_order():
+            sums.index_add_(0, labels[row], image * weight[row])
+        counts = torch.bincount(labels[torch.from_numpy(chosen)], minlength=classes)
+        return sums / counts.clamp(min=1)[:, None]
+
+    def distances(self, means: Tensor) -> NDArray[np.float64]:
+        """Squared distance of each row from the mean of its class, (n,) in [0, 4]."""
+        columns: list[tuple[Tensor, ...]] = []
+        for row, image in self._in_order():
+            own = means[self._pictures.labels[row]]
+            columns.append((row, (image - own).square().sum(dim=1)))
+        found: NDArray[np.float64] = joined(columns)[1]
+        return found
+
+    def _in_order(self) -> Features:
+        for row, image in self._of_rows():
+            yield row, torch.nn.functional.normalize(image - self._mean, dim=1)
+
+    def _of_rows(self) -> Features:
+        """Labelled rows, and the features of what each shows."""
+        for batch, image in self._features.in_order(SCORING_BATCH):
+            rows, places = self._pictures.by_picture.labelled_of(batch)
+            yield rows, image.double()[places]

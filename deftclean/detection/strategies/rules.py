@@ -66,6 +66,27 @@ def ranks(values: Floats) -> Classes:
     return places
 
 
+def forget_rate(epoch: int, warmup: int, noise_ratio: float) -> float:
+    """Share of every batch that small-loss does not learn from: r after warm-up.
+
+    It grows evenly in warm-up, from 0 in the first epoch to r in the last. Han et al. 2018,
+    https://arxiv.org/abs/1804.06872.
+
+    >>> [forget_rate(epoch, 3, 0.4) for epoch in (1, 2, 3, 4)]
+    [0.0, 0.2, 0.4, 0.4]
+    >>> [forget_rate(epoch, 1, 0.4) for epoch in (1, 2)]
+    [0.0, 0.4]
+
+    Args:
+        epoch: from 1.
+        warmup: epochs of it.
+        noise_ratio: r in [0, 1).
+    """
+    if epoch > warmup:
+        return noise_ratio
+    return float(np.linspace(0, noise_ratio, warmup)[epoch - 1])
+
+
 def small_loss(loss: Floats, noise_ratio: float) -> Choice:
     """The (1 - r)·n rows of smallest loss: ``score = 1 - rank / n``, kept where it is above r.
 

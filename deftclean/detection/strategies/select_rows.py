@@ -24,12 +24,13 @@ from deftclean.detection.strategies.linear_head import (
     smallest,
     train_pass,
 )
-from deftclean.detection.strategies.neighbours import prototype_distances, vote
+from deftclean.detection.strategies.neighbours import near_prototypes, vote
 from deftclean.detection.strategies.rules import (
     CLASS_SHARE,
     Choice,
     above,
     class_wise,
+    forget_rate,
     kept_first,
     margin,
     small_loss,
@@ -170,8 +171,7 @@ def _small_loss(task: Task, noise_ratio: float) -> Outcome:
     trainable = task.pictures.rows.trainable
 
     def chosen(losses: torch.Tensor, epoch: int) -> torch.Tensor:
-        ratio = 0.0 if epoch <= task.config.warmup else noise_ratio
-        return smallest(losses, ratio)
+        return smallest(losses, forget_rate(epoch, task.config.warmup, noise_ratio))
 
     _train(task, model, lambda _: trainable, chosen)
     full = _look(task, model, task.progress)
@@ -223,18 +223,8 @@ def _by_mixture(task: Task, full: FullPass, done: int) -> Choice:  # noqa: ARG00
 
 
 def _by_prototypes(task: Task, full: FullPass, done: int) -> Choice:  # noqa: ARG001
-    """RoLT: a mixture of the distances from the class mean, class by class.
-
-    Wei et al. 2021, https://arxiv.org/abs/2108.11569.
-    """
-    distances = prototype_distances(full.features, task.pictures, task.classes)
-    score = np.ones(len(distances))
-    for label in np.unique(task.labels):
-        own = task.labels == label
-        # Two rows are equally far from their mean but for rounding.
-        if own.sum() > 2:
-            score[own] = low_component(distances[own], task.config.seed)
-    return above(score, 0.5)
+    """RoLT: posterior of the nearer of two heaps around the class mean, above 1/2."""
+    return above(near_prototypes(full.features, task.pictures, task.classes), 0.5)
 
 
 def _by_divergence(task: Task, full: FullPass, done: int) -> Choice:  # noqa: ARG001
