@@ -16,7 +16,7 @@ class AdaptOptions:
 
     Attributes:
         labels: `given`, `final` or `suggested`; None for `final` where the table has such a column.
-        relabel_above: with `suggested`, the predicted_prob above which a flagged row takes the
+        relabel_above: with `suggested`, the suggested_prob above which a flagged row takes the
             suggested label, in [0, 1].
         weighted: weight the loss by clean_prob.
         everything: ignore the cleaning.
@@ -39,7 +39,7 @@ class AdaptOptions:
     )
     relabel_above: float | None = setting(
         None,
-        "With --labels suggested: predicted_prob that a flagged row needs, 0 to 1.",
+        "With --labels suggested: suggested_prob that a flagged row needs, 0 to 1.",
         panel=_ROWS,
     )
     weighted: bool = setting(False, "Weight the loss by clean_prob.", panel=_ROWS)

@@ -20,7 +20,7 @@ class LabelChoice:
 
     Attributes:
         labels: `given`, `final` or `suggested`; None for `final` where the table has such a column.
-        relabel_above: predicted_prob above which a flagged row takes the suggested label, in
+        relabel_above: suggested_prob above which a flagged row takes the suggested label, in
             [0, 1]; of use with `suggested` only.
         weighted: weight the loss by clean_prob.
         everything: ignore the cleaning.
@@ -40,7 +40,7 @@ class TrainingRows:
         source: where labels come from.
         labels: (N,) int64 class; 0 where the row is not used.
         weights: (N,) float32 of the loss: `clean_prob`, or for a suggested label its
-            `predicted_prob`; 1 for a label that a person has changed or confirmed, for a row
+            `suggested_prob`; 1 for a label that a person has changed or confirmed, for a row
             without `clean_prob`, and where no weights are asked for.
         chosen: (n,) rows, ascending.
         class_names: the K classes, in order.
@@ -84,8 +84,8 @@ def training_rows(scores: ScoreTable, table: Path, choice: LabelChoice) -> Train
     relabelled = np.zeros(len(columns), dtype=bool)
     written = _final(columns, table) if source == "final" else columns["given_label"]
     if source == "suggested":
-        relabelled = flagged & _flags(pc.greater(columns["predicted_prob"], choice.relabel_above))
-        written = pc.if_else(pa.array(relabelled), columns["predicted_label"], written)
+        relabelled = flagged & _flags(pc.greater(columns["suggested_prob"], choice.relabel_above))
+        written = pc.if_else(pa.array(relabelled), columns["suggested_label"], written)
     labelled = _flags(pc.is_valid(written))
     candidates = usable if choice.everything else kept | relabelled
     used = candidates & labelled
@@ -135,7 +135,7 @@ def _weights(
 ) -> NDArray[np.float32]:
     weights: NDArray[np.float32] = pc.fill_null(columns["clean_prob"], 1).to_numpy().copy()
     changed = _flags(pc.not_equal(written, columns["given_label"]))
-    suggested = pc.fill_null(columns["predicted_prob"], 1).to_numpy()
+    suggested = pc.fill_null(columns["suggested_prob"], 1).to_numpy()
     weights[changed] = 1
     weights[relabelled] = suggested[relabelled]
     return weights

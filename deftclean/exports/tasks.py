@@ -25,7 +25,7 @@ TASKS, LABELING = "tasks.json", "labeling.xml"
 
 _AT_ONCE = 8192  # rows that are Python objects at the same time
 _COLUMNS = (
-    "row", "file_name", "given_label", "clean_prob", "keep", "predicted_label", "predicted_prob",
+    "row", "file_name", "given_label", "clean_prob", "keep", "suggested_label", "suggested_prob",
     "status",
 )  # fmt: skip
 
@@ -91,7 +91,7 @@ def _sample(row: Mapping[str, Any], way: str, reviewed: bool) -> dict[str, Any]:
         "tags": ["flagged"] if flagged else [],
         "metadata": None,
         "ground_truth": _classification(row["given_label"], None),
-        "predictions": _classification(row["predicted_label"], _rounded(row["predicted_prob"])),
+        "predictions": _classification(row["suggested_label"], _rounded(row["suggested_prob"])),
         "mistakenness": None if clean is None else _rounded(1 - clean),
         "clean_prob": clean,
         "keep": row["keep"],
@@ -118,18 +118,18 @@ def _task(row: Mapping[str, Any], images: str, reviewed: bool) -> dict[str, Any]
     }
     if reviewed:
         data[FINAL] = row[FINAL]
-    if row["predicted_label"] is None:
+    if row["suggested_label"] is None:
         return {"data": data, "predictions": []}
     result = {
         "id": f"row-{row['row']}",
         "from_name": "label",
         "to_name": "image",
         "type": "choices",
-        "value": {"choices": [row["predicted_label"]]},
+        "value": {"choices": [row["suggested_label"]]},
     }
     prediction = {
         "model_version": "deftclean",
-        "score": _rounded(row["predicted_prob"]),
+        "score": _rounded(row["suggested_prob"]),
         "result": [result],
     }
     return {"data": data, "predictions": [prediction]}
@@ -137,7 +137,7 @@ def _task(row: Mapping[str, Any], images: str, reviewed: bool) -> dict[str, Any]
 
 def _choices(rows: ChosenRows, facts: Mapping[str, Any]) -> list[str]:
     """The classes of the scan, then whatever else stands in the rows as a label."""
-    columns = ["given_label", "predicted_label", *([FINAL] if rows.reviewed else [])]
+    columns = ["given_label", "suggested_label", *([FINAL] if rows.reviewed else [])]
     used = {
         label
         for name in columns

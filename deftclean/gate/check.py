@@ -35,7 +35,7 @@ from deftclean.table.scores import ScoreTable, read_scores
 DEFAULT_TOP = 10
 _NO_NEW_PROBLEMS = "new_problems>0"  # what a baseline is for, where nothing else is asked
 _COLUMNS = (
-    *("row", "file_name", "given_label", "clean_prob", "keep", "predicted_label", "status"),
+    *("row", "file_name", "given_label", "clean_prob", "keep", "suggested_label", "status"),
     *("error", "source_line"),
 )
 
@@ -193,7 +193,7 @@ def _table_counts(counts: Counts) -> TableCounts:
 
 def _findings(scores: ScoreTable, rows: Problems, places: Places, top: int) -> tuple[Finding, ...]:
     chosen = worst(rows, rows.kinds != FINE, top)
-    columns = ["row", "file_name", "given_label", "predicted_label", "clean_prob", "error"]
+    columns = ["row", "file_name", "given_label", "suggested_label", "clean_prob", "error"]
     entries = scores.table.select(columns).take(int_array(chosen)).to_pylist()
     return tuple(
         Finding(
@@ -201,7 +201,7 @@ def _findings(scores: ScoreTable, rows: Problems, places: Places, top: int) -> t
             str(entry["file_name"]),
             KINDS[kind],
             entry["given_label"],
-            entry["predicted_label"],
+            entry["suggested_label"],
             entry["clean_prob"],
             entry["error"],
             place,

@@ -107,7 +107,7 @@ class Overview:
 def overview(scores: ScoreTable) -> Overview:
     """Count what a table holds; the lists are short whatever the number of classes."""
     summary = summarise(scores)
-    scored = scores.table.select(["given_label", "predicted_label", "clean_prob", "keep"]).filter(
+    scored = scores.table.select(["given_label", "suggested_label", "clean_prob", "keep"]).filter(
         pc.invert(pc.is_null(scores.table["clean_prob"], nan_is_null=True))
     )
     flagged = pc.invert(scored["keep"])
@@ -187,9 +187,9 @@ def _coded(labels: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
 
 
 def _confusions(flagged: pa.Table) -> Confusions:
-    given, suggested = flagged["given_label"], flagged["predicted_label"]
+    given, suggested = flagged["given_label"], flagged["suggested_label"]
     differing = flagged.filter(pc.fill_null(pc.not_equal(given, suggested), False))
-    given, suggested = differing["given_label"], differing["predicted_label"]
+    given, suggested = differing["given_label"], differing["suggested_label"]
     names, codes = _coded(pa.chunked_array([*given.chunks, *suggested.chunks], pa.string()))
     rows, columns = codes[: len(given)], codes[len(given) :]
     often = np.bincount(codes, minlength=len(names))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deftclean.table.scores import ScoreTable
 
 _TOP = 10
-_OF_SUSPECTS = ["row", "file_name", "given_label", "predicted_label", "clean_prob"]
+_OF_SUSPECTS = ["row", "file_name", "given_label", "suggested_label", "clean_prob"]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _counts(labels: pa.ChunkedArray) -> dict[str, int]:
 
 
 def _most_frequent(suspects: pa.Table) -> tuple[Confusion, ...]:
-    names = ["given_label", "predicted_label"]
+    names = ["given_label", "suggested_label"]
     # Where one of the two is null, so is the comparison, and the filter leaves the row out.
     differing = suspects.filter(pc.not_equal(*(suspects[name] for name in names)))
     given, suggested = (differing[name].combine_chunks().dictionary_encode() for name in names)
@@ -150,7 +150,7 @@ def _most_suspicious(suspects: pa.Table) -> tuple[Suspect, ...]:
             entry["row"],
             entry["file_name"],
             str(entry["given_label"]),
-            str(entry["predicted_label"]),
+            str(entry["suggested_label"]),
             entry["clean_prob"],
         )
         for entry in worst.to_pylist()
