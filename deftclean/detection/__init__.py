@@ -1,16 +1,16 @@
-"""Phase 1: `scan`, `score`, `select`; DEFT, and in strategies what it is compared with.
+"""Phase 1: `scan`, `score`, `select`: the evidence, DEFT, and in strategies what else there is.
 
 In reading order::
 
     scan: `scan()`: what was asked, checked before any work
     scanning: its work, from the first look at the pictures to the table
-    session: a loaded model at work on the pictures of one run
-    pictures: the distinct readable pictures of a run, as features
     task: what every way of selecting rows is given, and gives back
     deft: DEFT's own way: train the detector, judge every row
     train: the training loop of phase 1
     step: what one step reads of the similarities
-    scoring: the final evaluation of every row
+    evidence: the default: all witnesses heard, one probability
+    cross_fit: DEFT as a witness: two detectors, each asked about the other's half
+    judging: every readable row judged by all the evidence
     strategies.rules: which rows a strategy keeps: NumPy in and out
     strategies.linear_head: the classifier that rules look at
     strategies.neighbours: nearest pictures' labels, distances from class means

@@ -196,6 +196,7 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file.", "Give a table written by deftclean scan.")
+    asked = None if columns is None else list(columns)
     try:
         # Not `read_table`, which loads Arrow's data-set machinery for one file.
         with pq.ParquetFile(path) as file:
@@ -204,7 +205,7 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
             if not isinstance(metadata, dict):
                 raise ValueError("not an object")
             _check_columns(path, schema.names, metadata)
-            there = None if columns is None else _read(set(columns), schema.names)
+            there = None if asked is None else _read(asked, schema.names)
             table = file.read(columns=there)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
@@ -215,13 +216,17 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
         raise InputError(
             f"{path} is not a score table.", "Give a table written by deftclean scan or score."
         ) from error
-    return _upgraded(ScoreTable(table, metadata))
+    made = _upgraded(ScoreTable(table, metadata))
+    if asked is None:
+        return made
+    kept = [name for name in asked if name in made.table.column_names]
+    return ScoreTable(made.table.select(kept), made.metadata)
 
 
-def _read(wanted: set[str], names: list[str]) -> list[str]:
+def _read(wanted: list[str], names: list[str]) -> list[str]:
     """Those of a file's columns that are wanted, or stand for one that is."""
-    missing = {_MEANT.get(name) for name in wanted if name not in names}
-    return [name for name in names if name in wanted or name in missing]
+    stand_ins = [_MEANT[name] for name in wanted if name not in names and name in _MEANT]
+    return [name for name in dict.fromkeys([*wanted, *stand_ins]) if name in names]
 
 
 def _check_columns(path: Path, names: list[str], metadata: Mapping[str, Any]) -> None:

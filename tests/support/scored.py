@@ -42,6 +42,9 @@ def columns_of(rows: list[Mapping[str, Any]]) -> pa.Table:
         {"row": index, "file_name": f"{index}.png", **usual, **row}
         for index, row in enumerate(rows)
     ]
+    for row in whole:  # one detector judged alone
+        row.setdefault("suggested_label", row["predicted_label"])
+        row.setdefault("suggested_prob", row["predicted_prob"])
     extra = [name for name in (rows[0] if rows else {}) if name not in SCORE_SCHEMA.names]
     schema = pa.schema([*((name, pa.string()) for name in extra), *SCORE_SCHEMA])
     return pa.Table.from_pylist(whole, schema=schema)

@@ -33,6 +33,13 @@ ROWS = [
 ]
 
 
+NEW = [
+    *("suggested_label", "suggested_prob", "deft_prob", "prompt_prob", "head_prob"),
+    "neighbours_prob",
+]
+"""Columns that schema 3 brought."""
+
+
 def table() -> pa.Table:
     n = len(ROWS)
     columns: dict[str, Any] = {
@@ -44,7 +51,13 @@ def table() -> pa.Table:
         "keep": [False] * n,
         "predicted_label": [r[1] for r in ROWS],
         "predicted_prob": [0.5] * n,
+        "suggested_label": [r[1] for r in ROWS],
+        "suggested_prob": [0.5] * n,
         "zero_shot_prob": [None] * n,
+        "deft_prob": [r[2] for r in ROWS],
+        "prompt_prob": [None] * n,
+        "head_prob": [None] * n,
+        "neighbours_prob": [None] * n,
         "status": ["ok"] * n,
         "error": [None] * n,
         "content_sha256": ["00"] * n,
@@ -55,7 +68,7 @@ def table() -> pa.Table:
 
 
 def scores(**metadata: Any) -> ScoreTable:
-    return ScoreTable(table(), {"schema_version": 2, "tool_version": "0.1", **metadata})
+    return ScoreTable(table(), {"schema_version": 3, "tool_version": "0.1", **metadata})
 
 
 def test_keep_by_threshold() -> None:
@@ -86,7 +99,7 @@ def test_decide_changes_keep_and_what_tells_of_it() -> None:
     after = decide(before, "threshold", 0.5)
     assert after.table["keep"].to_pylist() == [r[3] for r in ROWS]
     assert after.metadata == {
-        "schema_version": 2,
+        "schema_version": 3,
         "tool_version": "0.1",
         "seed": 3,
         "rule": "threshold",
@@ -151,7 +164,7 @@ def test_the_same_table_is_the_same_bytes(tmp_path: Path) -> None:
         path.parent.mkdir()
         write_scores(scores(b=1, a=2), path, path.parent / "data", overwrite=False)
     assert first.read_bytes() == second.read_bytes()
-    swapped = ScoreTable(table(), {"a": 2, "b": 1, "tool_version": "0.1", "schema_version": 2})
+    swapped = ScoreTable(table(), {"a": 2, "b": 1, "tool_version": "0.1", "schema_version": 3})
     write_scores(swapped, second, second.parent / "data", overwrite=True)
     assert first.read_bytes() == second.read_bytes()
     assert str(tmp_path).encode() not in first.read_bytes()
@@ -234,25 +247,44 @@ def test_a_table_with_a_column_twice_is_refused(tmp_path: Path) -> None:
 
 def test_a_table_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    write_scores(scores(schema_version=3, tool_version="9.9"), path, tmp_path, overwrite=False)
+    write_scores(scores(schema_version=4, tool_version="9.9"), path, tmp_path, overwrite=False)
     with pytest.raises(InputError, match=r"written by a newer deftclean \(9\.9\)"):
         read_scores(path)
 
 
 def test_a_table_of_schema_1_is_read_as_one_of_today(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    old = ScoreTable(table().drop_columns(["source_line"]), {"schema_version": 1})
+    old = ScoreTable(table().drop_columns(["source_line", *NEW]), {"schema_version": 1})
     write_scores(old, path, tmp_path, overwrite=False)
     back = read_scores(path)
-    assert back.table.column_names[-1] == "source_line"
+    assert set(back.table.column_names) == {"id", *SCORE_COLUMNS}
     assert back.table["source_line"].null_count == len(ROWS)
-    assert back.metadata["schema_version"] == 2
+    assert back.metadata["schema_version"] == 3
     assert labels_file(back.metadata, path) is None
+
+
+@pytest.mark.parametrize(("strategy", "own"), [("deft", "clean_prob"), ("knn", None)])
+def test_a_table_of_schema_2_suggests_what_its_detector_predicted(
+    tmp_path: Path, strategy: str, own: str | None
+) -> None:
+    path = tmp_path / "x.parquet"
+    facts = {"schema_version": 2, "strategy": strategy}
+    write_scores(ScoreTable(table().drop_columns(NEW), facts), path, tmp_path, overwrite=False)
+    back = read_scores(path).table
+    assert back["suggested_label"] == back["predicted_label"]
+    assert back["suggested_prob"] == back["predicted_prob"]
+    assert (
+        back["deft_prob"].null_count == len(ROWS) if own is None else back["deft_prob"] == back[own]
+    )
+    assert back["head_prob"].null_count == back["neighbours_prob"].null_count == len(ROWS)
+    asked = read_scores(path, ["suggested_label"]).table
+    assert asked["suggested_label"] == back["predicted_label"]
 
 
 def test_a_column_that_an_old_table_carries_keeps_its_values(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    write_scores(ScoreTable(table(), {"schema_version": 1}), path, tmp_path, overwrite=False)
+    old = ScoreTable(table().drop_columns(NEW), {"schema_version": 1})
+    write_scores(old, path, tmp_path, overwrite=False)
     back = read_scores(path).table
     assert back["input_source_line"].to_pylist() == [2, 3, 4, 5, 6, 7]
     assert back["source_line"].null_count == len(ROWS)

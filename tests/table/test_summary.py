@@ -20,7 +20,7 @@ def scores(rows: list[Row]) -> ScoreTable:
         "row": list(range(n)),
         "file_name": [f"{i}.png" for i in range(n)],
         "given_label": [r[0] for r in rows],
-        "predicted_label": [r[1] for r in rows],
+        "suggested_label": [r[1] for r in rows],
         "clean_prob": [r[2] for r in rows],
         "keep": [r[3] for r in rows],
         "status": [r[4] for r in rows],

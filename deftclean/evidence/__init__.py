@@ -1,0 +1,18 @@
+"""One probability from all the evidence: witnesses, the noise of labels, and what is believed.
+
+Log-probabilities and labels in, posteriors and rates out: it knows no picture, file or model.
+
+In reading order::
+
+    given_labels: what pictures were given, and how they are dealt into parts
+    witness: what a witness is; linear ones
+    head: a linear head, fitted through the noise and cross-fitted
+    neighbours: the labels of the pictures that look most alike
+    noise: how labels come to be wrong
+    pool: weights, bias and noise, fitted jointly
+    belief: several pools, and the posterior
+    weigh: who is heard, and how much each pool is believed
+    rates: how much is wrong, with an interval
+    decision: from posterior to `keep`
+    saved: what is kept for new pictures
+"""
