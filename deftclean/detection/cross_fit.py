@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deftclean.core.errors import CollapseError
 from deftclean.detection.deft import Keeping, trained_detector
 from deftclean.detection.task import Task
 from deftclean.detection.train import EpochMetrics
@@ -48,6 +49,15 @@ def cross_fit(task: Task, halves: NDArray[np.int64], keeping: Sequence[Keeping])
     Raises:
         CollapseError, UsageError: as `deftclean.detection.deft.detect_rows`.
     """
+    try:
+        return _cross_fit(task, halves, keeping)
+    except CollapseError:
+        for kept in keeping:  # going on would end the same way
+            kept.checkpoint.remove()
+        raise
+
+
+def _cross_fit(task: Task, halves: NDArray[np.int64], keeping: Sequence[Keeping]) -> CrossFitted:
     pictures, rows = task.pictures, task.pictures.rows
     half_of_row = halves[rows.pictures[rows.trainable]]
     detectors, epochs = [], []

@@ -133,7 +133,7 @@ def _at_pool(
         at = Pool(values, pool.witnesses, pool.log_marginal, pool.loss)
         return penalties(at, count, torch.zeros(pool.witnesses, dtype=torch.float64))
 
-    curvature = torch.func.hessian(prior)(pool.values)[:-1, :-1]
+    curvature = torch.func.jacrev(torch.func.grad(prior))(pool.values)[:-1, :-1]
     information = DOUBT * of_loss.T @ of_loss * (count / kept) + curvature
     information += 1e-6 * torch.eye(len(information), dtype=torch.float64)
     member = torch.zeros(kept, classes + 1, dtype=torch.float64)

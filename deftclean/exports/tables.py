@@ -70,7 +70,7 @@ def cleanlab_table(rows: ChosenRows) -> pa.Table:
             "is_label_issue": flagged,
             "label_quality": table["clean_prob"],
             "given_label": table["given_label"],
-            "suggested_label": table["suggested_label"],
+            "predicted_label": table["suggested_label"],
         }
     )
 

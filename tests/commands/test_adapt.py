@@ -182,7 +182,7 @@ def test_the_detectors_own_prompts_classify(tmp_path):
     labels.write_text("\n".join(lines) + "\n")
     deftclean.scan(
         scored.images, labels, output=tmp_path / "clean.parquet", noise="synthetic",
-        settings={"epochs": 2, "warmup": 1, "tuner": "none"},
+        strategy="deft", settings={"epochs": 2, "warmup": 1, "tuner": "none"},
         run=RunOptions(model="nano", workers=0),
     )  # fmt: skip
     options = AdaptOptions(holdout=0.5, everything=True)

@@ -62,7 +62,7 @@ def test_cold_warm_and_no_cache_give_the_same_bytes(
     assert cached(doubled) == set()
     cold = scan(doubled, *options, "--cache-dir", "cache")
     held = cached(doubled)
-    resizes, blocks = (1, 1) if "none" in options else (2, 0)
+    resizes, blocks = (1, 1) if "none" in options else (2, 1)
     suffixes = [path.suffix for path in held]
     assert (suffixes.count(".pixels"), suffixes.count(".vectors")) == (39 * resizes, blocks)
     warm = scan(doubled, *options, "--cache-dir", "cache")
@@ -171,7 +171,7 @@ def test_scoring_the_scanned_data_again_gives_the_scans_own_columns(
     doubled: Path, options: tuple[str, ...]
 ) -> None:
     """Both passes at once, and decoded as the detector says, to the last bit."""
-    scan(doubled, *options)
+    scan(doubled, *options, "--recipe", "deft")
     done = run_cli("score", "clean.detector", "data", "labels.csv", "-q", cwd=doubled)
     assert done.returncode == 0, done.stderr
     scanned, scored = (read_scores(doubled / n).table for n in ("clean.parquet", "scores.parquet"))

@@ -65,8 +65,9 @@ def test_each_strategy_writes_a_table_whose_rule_gives_its_own_decision(scans, t
     table, metadata = result.scores.table, result.scores.metadata
     assert metadata["strategy"] == strategy
     assert metadata["noise_ratio"] == (0.1 if strategy == "small-loss" else None)
-    assert result.detector is None
-    assert not result.output.with_suffix(".detector").exists()
+    left = strategy == "evidence"
+    assert (result.detector is not None) == left
+    assert result.output.with_suffix(".detector").exists() == left
     assert not result.output.with_suffix(".unfinished").exists()
     score = table["clean_prob"].to_numpy()
     assert ((score >= 0) & (score <= 1)).all()
@@ -296,7 +297,7 @@ def test_what_does_not_go_together_is_refused_before_anything_is_read(tmp_path):
         ("gmm", None, {"context_length": 4, "rule": "agree"}, "--context-length, --rule"),
         ("knn", None, {"epochs": 4}, "--epochs"),
         ("knn", None, {"tuner": "lora"}, "--tuner"),
-        ("x", None, {}, "no strategy 'x'"),
+        ("x", None, {}, "no recipe 'x'"),
     ],
 )
 def test_what_a_strategy_does_not_take(tmp_path, strategy, ratio, settings, said):

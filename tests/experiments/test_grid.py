@@ -95,7 +95,10 @@ GRID = '[[grid]]\nname = "g"\ndata = ["mine"]\nstrategies = ["deft"]\n'
         (OWN + GRID.replace('"g"', "1"), "[[grid]] number 1 needs name, a text"),
         (OWN + GRID.replace("mine", "yours"), "[[grid]] 'g' data: 'yours' is none of mine, cif"),
         (OWN + GRID.replace('["mine"]', '["mine", "mine"]'), "data: mine stands there twice"),
-        (OWN + GRID.replace('["deft"]', '["best"]'), "strategies: 'best' is none of deft,"),
+        (
+            OWN + GRID.replace('["deft"]', '["best"]'),
+            "strategies: 'best' is none of evidence, deft,",
+        ),
         (OWN + GRID.replace('["deft"]', '"deft"'), "[[grid]] 'g' needs strategies, a list"),
         (OWN + GRID.replace("deft", "all-rows"), "strategies: all-rows goes with adapt"),
         (OWN + GRID + "seed = 1\n", "[[grid]] 'g': unknown 'seed'; known: name, data,"),
@@ -180,7 +183,7 @@ def test_shared_settings_go_to_the_strategies_that_take_them(written):
         ["lr", "noise_ratio"],
     ]
     wrong = "strategy_settings = {label-match = {lr = 0.1}}\n"
-    with pytest.raises(InputError, match="--lr: --strategy label-match has no such setting"):
+    with pytest.raises(InputError, match="--lr: --recipe label-match has no such setting"):
         read_grid(written(OWN + text + wrong))
 
 
