@@ -43,12 +43,15 @@ def print_result(result: "ScanResult", console: Console) -> None:
 def _headline(summary: "Summary", result: "ScanResult", console: Console) -> None:
     rule, threshold = result.scores.metadata["rule"], result.scores.metadata["threshold"]
     rate = "-" if summary.noise_rate is None else f"{summary.noise_rate:.1%}"
+    estimate = summary.estimate
     lines = [
         f"rows           {summary.rows:,}",
         f"kept           {summary.kept:,}",
         f"flagged        {summary.flagged:,}  [dim](rule {rule}, clean_prob > {threshold:g})[/dim]",
-        f"noise rate     {rate}",
+        f"noise rate     {rate}  [dim](flagged of scored)[/dim]",
     ]
+    if estimate is not None:
+        lines.append(f"wrong labels   about {estimate.text}  [dim](flagged or not)[/dim]")
     if summary.not_scored:
         bad = ", ".join(f"{count:,} {status}" for status, count in summary.not_scored.items())
         lines.append(f"not scored     {bad}  [dim](columns status and error)[/dim]")

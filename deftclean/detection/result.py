@@ -34,11 +34,13 @@ class ScanResult(Shown):
 
     def facts(self) -> Mapping[str, object]:
         """What a notebook shows."""
+        estimate = self.summary.estimate
         return {
             "rows": self.summary.rows,
             "kept": self.summary.kept,
             "flagged": self.summary.flagged,
-            "noise rate": percent(self.summary.noise_rate),
+            "flagged share": percent(self.summary.noise_rate),
+            "wrong labels": estimate.text if estimate is not None else None,
             "not scored": self.summary.not_scored or None,
             "table": self.output,
             "detector": self.detector,

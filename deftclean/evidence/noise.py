@@ -54,10 +54,7 @@ class LabelNoise:
         own = labels[:, None]
         of_given = appeal.gather(1, own)
         if self.pairs is None:
-            others = appeal.logsumexp(dim=1, keepdim=True)
-            # log(Σ_j v_j - v_k), in logarithms: v_k may be nearly all of it.
-            rest = others + torch.log1p(-(appeal - others).exp().clamp(max=1 - 1e-12))
-            wrong = self.log_wrong + of_given - rest
+            wrong = self.log_wrong + of_given - _all_but_each(appeal)
         else:
             off = ~torch.eye(len(self.pairs), dtype=torch.bool)
             kernel = self.pairs.exp() * off
@@ -66,3 +63,16 @@ class LabelNoise:
             wrong = self.log_wrong + self.pairs.T[labels] + of_given - rest
         right = self.log_right[labels][:, None]
         return wrong.scatter(1, own, right)
+
+
+def _all_but_each(appeal: Tensor) -> Tensor:
+    """(B, K) log v -> (B, K) log Σ_{j ≠ k} v_j.
+
+    What is left of the sum without its largest term is summed anew: it may be a part of the sum too
+    small for a difference to show.
+    """
+    whole = appeal.logsumexp(dim=1, keepdim=True)
+    top = appeal.argmax(dim=1, keepdim=True)
+    without = appeal.scatter(1, top, -torch.inf).logsumexp(dim=1, keepdim=True)
+    share = (appeal - whole).exp().scatter(1, top, 0.0)  # each at most a half
+    return (whole + torch.log1p(-share)).scatter(1, top, without)

@@ -20,6 +20,7 @@ _PRICE = 0.05  # nats a label that a unit of a taught witness's weight costs
 _HEARD = 0.15  # weight from which on a taught witness is heard
 _RESEMBLANCES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)  # the values of τ that are averaged over
 _FIRST_RESEMBLANCE = 0.1
+_HOPELESS = 12.0  # a pool so many nats behind has no share worth counting
 
 DOUBT = 0.25
 """What a label counts in deciding between models: all of them are wrong somewhere, and in the same
@@ -78,10 +79,12 @@ def weigh(testimony: Testimony, names: Sequence[str]) -> Belief:
     remaining = testimony.of(chosen)
     weights = np.maximum(first.weights.numpy()[chosen], 0.05)
     values = starting_values(weights, testimony.log_probs.shape[2], 0.0)
-    pools = []
+    pools: list[Pool] = []
     for resemblance in _RESEMBLANCES:
         pools.append(fit(remaining, values, resemblance=resemblance))
         values = pools[-1].values
+        if pools[-1].loss > min(pool.loss for pool in pools) + _HOPELESS / DOUBT:
+            break  # the loss only rises from here on
     losses = np.array([pool.loss for pool in pools])
     shares = np.exp(-DOUBT * (losses - losses.min()))
     return Belief(

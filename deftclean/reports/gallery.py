@@ -17,6 +17,7 @@ from deftclean.core.text import few
 from deftclean.images.decoding import ImageError
 from deftclean.images.table_images import Encoded, encoded_images
 from deftclean.images.thumbnails import Thumbnail, thumbnail
+from deftclean.table.estimate import WITNESS_COLUMNS, heard
 from deftclean.table.reviewed import unreviewed
 from deftclean.table.scores import ScoreTable, keep_flags
 
@@ -25,9 +26,11 @@ MOST_IMAGES = 2000
 
 _BYTES_OF_PICTURES = 12_000_000  # encoded as text, of all pictures together
 
+_UNLIKELY = 0.2  # probability of the given label below which a witness speaks against it
+
 _COLUMNS = (
-    "row", "file_name", "content_sha256", "given_label", "predicted_label", "clean_top_label",
-    "clean_prob", "predicted_prob", "zero_shot_prob",
+    "row", "file_name", "content_sha256", "given_label", "suggested_label", "clean_top_label",
+    "clean_prob", "suggested_prob", *WITNESS_COLUMNS.values(),
 )  # fmt: skip
 
 
@@ -47,7 +50,9 @@ class Exhibit:
     Attributes:
         row, file_name, content_sha256, given_label: of the table.
         suggested: the class that fits best, or None.
-        clean_prob, predicted_prob, zero_shot_prob: in [0, 1].
+        clean_prob, suggested_prob: in [0, 1].
+        said: name and probability of the given label, of each witness that spoke.
+        against: those of them that were heard and called the given label unlikely.
         below: flagged because `clean_prob` is not above the threshold.
         outdone: flagged because another class has a higher clean probability: that class.
         picture: None where there is none to show.
@@ -60,8 +65,9 @@ class Exhibit:
     given_label: str
     suggested: str | None
     clean_prob: float
-    predicted_prob: float | None
-    zero_shot_prob: float | None
+    suggested_prob: float | None
+    said: tuple[tuple[str, float], ...]
+    against: tuple[str, ...]
     below: bool
     outdone: str | None
     picture: Picture | None
@@ -137,9 +143,9 @@ def exhibits(
             advance(1, "")
     rule, threshold = chosen.metadata["rule"], float(chosen.metadata["threshold"])
     above = keep_flags(chosen.table, "threshold", threshold).to_pylist()
-    rows = chosen.table.select(_COLUMNS).to_pylist()
+    rows, listened = chosen.table.select(_COLUMNS).to_pylist(), heard(chosen.metadata)
     return tuple(
-        _exhibit(row, not above[place], rule == "agree", pictures[place])
+        _exhibit(row, not above[place], rule == "agree", pictures[place], listened)
         for place, row in enumerate(rows)
     )
 
@@ -161,17 +167,26 @@ def _address(small: Thumbnail) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(small.data).decode()}"
 
 
-def _exhibit(row: dict[str, Any], below: bool, agree: bool, picture: Picture | str) -> Exhibit:
+def _exhibit(
+    row: dict[str, Any],
+    below: bool,
+    agree: bool,
+    picture: Picture | str,
+    listened: tuple[str, ...],
+) -> Exhibit:
     top = row["clean_top_label"]
+    spoken = {name: row[name] for name in WITNESS_COLUMNS.values()}
+    said = {name: prob for name, prob in spoken.items() if prob is not None}
     return Exhibit(
         row=row["row"],
         file_name=row["file_name"],
         content_sha256=row["content_sha256"],
         given_label=row["given_label"],
-        suggested=row["predicted_label"],
+        suggested=row["suggested_label"],
         clean_prob=row["clean_prob"],
-        predicted_prob=row["predicted_prob"],
-        zero_shot_prob=row["zero_shot_prob"],
+        suggested_prob=row["suggested_prob"],
+        said=tuple(said.items()),
+        against=tuple(name for name in listened if said.get(name, 1.0) < _UNLIKELY),
         below=below,
         outdone=top if agree and top != row["given_label"] else None,
         picture=picture if isinstance(picture, Picture) else None,

@@ -3,6 +3,7 @@
 In reading order::
 
     scores: its columns, how it is written and read, what `keep` means
+    estimate: what it says of how much is wrong
     reviewed: what people decided, and what follows for `keep`
     summary: a table at a glance
     problems: what is wrong with each row, as numbers that can be counted

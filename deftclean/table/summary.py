@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.table.estimate import NoiseEstimate, noise_estimate
 from deftclean.table.scores import ScoreTable
 
 _TOP = 10
@@ -53,6 +54,7 @@ class Summary:
         kept: rows kept.
         flagged: rows scored and not kept.
         noise_rate: flagged ÷ scored, in [0, 1]; None where no row was scored.
+        estimate: how much is wrong, flagged or not; None where it was not estimated.
         not_scored: rows by status other than `ok`.
         classes: the classes with most flagged rows, most first.
         confusions: flagged rows whose suggested label differs, most frequent first.
@@ -64,6 +66,7 @@ class Summary:
     kept: int
     flagged: int
     noise_rate: float | None
+    estimate: NoiseEstimate | None
     not_scored: dict[str, int]
     classes: tuple[ClassNoise, ...]
     confusions: tuple[Confusion, ...]
@@ -83,6 +86,7 @@ def summarise(scores: ScoreTable) -> Summary:
         kept=_count(table["keep"]),
         flagged=len(suspects),
         noise_rate=len(suspects) / total if total else None,
+        estimate=noise_estimate(scores.metadata),
         not_scored=_not_scored(table["status"]),
         classes=_most_suspected(table["given_label"], scored, flagged),
         confusions=_most_frequent(suspects),

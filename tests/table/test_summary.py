@@ -117,6 +117,7 @@ def plain(rows: list[Row]) -> Summary:
         kept=sum(row[3] for row in rows),
         flagged=len(flagged),
         noise_rate=len(flagged) / len(scored) if scored else None,
+        estimate=None,
         not_scored=dict(sorted(states.items())),
         classes=tuple(
             ClassNoise(name, count, of_class[name])
