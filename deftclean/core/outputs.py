@@ -12,6 +12,9 @@ from deftclean.core.errors import UsageError
 CHECKPOINT_MARK = "state.json"
 """The file by which the checkpoint of a stopped run is known."""
 
+PARTS = (1, 2, 3, 4)
+"""Trainings that one run may keep the state of: two halves, and a second attempt at each."""
+
 _EXISTS = "Choose another -o, or give --overwrite."
 _FOREIGN = "Move it away, or choose another -o."
 
@@ -69,8 +72,8 @@ def is_empty_folder(path: Path) -> bool:
 def checkpoint_folder(output: Path, part: int = 1) -> Path:
     """Where a run to `output` keeps what it resumes from, until it is done.
 
-    clean.parquet -> clean.unfinished, folder run.1 -> run.1.unfinished; of a second training of the
-    same run, clean.2.unfinished.
+    clean.parquet -> clean.unfinished, folder run.1 -> run.1.unfinished; of the second of its
+    `PARTS`, clean.2.unfinished.
     """
     name = output.stem if output.suffix.lower() == ".parquet" else output.name
     return output.with_name(f"{name}.unfinished" if part == 1 else f"{name}.{part}.unfinished")

@@ -5,7 +5,7 @@ label it has learned from.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,10 +15,29 @@ from deftclean.core.errors import CollapseError
 from deftclean.detection.deft import Keeping, trained_detector
 from deftclean.detection.task import Task
 from deftclean.detection.train import EpochMetrics
+from deftclean.detection.warnings import warned
 from deftclean.evidence.witness import Linear, LinearWitness
 from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScorer, DetectorScores, scores_of_all
 from deftclean.models.detector import DualPromptDetector
+
+_COLLAPSED = (
+    "training of half {} collapsed (features became the same for all); it was trained again with a "
+    "tenth of --lr and --clip-grad 1"
+)
+
+
+@dataclass(frozen=True)
+class KeptHalf:
+    """What becomes of the training of one half, and of its second attempt, if it is stopped."""
+
+    first: Keeping
+    second: Keeping
+
+    def remove(self) -> None:
+        """Nothing is to be gone on with."""
+        for attempt in (self.first, self.second):
+            attempt.checkpoint.remove()
 
 
 @dataclass(frozen=True)
@@ -30,21 +49,23 @@ class CrossFitted:
         epochs: their metrics, one detector's after the other's.
         scores: every readable row, scored by a detector that has not learned from its picture.
         witness: what they say of all K classes.
+        warnings: of trainings that collapsed.
     """
 
     detectors: tuple[DualPromptDetector, ...]
     epochs: list[EpochMetrics]
     scores: DetectorScores
     witness: LinearWitness
+    warnings: list[str]
 
 
-def cross_fit(task: Task, halves: NDArray[np.int64], keeping: Sequence[Keeping]) -> CrossFitted:
+def cross_fit(task: Task, halves: NDArray[np.int64], keeping: Sequence[KeptHalf]) -> CrossFitted:
     """Train both and judge every readable row.
 
     Args:
         task: the data.
         halves: (U,) 0 or 1, the half of each picture; labelled ones in both.
-        keeping: of each training.
+        keeping: of each half's training, and of its second attempt.
 
     Raises:
         CollapseError, UsageError: as `deftclean.detection.deft.detect_rows`.
@@ -53,17 +74,23 @@ def cross_fit(task: Task, halves: NDArray[np.int64], keeping: Sequence[Keeping])
         return _cross_fit(task, halves, keeping)
     except CollapseError:
         for kept in keeping:  # going on would end the same way
-            kept.checkpoint.remove()
+            kept.remove()
         raise
 
 
-def _cross_fit(task: Task, halves: NDArray[np.int64], keeping: Sequence[Keeping]) -> CrossFitted:
+def _cross_fit(task: Task, halves: NDArray[np.int64], keeping: Sequence[KeptHalf]) -> CrossFitted:
     pictures, rows = task.pictures, task.pictures.rows
     half_of_row = halves[rows.pictures[rows.trainable]]
     detectors, epochs = [], []
+    warnings = []
     for half, kept in enumerate(keeping):
         learned = rows.trainable[half_of_row == half]
-        detector, metrics = trained_detector(task, learned, kept, f"Training, half {half + 1}")
+        title = f"Training, half {half + 1}"
+        try:
+            detector, metrics = trained_detector(task, learned, kept.first, title)
+        except CollapseError:
+            warnings += warned(task.progress, [_COLLAPSED.format(half + 1)])
+            detector, metrics = trained_detector(_gentler(task), learned, kept.second, title)
         detectors.append(detector)
         epochs += metrics
     judged_by = 1 - halves
@@ -79,7 +106,14 @@ def _cross_fit(task: Task, halves: NDArray[np.int64], keeping: Sequence[Keeping]
             scorers.append(scorer)
     parts = [positive_part(detector, pictures) for detector in detectors]
     witness = LinearWitness("deft", spool.take, parts, judged_by)
-    return CrossFitted(tuple(detectors), epochs, scores_of_all(scorers), witness)
+    return CrossFitted(tuple(detectors), epochs, scores_of_all(scorers), witness, warnings)
+
+
+def _gentler(task: Task) -> Task:
+    """The same data, trained on with smaller steps."""
+    config = task.config
+    gentle = replace(config, lr=config.lr / 10, clip_grad=min(config.clip_grad or 1.0, 1.0))
+    return replace(task, resolved=replace(task.resolved, config=gentle))
 
 
 @torch.inference_mode()

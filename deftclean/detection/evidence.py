@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from deftclean.core.errors import InputError
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import stream
-from deftclean.detection.cross_fit import cross_fit, positive_part
-from deftclean.detection.deft import Keeping
+from deftclean.detection.cross_fit import KeptHalf, cross_fit, positive_part
 from deftclean.detection.judging import Verdict, given_labels, judge_rows
 from deftclean.detection.task import Outcome, Task
 from deftclean.detection.warnings import evidence_warnings
@@ -32,14 +31,14 @@ from deftclean.features.scoring import DetectorScorer, DetectorScores, zero_shot
 from deftclean.models.detector import DualPromptDetector
 
 
-def weigh_rows(task: Task, threshold: float | None, keeping: Sequence[Keeping]) -> Outcome:
+def weigh_rows(task: Task, threshold: float | None, keeping: Sequence[KeptHalf]) -> Outcome:
     """Hear all witnesses and judge every readable row.
 
     Args:
         task: the data, with untuned features.
         threshold: `clean_prob` above which a row is kept; None to choose it, see
             `deftclean.evidence.decision`.
-        keeping: of the training of each half's detector.
+        keeping: of each half's training.
 
     Raises:
         InputError: there are not two labelled pictures.
@@ -70,7 +69,7 @@ def weigh_rows(task: Task, threshold: float | None, keeping: Sequence[Keeping]) 
         pictures.rows.labels[judged.rows[labelled]],
     )
     verdict = Verdict(judged, fitted.scores.clean_prob, rates, belief.weights, belief.informed)
-    warnings = evidence_warnings(verdict, task.progress)
+    warnings = [*fitted.warnings, *evidence_warnings(verdict, task.progress)]
     if threshold is None:
         threshold = keep_threshold(clean, belief.informed)
     scores = DetectorScores(
@@ -128,7 +127,7 @@ def _witnesses(task: Task, given: GivenLabels, deft: LinearWitness) -> _Witnesse
         found = _Witnesses(zero_shot, deft, head, neighbours)
         names = [each.name for each in found.all]
         heard = testimony(found.all)
-        pool, chosen = priced(heard, names)
+        pool, chosen = priced(heard)
         if chosen[names.index("head")]:  # one that nobody hears need not be better
             found = replace(found, head=head_through(mean_noise(pool, heard)))
         advance(1, "")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deftclean.core.errors import UsageError
-from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder
+from deftclean.core.outputs import PARTS, check_checkpoint_output, checkpoint_folder
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.data.manifest import read_manifest
@@ -147,5 +147,5 @@ def check_compile(run: RunOptions, config: DetectorConfig) -> None:
 def _check_outputs(output: Path, overwrite: bool) -> None:
     check_table_output(output, overwrite)
     check_detector_output(detector_folder(output), overwrite)
-    for part in (1, 2):
+    for part in PARTS:
         check_checkpoint_output(checkpoint_folder(output, part))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deftclean.core.outputs import checkpoint_folder
+from deftclean.core.outputs import PARTS, checkpoint_folder
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime, choose_runtime
@@ -17,6 +17,7 @@ from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.detection.assembly import Said, detector_card, score_table, table_metadata
 from deftclean.detection.cost import CostOfRun
+from deftclean.detection.cross_fit import KeptHalf
 from deftclean.detection.deft import Keeping, detect_rows
 from deftclean.detection.evidence import weigh_rows
 from deftclean.detection.strategies.confident import require_cleanlab
@@ -158,11 +159,11 @@ class Scan:
         """What becomes of each training of a detector if it is stopped."""
         pictures, options = task.pictures, self.options
         names, compiled = task.manifest.class_names, self.run.compile
-        trainings = (2 if options.is_evidence else 1) if options.prompts else 0
+        parts = (PARTS if options.is_evidence else PARTS[:1]) if options.prompts else ()
         identity = pictures.session.identity(names, task.config, pictures.rows)
         identity["--compile"] = compiled
         kept = []
-        for part in range(1, trainings + 1):
+        for part in parts:
             whose = {**identity, "half": part} if options.is_evidence else identity
             folder = checkpoint_folder(self.output, part)
             kept.append(Keeping(Checkpoint(folder, whose), self.resume, compiled))
@@ -171,7 +172,9 @@ class Scan:
     def _outcome(self, task: Task, keeping: list[Keeping]) -> Outcome:
         """What the recipe says of every readable row."""
         if self.options.is_evidence:
-            return weigh_rows(task, self.threshold, keeping)
+            first, second, first_again, second_again = keeping
+            halves = [KeptHalf(first, first_again), KeptHalf(second, second_again)]
+            return weigh_rows(task, self.threshold, halves)
         if self.options.is_deft:
             assert self.threshold is not None  # noqa: S101 - its own where none was given
             return detect_rows(task, self.threshold, keeping[0])

@@ -29,7 +29,9 @@ _SHRINK_CLASS = 20.0  # ε_k to a common ε, on its logit
 _SHRINK_PAIRS = 50.0  # q to 0, over K
 _SHRINK_BIAS = 1.0
 # Beside them, of ε: one wrong label and one right one, so that no rate is certain to be 0.
-_CALIBRATED = 0.06  # nats a label times (log Σ w)²: each witness is a probability already
+# Each witness is a probability already, so that Σ w should be near 1; of a taught one this is known
+# less well, for what keeps it from learning every label by heart also makes it less sure.
+_CALIBRATED, _CALIBRATED_TAUGHT = 0.06, 0.03  # nats a label times (log Σ w)²
 _STEPS = 200
 
 
@@ -41,16 +43,26 @@ class Testimony:
         log_probs: (n, M, K) float64.
         labels: (n,) given class.
         log_marginal: (K,) of the labels.
+        taught: (M,) bool, whether a witness has learned from labels of this data set.
     """
 
     log_probs: Tensor
     labels: Tensor
     log_marginal: Tensor
+    taught: Tensor
 
     def of(self, chosen: NDArray[np.bool_]) -> "Testimony":
         """Of some of the witnesses."""
-        heard = self.log_probs[:, torch.from_numpy(chosen)]
-        return Testimony(heard, self.labels, self.log_marginal)
+        heard = torch.from_numpy(chosen)
+        return Testimony(
+            self.log_probs[:, heard], self.labels, self.log_marginal, self.taught[heard]
+        )
+
+    def every(self, step: int) -> "Testimony":
+        """Of one label in so many."""
+        return Testimony(
+            self.log_probs[::step], self.labels[::step], self.log_marginal, self.taught
+        )
 
 
 @dataclass(frozen=True)
@@ -124,13 +136,14 @@ def _before_softplus(positive: Tensor) -> Tensor:
     return positive + torch.log(-torch.expm1(-positive))
 
 
-def penalties(pool: Pool, count: int, price: Tensor) -> Tensor:
+def penalties(pool: Pool, count: int, taught: Tensor, price: float) -> Tensor:
     """What the values cost whatever the labels, in nats.
 
     Args:
         pool: the values.
         count: n.
-        price: (M,) nats a label that a unit of each weight costs.
+        taught: (M,) bool, see `Testimony`.
+        price: nats a label that a unit of a taught witness's weight costs.
     """
     classes = len(pool.log_marginal)
     apart, _, pairs, _ = _noise_values(pool.values, pool.witnesses, classes)
@@ -140,8 +153,11 @@ def penalties(pool: Pool, count: int, price: Tensor) -> Tensor:
     total = total - F.logsigmoid(common) - F.logsigmoid(-common)
     if pairs is not None:
         total = total + _SHRINK_PAIRS / classes * (pairs**2).sum()
+    of_taught = (taught * weights).sum()
+    share = of_taught / (weights.sum() + 1e-9)
+    strength = _CALIBRATED + share * (_CALIBRATED_TAUGHT - _CALIBRATED)
     pooled = (weights.sum() + 1e-9).log()
-    return total + count * (_CALIBRATED * pooled**2 + (price * weights).sum())
+    return total + count * (strength * pooled**2 + price * of_taught)
 
 
 def surprise(pool: Pool, testimony: Testimony) -> Tensor:
@@ -155,7 +171,7 @@ def fit(
     testimony: Testimony,
     start: Tensor,
     *,
-    price: NDArray[np.float64] | None = None,
+    price: float = 0.0,
     resemblance: float | None = None,
 ) -> Pool:
     """The most likely pool, by L-BFGS from some values.
@@ -163,13 +179,10 @@ def fit(
     Args:
         testimony: n labels.
         start: values; see `starting_values`.
-        price: (M,) nats a label that a unit of each weight costs; None for nothing.
+        price: nats a label that a unit of a taught witness's weight costs.
         resemblance: τ; None to fit it.
     """
     count, witnesses, _ = testimony.log_probs.shape
-    prices = torch.zeros(witnesses, dtype=torch.float64)
-    if price is not None:
-        prices = torch.from_numpy(price)
     fixed = torch.zeros_like(start, dtype=torch.bool)
     values = start.clone()
     if resemblance is not None:
@@ -191,7 +204,7 @@ def fit(
     def loss() -> Tensor:
         optimiser.zero_grad()
         pool = pool_at(math.nan)
-        total = surprise(pool, testimony).sum() + penalties(pool, count, prices)
+        total = surprise(pool, testimony).sum() + penalties(pool, count, testimony.taught, price)
         mean: Tensor = total / count
         mean.backward()
         assert values.grad is not None  # noqa: S101 - `backward` made it

@@ -100,9 +100,7 @@ def _by_pool(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(S, K + 1) rates at each pool, and the variance that the fit gives them; the last of all."""
     every = -(-len(testimony.labels) // _MOST_ROWS)
-    some = Testimony(
-        testimony.log_probs[::every], testimony.labels[::every], testimony.log_marginal
-    )
+    some = testimony.every(every)
     found = [_at_pool(pool, some, len(testimony.labels)) for pool in belief.pools]
     return np.stack([centre for centre, _ in found]), np.stack([var for _, var in found])
 
@@ -131,7 +129,7 @@ def _at_pool(
 
     def prior(values: Tensor) -> Tensor:
         at = Pool(values, pool.witnesses, pool.log_marginal, pool.loss)
-        return penalties(at, count, torch.zeros(pool.witnesses, dtype=torch.float64))
+        return penalties(at, count, some.taught, 0.0)
 
     curvature = torch.func.jacrev(torch.func.grad(prior))(pool.values)[:-1, :-1]
     information = DOUBT * of_loss.T @ of_loss * (count / kept) + curvature

@@ -46,6 +46,7 @@ def testify(
         heard(witnesses, some.pictures),
         torch.from_numpy(some.labels),
         torch.from_numpy(np.log(given.marginal)),
+        torch.tensor([each.name != UNTAUGHT for each in witnesses]),
     )
 
 
@@ -60,11 +61,11 @@ def first_noise(testimony: Testimony) -> NDArray[np.float64]:
     return mean_noise(fit(testimony, start, resemblance=_FIRST_RESEMBLANCE), testimony)
 
 
-def priced(testimony: Testimony, names: Sequence[str]) -> tuple[Pool, NDArray[np.bool_]]:
+def priced(testimony: Testimony) -> tuple[Pool, NDArray[np.bool_]]:
     """The first fit, in which taught witnesses have their price, and who is heard after it."""
-    taught = np.array([name != UNTAUGHT for name in names])
+    taught = testimony.taught.numpy()
     start = starting_values(np.where(taught, 0.3, 0.8), testimony.log_probs.shape[2], 0.1)
-    pool = fit(testimony, start, price=_PRICE * taught)
+    pool = fit(testimony, start, price=_PRICE)
     return pool, ~taught | (pool.weights.numpy() > _HEARD)
 
 
@@ -75,7 +76,7 @@ def weigh(testimony: Testimony, names: Sequence[str]) -> Belief:
         testimony: of all witnesses.
         names: theirs.
     """
-    first, chosen = priced(testimony, names)
+    first, chosen = priced(testimony)
     remaining = testimony.of(chosen)
     weights = np.maximum(first.weights.numpy()[chosen], 0.05)
     values = starting_values(weights, testimony.log_probs.shape[2], 0.0)

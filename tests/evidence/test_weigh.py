@@ -84,7 +84,7 @@ def test_the_gradient_stands_still_at_the_fit():
     pool = fit(testimony, starting_values(np.array([0.5, 0.5]), 5, 0.1))
     values = pool.values.clone().requires_grad_(True)
     at = Pool(values, 2, pool.log_marginal, 0.0)
-    loss = surprise(at, testimony).sum() + penalties(at, 600, torch.zeros(2, dtype=torch.float64))
+    loss = surprise(at, testimony).sum() + penalties(at, 600, testimony.taught, 0.0)
     assert float(loss.detach()) == pytest.approx(pool.loss, rel=1e-9)
     (slope,) = torch.autograd.grad(loss, values)
     assert float(slope.abs().max()) < 0.05
