@@ -23,7 +23,7 @@ ALLOWED = {
     "models": "core settings",
     "training": "core settings images models",
     "gate": "core table",
-    "evidence": "",
+    "evidence": "core",
     "features": "core settings images models training",
     "detection": "core settings table data images models training gate evidence features",
     "adaptation": "core settings table data images models training",

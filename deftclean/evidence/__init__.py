@@ -7,6 +7,7 @@ In reading order::
     given_labels: what pictures were given, and how they are dealt into parts
     witness: what a witness is; linear ones
     head: a linear head, fitted through the noise and cross-fitted
+    search: the most similar vectors, exactly or by an index
     neighbours: the labels of the pictures that look most alike
     noise: how labels come to be wrong
     pool: weights, bias and noise, fitted jointly

@@ -1,13 +1,13 @@
 """A witness: the given labels of the pictures that look most alike.
 
-Every picture is compared with every other: time grows with U², and no more than a block of the
-comparisons is in memory at once.
+No more than a block of comparisons is in memory at once; see `search` for how many are made.
 
 Shapes: U pictures, L of them labelled, D joint size, K classes, B a block of pictures.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deftclean.evidence.given_labels import GivenLabels
+from deftclean.evidence.search import Search, searcher
 from deftclean.evidence.witness import Take, WitnessName
 
 NEIGHBOURS = 20
@@ -54,6 +55,11 @@ class Index:
             given.marginal,
         )
 
+    @cached_property
+    def search(self) -> Search:
+        """Among the features; made at its first use."""
+        return searcher(self.features)
+
     def nearest(self, features: Tensor, themselves: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """The most similar labelled pictures of a block, by cosine, without the picture itself.
 
@@ -64,13 +70,11 @@ class Index:
         Returns:
             (B, k) places in the index, and (B, k) cosines, -inf where there are fewer.
         """
-        similar = features.to(self.features.device) @ self.features.T
-        at = np.searchsorted(self.pictures, themselves).clip(max=len(self.pictures) - 1)
-        inside = np.flatnonzero(self.pictures[at] == themselves)
-        rows = torch.from_numpy(inside).to(similar.device)
-        similar[rows, torch.from_numpy(at[inside]).to(similar.device)] = -torch.inf
-        found = similar.topk(min(NEIGHBOURS, len(self.pictures)), dim=1)
-        return found.indices.cpu(), found.values.cpu()
+        places, cosines = self.search(features, NEIGHBOURS + 1)
+        itself = torch.from_numpy(self.pictures)[places] == torch.from_numpy(themselves)[:, None]
+        cosines = cosines.masked_fill(itself, -torch.inf)
+        best = cosines.topk(min(NEIGHBOURS, len(self.pictures)), dim=1)
+        return places.gather(1, best.indices), best.values
 
     def votes(self, places: Tensor, cosines: Tensor) -> Tensor:
         """(B, k) neighbours -> (B, K) log-probabilities.

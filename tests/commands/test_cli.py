@@ -229,19 +229,36 @@ def test_warmup_over_all_epochs_warns_and_works(folder, tmp_path):
     assert "covers all 4 epochs" in table_of(tmp_path / "clean.parquet")[1]["warnings"][0]
 
 
-def test_a_collapse_stops_with_3_and_writes_no_table(tmp_path):
+COLLAPSING = ("--model", "nano", "--noise", "synthetic", "--lr", "50", "--epochs", "3", "-q")
+
+
+@pytest.fixture(scope="module")
+def few_digits(tmp_path_factory):
     from deftclean.datasets.demo import write_demo
 
-    made = write_demo(tmp_path / "digits", 0)
+    made = write_demo(tmp_path_factory.mktemp("few") / "digits", 0)
     made.labels.write_text("\n".join(made.labels.read_text().splitlines()[:200]))
+    return made
+
+
+def test_a_collapse_stops_with_3_and_writes_no_table(few_digits, tmp_path):
     done = run_cli(
-        "scan", made.images, made.labels, "--model", "nano", "--noise", "synthetic", "--lr", "50",
-        "--epochs", "3", "-q", cwd=tmp_path,
-    )  # fmt: skip
+        "scan", few_digits.images, few_digits.labels, *COLLAPSING, "--recipe", "deft", cwd=tmp_path
+    )
     assert done.returncode == 3
     assert "Training collapsed in epoch" in done.stderr
     assert "--clip-grad" in done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"digits"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_half_that_collapses_is_trained_again_and_that_is_said(few_digits, tmp_path):
+    done = run_cli("scan", few_digits.images, few_digits.labels, *COLLAPSING, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "training of half 1 collapsed" in done.stderr
+    table, metadata = table_of(tmp_path / "clean.parquet")
+    assert any("tenth of --lr" in text for text in metadata["warnings"])
+    assert np.isfinite(table["clean_prob"].to_numpy()).all()
+    assert {path.name for path in tmp_path.iterdir()} == {"clean.parquet", "clean.detector"}
 
 
 def test_labels_unrelated_to_the_pictures_are_a_warning_not_a_refusal(tmp_path):
