@@ -39,7 +39,7 @@ class ScanResult(Shown):
             "rows": self.summary.rows,
             "kept": self.summary.kept,
             "flagged": self.summary.flagged,
-            "flagged share": percent(self.summary.noise_rate),
+            "noise rate": percent(self.summary.noise_rate),
             "wrong labels": estimate.text if estimate is not None else None,
             "not scored": self.summary.not_scored or None,
             "table": self.output,
