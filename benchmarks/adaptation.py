@@ -148,6 +148,7 @@ def scanned(data: Path, work: Path, noise: NoiseName, seed: int) -> Path:
             output=table,
             resume=True,
             noise=PRESETS[noise],
+            strategy="deft",
             settings={"seed": seed, **SETTINGS[noise]},
             run=RUN,
         )

@@ -90,6 +90,7 @@ def run_case(case: Case, data: Path) -> dict[str, Any]:
             labels,
             output=folder / "clean.parquet",
             noise=case.preset,
+            strategy="deft",
             settings={"seed": case.seed, **dict(case.extra)},
             run=deftclean.RunOptions(model="nano", device="cpu"),
         )

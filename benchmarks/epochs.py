@@ -51,6 +51,7 @@ def main() -> None:
             folder / "labels.csv",
             output=folder / "clean.parquet",
             noise="synthetic",
+            strategy="deft",
             # Random labels of made-up pictures: at the preset's rate the features would collapse.
             settings={"tuner": "none", "epochs": options.epochs, "warmup": 1, "lr": 1e-3},
             run=deftclean.RunOptions(model="nano", cache_dir=folder / "cache"),

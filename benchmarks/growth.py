@@ -84,6 +84,7 @@ def train_for_a_while(rows: int) -> None:
             f"{rows}.csv",
             output=f"trained-{rows}.parquet",
             noise="synthetic",
+            strategy="deft",
             settings={"lr": 1e-3},  # random labels of made-up pictures; more would collapse
             run=deftclean.RunOptions(model="nano", cache_dir="cache"),
             progress=StopAfter(),
@@ -113,7 +114,8 @@ def measure(folder: Path, sizes: list[int], times: int) -> None:
         write_labels(folder / f"{rows}.csv", rows)
     in_a_process(
         folder, "deftclean", "scan", "images", f"{FILES}.csv", "--model", "nano", "--tuner", "none",
-        "--noise", "synthetic", "--epochs", 1, "--warmup", 0, "-o", "clean.parquet", "-q",
+        "--recipe", "deft", "--noise", "synthetic", "--epochs", 1, "--warmup", 0, "-q",
+        "-o", "clean.parquet",
     )  # fmt: skip
     taken: dict[int, list[tuple[float, float]]] = {rows: [] for rows in [FILES, *sizes]}
     for _ in range(times):

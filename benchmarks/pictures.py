@@ -143,6 +143,7 @@ def trained(data: Path, loaded: LoadedModel, folder: Path) -> DualPromptDetector
         data / "cifar10n" / "images",
         data / "cifar10n" / "labels.csv",
         output=folder / "clean.parquet",
+        strategy="deft",
         settings={"tuner": "none"},
         run=deftclean.RunOptions(model="nano", device="cpu", cache_dir=folder / "cache"),
     )

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from benchmarks.arena_figures import Run, add_run, best_wrong_f1, calibration_error, failed, read_runs
+from benchmarks.arena_figures import (
+    Run,
+    add_run,
+    best_wrong_f1,
+    calibration_error,
+    failed,
+    read_runs,
+)
 from benchmarks.arena_report import page
 
 
