@@ -33,9 +33,10 @@ class Place:
 
     @property
     def best(self) -> tuple[float, str]:
-        """AUROC of the best opponent, and who it is."""
+        """AUROC of the best opponent, and who it is; over seeds at which ours has figures."""
+        seeds = {run.seed for run in self.runs.get(OURS, []) if not run.collapsed}
         found = [
-            (_mean(run.auroc for run in runs), recipe)
+            (_mean(run.auroc for run in runs if run.seed in seeds), recipe)
             for recipe, runs in self.runs.items()
             if not recipe.startswith(OURS)
         ]
@@ -218,7 +219,8 @@ def _own_table(there: Sequence[Place]) -> str:
                 continue
             auroc, who = place.best
             name = place.name if recipe == OURS else f"{place.name}, {recipe.removeprefix(OURS)}"
-            low, high = (_mean(getattr(run, end) or 0 for run in runs) for end in ("low", "high"))
+            low = _mean(nan if run.low is None else run.low for run in runs)
+            high = _mean(nan if run.high is None else run.high for run in runs)
             covered = sum(run.covers for run in runs)
             cells = [
                 *(name, _seeds(runs), f"{_mean(run.auroc for run in runs):.3f}"),
