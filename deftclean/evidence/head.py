@@ -84,7 +84,7 @@ def _fit(
     curvature = _SCALE**2 * spread.clamp(min=0) / 4 + 2 * _RIDGE / max(count, 1)
     turn = (axes * curvature.rsqrt()).float().to(device)
     labels = torch.from_numpy(given.labels[chosen]).to(device)
-    rows = _Rows(_SCALE * (image @ turn), zero_shot.logits(image).float(), labels)
+    rows = _Rows(_SCALE * (image @ turn), zero_shot.logits(image).float().to(device), labels)
 
     weight = torch.zeros(size, given.classes, device=device, requires_grad=True)
     bias = torch.zeros(given.classes, device=device, requires_grad=True)
