@@ -23,7 +23,8 @@ SHORT = {"epochs": 4, "warmup": 2, "batch_size": 16}
 
 
 def scanned(folder, output, strategy, labels=None, noise_ratio=0.1, progress=None, **more):
-    given = {**SHORT, "tuner": "none"} if strategy in TRAINED else {}
+    trains = strategy in TRAINED or strategy == "evidence"
+    given = {**SHORT, "tuner": "none"} if trains else {}
     return deftclean.scan(
         folder, labels, output=output, strategy=strategy, settings={**given, **more}, run=NANO,
         noise_ratio=noise_ratio if strategy == "small-loss" else None, progress=progress,
