@@ -85,7 +85,7 @@ def test_the_papers_single_warmup_epoch_does_not_work_on_1000_digits(tmp_path):
     made = write_demo(tmp_path / "digits", 0)
     done = run_cli(
         "scan", made.images, made.labels, "--model", "nano", "--noise", "synthetic", "--no-flip",
-        "--warmup", "1", "--epochs", "10", "-q", cwd=tmp_path,
+        "--warmup", "1", "--epochs", "10", "--recipe", "deft", "-q", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = compare_with_truth(read_scores(tmp_path / "clean.parquet"), made.truth)
