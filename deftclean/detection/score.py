@@ -117,8 +117,10 @@ def _scored(
             if run.compile:
                 detector.compile_images()
 
-        def pictures() -> RunPictures:
-            return RunPictures(prepared.rows, preparation, session, reader.folder, reader.cache)
+        def pictures(part: str = "") -> RunPictures:
+            folder = reader.folder / part
+            folder.mkdir(exist_ok=True)
+            return RunPictures(prepared.rows, preparation, session, folder, reader.cache)
 
         names, verdict = card.class_names, None
         if card.evidence is None:
@@ -127,7 +129,11 @@ def _scored(
             untuned = pictures()
             untuned.embed(progress, lambda: None)
             zero_shot = untuned.zero_shot(names, progress, lambda: None)
-            looking = [untuned if each.tuner is None else pictures() for each in detectors]
+            # Both spool their features: into the same file, the second would write over the first.
+            looking = [
+                untuned if detector.tuner is None else pictures(f"half-{number}")
+                for number, detector in enumerate(detectors)
+            ]
             kept = _evidence(home, card, runtime)
             scores, verdict = judge_new_rows(
                 untuned, list(zip(detectors, looking, strict=True)), kept, names, progress

@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deftclean.table.scores import read_scores
@@ -176,3 +177,20 @@ def test_scoring_the_scanned_data_again_gives_the_scans_own_columns(
     assert done.returncode == 0, done.stderr
     scanned, scored = (read_scores(doubled / n).table for n in ("clean.parquet", "scores.parquet"))
     assert scored.equals(scanned)
+
+
+def test_both_halves_of_a_tuned_detector_are_asked(doubled: Path) -> None:
+    """What they say is their mean, so it is the same whichever comes first."""
+    scan(doubled, *DEEP)
+    said = []
+    for _ in range(2):
+        done = run_cli(
+            "score", "clean.detector", "data", "labels.csv", "--overwrite", "-q", cwd=doubled
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(read_scores(doubled / "scores.parquet").table["prompt_prob"].to_numpy())
+        one, two = (doubled / "clean.detector" / f"detector{n}.safetensors" for n in ("", ".2"))
+        one.rename(doubled / "kept")
+        two.rename(one)
+        (doubled / "kept").rename(two)
+    np.testing.assert_allclose(*said, atol=1e-6)
