@@ -8,6 +8,7 @@ In reading order::
     files: files and folders written whole or not at all
     outputs: may this output be made or replaced?
     cards: what a folder of ours says of itself, read back
+    runs: runs of unequal length, kept end to end in one array
     arrow: Arrow columns as NumPy arrays, read from their buffers
     tables: CSV, TSV, JSON lines and Parquet to Arrow tables and back
     run: where a run computes and what it keeps for later ones

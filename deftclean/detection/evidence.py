@@ -21,7 +21,7 @@ from deftclean.evidence.decision import keep_threshold
 from deftclean.evidence.given_labels import GivenLabels
 from deftclean.evidence.head import fit_head
 from deftclean.evidence.neighbours import Index, NeighbourWitness, find_neighbours
-from deftclean.evidence.pool import Testimony
+from deftclean.evidence.pool import Pool, Testimony
 from deftclean.evidence.rates import noise_rates
 from deftclean.evidence.saved import KeptEvidence
 from deftclean.evidence.weigh import first_noise, mean_noise, priced, testify, weigh
@@ -52,10 +52,9 @@ def weigh_rows(task: Task, threshold: float | None, keeping: Sequence[KeptHalf])
             "Give more pictures, or use --recipe deft.",
         )
     fitted = cross_fit(task, given.folds(2, stream(seed, "halves")), keeping)
-    witnesses = _witnesses(task, given, fitted.witness)
+    witnesses, testimony, first, chosen = _witnesses(task, given, fitted.witness)
     names = [each.name for each in witnesses.all]
-    testimony = testify(witnesses.all, given, stream(seed, "part"))
-    belief = weigh(testimony, names)
+    belief = weigh(testimony, names, first, chosen)
     with task.progress.stage("Weighing the evidence", given.count) as advance:
         judged = judge_rows(
             belief, witnesses.all, given, pictures.by_picture, lambda done: advance(done, "")
@@ -64,7 +63,7 @@ def weigh_rows(task: Task, threshold: float | None, keeping: Sequence[KeptHalf])
     clean = judged.clean_prob[labelled]
     rates = noise_rates(
         belief,
-        testimony.of(np.array([name in belief.names for name in names])),
+        testimony.of(chosen),
         clean,
         pictures.rows.labels[judged.rows[labelled]],
     )
@@ -100,8 +99,13 @@ class _Witnesses:
         return [self.zero_shot, self.deft, self.head, self.neighbours]
 
 
-def _witnesses(task: Task, given: GivenLabels, deft: LinearWitness) -> _Witnesses:
-    """The head is fitted twice, the second time through what all of them say of the noise."""
+def _witnesses(
+    task: Task, given: GivenLabels, deft: LinearWitness
+) -> tuple[_Witnesses, Testimony, Pool, NDArray[np.bool_]]:
+    """All of them, what they say, and what `priced` says of that.
+
+    The head is fitted twice, the second time through what all of them say of the noise.
+    """
     untuned, seed, device = task.untuned, task.config.seed, task.pictures.runtime.device
     assert untuned is not None  # noqa: S101 - embedded for this
     take = untuned.embeddings.take
@@ -127,11 +131,13 @@ def _witnesses(task: Task, given: GivenLabels, deft: LinearWitness) -> _Witnesse
         found = _Witnesses(zero_shot, deft, head, neighbours)
         names = [each.name for each in found.all]
         heard = testimony(found.all)
-        pool, chosen = priced(heard)
+        first, chosen = priced(heard)
         if chosen[names.index("head")]:  # one that nobody hears need not be better
-            found = replace(found, head=head_through(mean_noise(pool, heard)))
+            found = replace(found, head=head_through(mean_noise(first, heard)))
+            heard = testimony(found.all)
+            first, chosen = priced(heard)
         advance(1, "")
-    return found
+    return found, heard, first, chosen
 
 
 def zero_shot_of(untuned: RunPictures, class_names: tuple[str, ...]) -> LinearWitness:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deftclean.core.runs import members
 from deftclean.evidence.given_labels import GivenLabels
 from deftclean.evidence.search import Search, searcher
 from deftclean.evidence.witness import Take, WitnessName
@@ -85,9 +86,8 @@ class Index:
         weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1e-300)
         flat = places.numpy().ravel()
         counts = self.starts[flat + 1] - self.starts[flat]
-        at = np.repeat(np.arange(len(flat)), counts)
-        within = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
-        labels = torch.from_numpy(self.labels[self.starts[flat[at]] + within])
+        at, given = members(self.starts[flat], counts)
+        labels = torch.from_numpy(self.labels[given])
         share = weight.flatten() / torch.from_numpy(counts).double()
         marginal = torch.from_numpy(self.marginal)
         votes = torch.zeros(len(places), len(marginal), dtype=torch.float64)
@@ -102,8 +102,7 @@ class Index:
         chosen = np.sort(generator.choice(len(self.pictures), most, replace=False))
         counts = self.starts[chosen + 1] - self.starts[chosen]
         starts = np.append(0, np.cumsum(counts))
-        within = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
-        labels = self.labels[np.repeat(self.starts[chosen], counts) + within]
+        labels = self.labels[members(self.starts[chosen], counts)[1]]
         features = self.features[torch.from_numpy(chosen).to(self.features.device)]
         return Index(self.pictures[chosen], features, starts, labels, self.marginal)
 

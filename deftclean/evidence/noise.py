@@ -50,19 +50,40 @@ class LabelNoise:
         Returns:
             (B, K) log P(given | true k, x).
         """
-        appeal = self.log_marginal + self.resemblance * log_probs  # log m_j p(j|x)^τ
+        appeal, rest = self._appeal(log_probs)
         own = labels[:, None]
-        of_given = appeal.gather(1, own)
-        if self.pairs is None:
-            wrong = self.log_wrong + of_given - _all_but_each(appeal)
-        else:
-            off = ~torch.eye(len(self.pairs), dtype=torch.bool)
-            kernel = self.pairs.exp() * off
-            highest = appeal.amax(dim=1, keepdim=True)
-            rest = ((appeal - highest).exp() @ kernel.T).clamp(min=1e-300).log() + highest
-            wrong = self.log_wrong + self.pairs.T[labels] + of_given - rest
+        wrong = self.log_wrong + appeal.gather(1, own) - rest
+        if self.pairs is not None:
+            wrong = wrong + self.pairs.T[labels]
         right = self.log_right[labels][:, None]
         return wrong.scatter(1, own, right)
+
+    def expected(self, log_probs: Tensor) -> Tensor:
+        """How many of some pictures are of each class and were given each label.
+
+        Args:
+            log_probs: (B, K) log p(k | x).
+
+        Returns:
+            (K, K): Σ_x p(k | x) P(given j | true k, x).
+        """
+        appeal, rest = self._appeal(log_probs)
+        highest = appeal.amax(dim=1, keepdim=True)
+        share = (log_probs - (rest - highest)).exp().T @ (appeal - highest).exp()
+        wrong = self.log_wrong.exp()[:, None] * share
+        if self.pairs is not None:
+            wrong = wrong * self.pairs.exp()
+        right = self.log_right.exp() * log_probs.exp().sum(dim=0)
+        return wrong.diagonal_scatter(right)
+
+    def _appeal(self, log_probs: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, K) log m_j p(j|x)^τ, and the logarithm of what it is divided by for each true k."""
+        appeal = self.log_marginal + self.resemblance * log_probs
+        if self.pairs is None:
+            return appeal, _all_but_each(appeal)
+        kernel = self.pairs.exp() * ~torch.eye(len(self.pairs), dtype=torch.bool)
+        highest = appeal.amax(dim=1, keepdim=True)
+        return appeal, ((appeal - highest).exp() @ kernel.T).clamp(min=1e-300).log() + highest
 
 
 def _all_but_each(appeal: Tensor) -> Tensor:

@@ -69,14 +69,16 @@ def priced(testimony: Testimony) -> tuple[Pool, NDArray[np.bool_]]:
     return pool, ~taught | (pool.weights.numpy() > _HEARD)
 
 
-def weigh(testimony: Testimony, names: Sequence[str]) -> Belief:
-    """Decide who is heard and how much each of the remaining pools is believed.
+def weigh(
+    testimony: Testimony, names: Sequence[str], first: Pool, chosen: NDArray[np.bool_]
+) -> Belief:
+    """How much each pool of the witnesses that are heard is believed.
 
     Args:
         testimony: of all witnesses.
         names: theirs.
+        first, chosen: what `priced` said of this testimony.
     """
-    first, chosen = priced(testimony)
     remaining = testimony.of(chosen)
     weights = np.maximum(first.weights.numpy()[chosen], 0.05)
     values = starting_values(weights, testimony.log_probs.shape[2], 0.0)
@@ -107,12 +109,6 @@ def _informed(testimony: Testimony, loss: float) -> float:
 
 def mean_noise(pool: Pool, testimony: Testimony) -> NDArray[np.float64]:
     """(K, K) P(given | true), the mean over the pictures that are believed to be of each class."""
-    log_probs = pool.log_probs(testimony.log_probs)
-    probs, noise = log_probs.exp(), pool.noise
-    columns = []
-    for label in range(probs.shape[1]):
-        asked = torch.full_like(testimony.labels, label)
-        columns.append((probs * noise.log_chances(log_probs, asked).exp()).sum(dim=0))
-    matrix = torch.stack(columns, dim=1)
+    matrix = pool.noise.expected(pool.log_probs(testimony.log_probs))
     shares: NDArray[np.float64] = (matrix / matrix.sum(dim=1, keepdim=True)).numpy()
     return shares

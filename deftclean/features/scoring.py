@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deftclean.core.runs import members
 from deftclean.core.runtime import Runtime
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
@@ -84,10 +85,8 @@ class RowsByPicture:
         """All rows that show one of (B,) pictures, and at which place in the batch it stands."""
         chosen = pictures.numpy()
         starts, counts = self._starts[chosen], self._starts[chosen + 1] - self._starts[chosen]
-        places = np.repeat(np.arange(len(chosen)), counts)
-        within = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
-        rows = self._rows[starts[places] + within]
-        return torch.from_numpy(rows), torch.from_numpy(places)
+        places, at = members(starts, counts)
+        return torch.from_numpy(self._rows[at]), torch.from_numpy(places)
 
     def labelled_of(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Those of `of` that have a label."""

@@ -66,3 +66,15 @@ def test_both_ways_of_leaving_the_class_itself_out_agree():
     short = chances(noise([0.2] * 7, resemblance=0.3), probs, labels)
     plain = chances(noise([0.2] * 7, np.zeros((7, 7)), 0.3), probs, labels)
     np.testing.assert_allclose(short, plain, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_expected_matrix_is_the_sum_of_all_chances(learned):
+    """One product against one pass for each label."""
+    random = np.random.default_rng(3)
+    probs = random.dirichlet([0.2] * 6, size=40) + 1e-12
+    pairs = random.normal(size=(6, 6)) if learned else None
+    model = noise(random.uniform(0.01, 0.9, 6).tolist(), pairs, 0.3)
+    plain = np.stack([(probs * chances(model, probs, [j] * 40)).sum(axis=0) for j in range(6)], 1)
+    found = model.expected(torch.tensor(probs).log()).numpy()
+    np.testing.assert_allclose(found, plain, rtol=1e-9)

@@ -10,8 +10,8 @@ from deftclean.evidence.belief import Belief, heard, labels_of
 from deftclean.evidence.given_labels import GivenLabels
 from deftclean.evidence.pool import LEARNED_PAIRS, Pool, fit, penalties, starting_values, surprise
 from deftclean.evidence.rates import NoiseRates, noise_rates
+from deftclean.evidence.weigh import priced, weigh
 from deftclean.evidence.weigh import testify as hear
-from deftclean.evidence.weigh import weigh
 from deftclean.evidence.witness import WitnessName
 
 
@@ -47,7 +47,7 @@ class World:
     def judged(self) -> tuple[Belief, np.ndarray, NoiseRates]:
         testimony = hear(self.witnesses, self.given, np.random.default_rng(0))
         names = [each.name for each in self.witnesses]
-        belief = weigh(testimony, names)
+        belief = weigh(testimony, names, *priced(testimony))
         chosen = np.array([name in belief.names for name in names])
         pictures = np.arange(len(self.labels))
         said = heard([w for w in self.witnesses if w.name in belief.names], pictures)
