@@ -40,6 +40,7 @@ from deftclean.core.metrics import selection_metrics
 from deftclean.detection import evidence
 from deftclean.detection.result import ScanResult
 from deftclean.evidence.given_labels import GivenLabels
+from deftclean.evidence.known import Known
 from deftclean.evidence.pool import Testimony
 from deftclean.evidence.weigh import testify
 from deftclean.evidence.witness import UNTAUGHT, WITNESSES, Witness, WitnessName
@@ -108,12 +109,15 @@ def muted(names: Sequence[WitnessName]) -> Iterator[None]:
     """Let witnesses find all classes equally likely, so that nobody hears them."""
 
     def asked(
-        witnesses: Sequence[Witness], given: GivenLabels, generator: np.random.Generator
+        witnesses: Sequence[Witness],
+        given: GivenLabels,
+        known: Known,
+        generator: np.random.Generator,
     ) -> Testimony:
         heard = [
             _Mute(each.name, given.classes) if each.name in names else each for each in witnesses
         ]
-        return testify(heard, given, generator)
+        return testify(heard, given, known, generator)
 
     with patch.object(evidence, "testify", asked):
         yield

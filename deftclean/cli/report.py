@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 REPORT_EXAMPLES = (
     "Examples:\n\n"
     "deftclean report clean.parquet\n\n"
+    "deftclean report clean.parquet --audit 100 -o audit.html\n\n"
     "deftclean report clean.parquet -o cats.html --class cat --class lynx --images 500\n\n"
     "deftclean report clean.parquet --data train.parquet   (images inside that table)"
 )
@@ -36,6 +37,16 @@ Images = Annotated[
         "many pictures each is smaller.",
     ),
 ]
+Audit = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        max=2000,
+        help="Show a random sample of so many rows instead, half flagged and half kept. Once "
+        "people have decided about it, check states the true noise rate and how many flags are "
+        "right.",
+    ),
+]
 Classes = Annotated[
     list[str] | None,
     typer.Option(
@@ -52,6 +63,7 @@ def report(
     table: Annotated[Path, typer.Argument(help="Score table that deftclean wrote.")],
     output: Page = Path("report.html"),
     images: Images = 200,
+    audit: Audit = None,
     classes: Classes = None,
     data: Data = None,
     allow_outside: AllowOutside = False,
@@ -71,6 +83,7 @@ def report(
         output=output,
         overwrite=overwrite,
         images=images,
+        audit=audit,
         classes=classes or (),
         data=data,
         allow_outside=allow_outside,
@@ -101,6 +114,8 @@ def _print_report(result: "ReportResult", console: Console) -> None:
     rate = "-"
     if noise is not None:
         rate = f"{noise.value:.1%}  [dim](as a sample: {noise.low:.1%} to {noise.high:.1%})[/dim]"
+    from deftclean.gate.formats.text import audit_lines
+
     lines = [
         "",
         f"rows           {summary.rows:,}",
@@ -109,7 +124,12 @@ def _print_report(result: "ReportResult", console: Console) -> None:
     ]
     if result.overview.reviewed.rows:
         lines.append(f"reviewed       {result.overview.reviewed.rows:,}")
-    lines.append(f"gallery        {result.images:,} of {result.waiting:,} flagged rows to review")
+    if result.overview.audited is not None:
+        lines += audit_lines(result.overview.audited)
+    of = f"{result.waiting:,} flagged rows to review"
+    if result.drawn is not None:
+        of = f"{result.drawn:,} rows drawn at random"
+    lines.append(f"gallery        {result.images:,} of {of}")
     if result.problems:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in result.problems.items())
         lines.append(f"no picture     {kinds}  [dim](said in its place)[/dim]")
@@ -119,6 +139,8 @@ def _print_report(result: "ReportResult", console: Console) -> None:
 
 
 def _print_review(result: "ReviewResult", console: Console) -> None:
+    from deftclean.gate.formats.text import audit_lines
+
     reviewed, summary = result.reviewed, result.summary
     lines = ["", f"merged         {result.merged:,} decisions"]
     if result.repeated:
@@ -132,5 +154,7 @@ def _print_review(result: "ReviewResult", console: Console) -> None:
         f"kept           {summary.kept:,}",
         f"flagged        {summary.flagged:,}  [dim](dropped rows are among them)[/dim]",
     ]
+    if result.audited is not None:
+        lines += audit_lines(result.audited)
     console.print("\n".join(lines))
     console.print(f"table          {escape(str(result.output))}", soft_wrap=True)

@@ -30,8 +30,8 @@ from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.data.labels import name_labels
 from deftclean.data.lines import record_lines
 from deftclean.data.options import ManifestOptions
-from deftclean.table.reviewed import REVIEW_COLUMNS
-from deftclean.table.scores import METADATA_KEY, image_root, written_columns
+from deftclean.table.reviewed import REVIEW_COLUMNS, EarlierReview, is_reviewed, review_of
+from deftclean.table.scores import METADATA_KEY, ScoreTable, image_root, written_columns
 
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "dev"})
 
@@ -55,6 +55,7 @@ class Manifest:
             where it has no lines.
         notes: what a user should know about how the input was read.
         label_column: where the labels stand in the input; None in a folder, or without labels.
+        review: what people decided about the rows, in a table of ours that was reviewed.
     """
 
     source: str
@@ -69,6 +70,7 @@ class Manifest:
     source_lines: pa.Array
     notes: tuple[str, ...]
     label_column: str | None = None
+    review: EarlierReview | None = None
 
     def __len__(self) -> int:
         return len(self.file_names)
@@ -199,10 +201,11 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     class_list = features.get(label_name, {}).get("names") if label_name else None
     given = table[label_name] if label_name else pa.nulls(len(table), pa.string())
     labelled = name_labels(given, options.class_names, class_list, options.known_labels)
-    dropped, review_notes = _own_columns(schema, metadata, path) if own else (set[str](), ())
-    columns = table.drop_columns(
-        [c for c in table.column_names if c in dropped or c in (path_name, "given_label")]
-    )
+    review = _earlier_review(ScoreTable(table, metadata)) if own else None
+    replaced = {path_name, "given_label"}
+    if own:
+        replaced |= {*written_columns(metadata), *(REVIEW_COLUMNS if review is not None else ())}
+    columns = table.drop_columns([name for name in table.column_names if name in replaced])
     return Manifest(
         source=path.name,
         root=root,
@@ -214,8 +217,9 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
         images=images,
         labels_file=path,
         source_lines=_lines(path, options.delimiter, len(table)),
-        notes=(*labelled.notes, *review_notes),
+        notes=labelled.notes,
         label_column=label_name,
+        review=review,
     )
 
 
@@ -224,15 +228,12 @@ def _wanted(given: str | None, usual: str, own: bool) -> str | None:
     return usual if given is None and own else given
 
 
-def _own_columns(
-    schema: pa.Schema, metadata: Mapping[str, Any], path: Path
-) -> tuple[set[str], tuple[str, ...]]:
-    """Columns of a table of ours that a new one replaces, and what to say about it."""
-    written = set(written_columns(metadata))
-    if not set(REVIEW_COLUMNS) <= set(schema.names):
-        return written, ()
-    note = f"the review in {path.name} is left out: merge its review.csv again with the new table"
-    return {*written, *REVIEW_COLUMNS}, (note,)
+def _earlier_review(scores: ScoreTable) -> EarlierReview | None:
+    """What people decided about a table of ours; None where nobody has looked at it."""
+    if not is_reviewed(scores):
+        return None
+    sha256 = scores.table["content_sha256"].combine_chunks()
+    return EarlierReview(review_of(scores), sha256)
 
 
 def _own_metadata(schema: pa.Schema) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from deftclean import __version__
 from deftclean.core.runtime import Runtime
+from deftclean.data.manifest import Manifest
 from deftclean.detection.judging import Verdict
 from deftclean.detection.task import Outcome, Task
 from deftclean.evidence.rates import LEVEL
@@ -19,7 +20,8 @@ from deftclean.images.prepared import PreparedRows
 from deftclean.models.detector_card import FORMAT_VERSION, DetectorCard
 from deftclean.models.saved_detector import portable_name
 from deftclean.settings.strategies import StrategyOptions
-from deftclean.table.scores import SCHEMA_VERSION, SCORE_SCHEMA
+from deftclean.table.reviewed import with_review
+from deftclean.table.scores import SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable
 
 Column = NDArray[np.float32]
 
@@ -136,6 +138,19 @@ def score_table(
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+def with_earlier_review(scores: ScoreTable, manifest: Manifest, known: bool) -> ScoreTable:
+    """The table with what people have decided about its rows, in the input, already.
+
+    Args:
+        scores: of the manifest's rows, decided by the rule.
+        manifest: the input.
+        known: whether the scores follow from the decisions.
+    """
+    if manifest.review is None or not manifest.review.rows:
+        return scores
+    return with_review(scores, manifest.review.columns, known)
+
+
 def detector_card(task: Task, outcome: Outcome, warnings: list[str], folder: Path) -> DetectorCard:
     """What the detector folder will say of itself, and the table of its detector.
 
@@ -198,6 +213,7 @@ def _evidence(verdict: Verdict, class_names: tuple[str, ...]) -> dict[str, Any]:
     return {
         "witnesses": verdict.weights,
         "informed": verdict.informed,
+        "foretold": asdict(verdict.foretold),
         "level": LEVEL,
         "estimated_noise": None if rates is None else asdict(rates.overall),
         "estimated_noise_of": {}

@@ -16,6 +16,7 @@ from deftclean.detection.deft import Keeping, trained_detector
 from deftclean.detection.task import Task
 from deftclean.detection.train import EpochMetrics
 from deftclean.detection.warnings import warned
+from deftclean.evidence.known import Known
 from deftclean.evidence.witness import Linear, LinearWitness
 from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScorer, DetectorScores, scores_of_all
@@ -59,38 +60,47 @@ class CrossFitted:
     warnings: list[str]
 
 
-def cross_fit(task: Task, halves: NDArray[np.int64], keeping: Sequence[KeptHalf]) -> CrossFitted:
+def cross_fit(
+    task: Task, halves: NDArray[np.int64], known: Known, keeping: Sequence[KeptHalf]
+) -> CrossFitted:
     """Train both and judge every readable row.
 
     Args:
         task: the data.
         halves: (U,) 0 or 1, the half of each picture; labelled ones in both.
+        known: what people know of the pictures.
         keeping: of each half's training, and of its second attempt.
 
     Raises:
         CollapseError, UsageError: as `deftclean.detection.deft.detect_rows`.
     """
     try:
-        return _cross_fit(task, halves, keeping)
+        return _cross_fit(task, halves, known, keeping)
     except CollapseError:
         for kept in keeping:  # going on would end the same way
             kept.remove()
         raise
 
 
-def _cross_fit(task: Task, halves: NDArray[np.int64], keeping: Sequence[KeptHalf]) -> CrossFitted:
+def _cross_fit(
+    task: Task, halves: NDArray[np.int64], known: Known, keeping: Sequence[KeptHalf]
+) -> CrossFitted:
     pictures, rows = task.pictures, task.pictures.rows
-    half_of_row = halves[rows.pictures[rows.trainable]]
+    half_of_row = halves[rows.pictures]
+    right, usable = known.of_rows(rows.pictures, rows.labels)
+    labels = torch.from_numpy(right)
+    trainable = rows.trainable[usable[rows.trainable]]
     detectors, epochs = [], []
     warnings = []
     for half, kept in enumerate(keeping):
-        learned = rows.trainable[half_of_row == half]
+        learned = trainable[half_of_row[trainable] == half]
         title = f"Training, half {half + 1}"
         try:
-            detector, metrics = trained_detector(task, learned, kept.first, title)
+            detector, metrics = trained_detector(task, learned, labels, kept.first, title)
         except CollapseError:
             warnings += warned(task.progress, [_COLLAPSED.format(half + 1)])
-            detector, metrics = trained_detector(_gentler(task), learned, kept.second, title)
+            gentler = _gentler(task)
+            detector, metrics = trained_detector(gentler, learned, labels, kept.second, title)
         detectors.append(detector)
         epochs += metrics
     judged_by = 1 - halves

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from deftclean.core.errors import CollapseError
 from deftclean.core.progress import NowAndThen
@@ -47,7 +48,9 @@ def detect_rows(task: Task, threshold: float, keeping: Keeping) -> Outcome:
         UsageError: what lies in the checkpoint belongs to another run.
     """
     pictures, config = task.pictures, task.config
-    detector, epochs = trained_detector(task, pictures.rows.trainable, keeping, "Training")
+    detector, epochs = trained_detector(
+        task, pictures.rows.trainable, pictures.labels, keeping, "Training"
+    )
     warnings = training_warnings(
         epochs, task.zero_shot, pictures.rows, task.manifest, task.progress
     )
@@ -56,13 +59,14 @@ def detect_rows(task: Task, threshold: float, keeping: Keeping) -> Outcome:
 
 
 def trained_detector(
-    task: Task, rows: NDArray[np.int64], keeping: Keeping, title: str
+    task: Task, rows: NDArray[np.int64], labels: Tensor, keeping: Keeping, title: str
 ) -> tuple[DualPromptDetector, list[EpochMetrics]]:
     """Train a detector on some rows.
 
     Args:
         task: the data.
         rows: of the trainable ones, ascending.
+        labels: (N,) class to learn for each row.
         keeping: of this training.
         title: of its bar.
 
@@ -81,7 +85,7 @@ def trained_detector(
         for trained in train_detector(
             detector,
             lambda epoch: feed(epoch, rows),
-            pictures.labels,
+            labels,
             watch,
             config,
             task.resolved.warmup_is_fixed,

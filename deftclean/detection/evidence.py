@@ -14,12 +14,20 @@ from deftclean.core.errors import InputError
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import stream
 from deftclean.detection.cross_fit import KeptHalf, cross_fit, positive_part
-from deftclean.detection.judging import Verdict, given_labels, judge_rows
+from deftclean.detection.judging import (
+    Verdict,
+    corrected_by_people,
+    given_labels,
+    judge_rows,
+    known_of,
+    reliability_of,
+)
 from deftclean.detection.task import Outcome, Task
-from deftclean.detection.warnings import evidence_warnings
+from deftclean.detection.warnings import evidence_warnings, warned
 from deftclean.evidence.decision import keep_threshold
 from deftclean.evidence.given_labels import GivenLabels
 from deftclean.evidence.head import fit_head
+from deftclean.evidence.known import Known
 from deftclean.evidence.neighbours import Index, NeighbourWitness, find_neighbours
 from deftclean.evidence.pool import Pool, Testimony
 from deftclean.evidence.rates import noise_rates
@@ -46,18 +54,28 @@ def weigh_rows(task: Task, threshold: float | None, keeping: Sequence[KeptHalf])
     """
     pictures, seed = task.pictures, task.config.seed
     given = given_labels(pictures.rows, task.classes)
-    if len(np.unique(given.pictures)) < 2:
+    known = known_of(pictures.rows, task.manifest)
+    learned = known.corrected(given)
+    if len(np.unique(learned.pictures)) < 2:
         raise InputError(
             "All labelled rows show the same picture: there is nothing to compare it with.",
             "Give more pictures, or use --recipe deft.",
         )
-    fitted = cross_fit(task, given.folds(2, stream(seed, "halves")), keeping)
-    witnesses, testimony, first, chosen = _witnesses(task, given, fitted.witness)
+    said = [*warned(task.progress, _contradictions(known))]
+    halves = learned.folds(2, stream(seed, "halves"))
+    fitted = cross_fit(task, halves, known, keeping)
+    witnesses, testimony, first, chosen = _witnesses(task, given, known, fitted.witness)
     names = [each.name for each in witnesses.all]
     belief = weigh(testimony, names, first, chosen)
+    belief = corrected_by_people(belief, witnesses.all, given, known)
     with task.progress.stage("Weighing the evidence", given.count) as advance:
         judged = judge_rows(
-            belief, witnesses.all, given, pictures.by_picture, lambda done: advance(done, "")
+            belief,
+            witnesses.all,
+            given,
+            pictures.by_picture,
+            known,
+            lambda done: advance(done, ""),
         )
     labelled = task.labelled(judged.rows)
     clean = judged.clean_prob[labelled]
@@ -67,10 +85,13 @@ def weigh_rows(task: Task, threshold: float | None, keeping: Sequence[KeptHalf])
         clean,
         pictures.rows.labels[judged.rows[labelled]],
     )
-    verdict = Verdict(judged, fitted.scores.clean_prob, rates, belief.weights, belief.informed)
-    warnings = [*fitted.warnings, *evidence_warnings(verdict, task.progress)]
+    foretold = reliability_of(judged, pictures.rows)
+    own = fitted.scores.clean_prob
+    verdict = Verdict(judged, own, rates, foretold, belief.weights, belief.informed)
+    warnings = [*said, *fitted.warnings, *evidence_warnings(verdict, task.progress)]
     if threshold is None:
-        threshold = keep_threshold(clean, belief.informed)
+        open_rows = known.leaves_open(pictures.rows.pictures[judged.rows[labelled]])
+        threshold = keep_threshold(clean[open_rows], belief.informed)
     scores = DetectorScores(
         judged.rows,
         judged.clean_prob.astype(np.float32),
@@ -100,7 +121,7 @@ class _Witnesses:
 
 
 def _witnesses(
-    task: Task, given: GivenLabels, deft: LinearWitness
+    task: Task, given: GivenLabels, known: Known, deft: LinearWitness
 ) -> tuple[_Witnesses, Testimony, Pool, NDArray[np.bool_]]:
     """All of them, what they say, and what `priced` says of that.
 
@@ -108,22 +129,22 @@ def _witnesses(
     """
     untuned, seed, device = task.untuned, task.config.seed, task.pictures.runtime.device
     assert untuned is not None  # noqa: S101 - embedded for this
-    take = untuned.embeddings.take
+    take, learned = untuned.embeddings.take, known.corrected(given)
     zero_shot = zero_shot_of(untuned, task.manifest.class_names)
     with task.progress.stage("Comparing neighbours", given.count) as advance:
         neighbours = find_neighbours(
-            Index.of(take, given, device),
+            Index.of(take, learned, device),
             take,
             np.arange(given.count),
             lambda done: advance(done, ""),
         )
 
     def testimony(witnesses: Sequence[Witness]) -> Testimony:
-        return testify(witnesses, given, stream(seed, "part"))
+        return testify(witnesses, given, known, stream(seed, "part"))
 
     def head_through(noise: NDArray[np.float64]) -> LinearWitness:
         folds = stream(seed, "folds")
-        return fit_head(take, zero_shot.parts[0], given, noise, folds, device)
+        return fit_head(take, zero_shot.parts[0], learned, noise, folds, device)
 
     with task.progress.stage("Fitting the head", 2) as advance:
         head = head_through(first_noise(testimony([zero_shot, neighbours])))
@@ -138,6 +159,15 @@ def _witnesses(
             first, chosen = priced(heard)
         advance(1, "")
     return found, heard, first, chosen
+
+
+def _contradictions(known: Known) -> list[str]:
+    if not known.contradicted:
+        return []
+    return [
+        f"people decided about {known.contradicted:,} pictures in ways that contradict each other; "
+        "what they said of these pictures is not used"
+    ]
 
 
 def zero_shot_of(untuned: RunPictures, class_names: tuple[str, ...]) -> LinearWitness:
@@ -158,6 +188,7 @@ def judge_new_rows(
     detectors: Sequence[tuple[DualPromptDetector, RunPictures]],
     kept: KeptEvidence,
     class_names: tuple[str, ...],
+    known: Known,
     progress: Progress,
 ) -> tuple[DetectorScores, Verdict]:
     """The verdict of an earlier scan on pictures that it has not seen.
@@ -167,6 +198,7 @@ def judge_new_rows(
         detectors: of the scan's halves, and the same pictures, each with files of its own.
         kept: the scan's evidence.
         class_names: its K classes.
+        known: what people know of the pictures.
         progress: told what happens.
     """
     rows = untuned.rows
@@ -197,7 +229,12 @@ def judge_new_rows(
     given = given_labels(rows, len(class_names))
     with progress.stage("Weighing the evidence", count) as advance:
         judged = judge_rows(
-            kept.belief, witnesses, given, untuned.by_picture, lambda done: advance(done, "")
+            kept.belief,
+            witnesses,
+            given,
+            untuned.by_picture,
+            known,
+            lambda done: advance(done, ""),
         )
     first, second = scored
     sure = first.predicted_prob >= second.predicted_prob
@@ -210,5 +247,5 @@ def judge_new_rows(
         np.where(sure, first.predicted_prob, second.predicted_prob),
     )
     weights, informed = kept.belief.weights, kept.belief.informed
-    verdict = Verdict(judged, own, None, weights, informed)
+    verdict = Verdict(judged, own, None, reliability_of(judged, rows), weights, informed)
     return scores, verdict

@@ -4,19 +4,26 @@ Shapes: U distinct pictures, M witnesses, K classes, n readable rows.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deftclean.evidence.belief import Belief, heard, labels_of
+from deftclean.data.manifest import Manifest
+from deftclean.evidence.belief import Belief, certain_of, foretold, heard, labels_of
+from deftclean.evidence.correction import fit_correction
 from deftclean.evidence.given_labels import GivenLabels
+from deftclean.evidence.known import Known
 from deftclean.evidence.rates import NoiseRates
+from deftclean.evidence.reliability import Reliability
 from deftclean.evidence.witness import Witness, WitnessName
 from deftclean.features.scoring import RowsByPicture, joined
 from deftclean.images.usable_rows import UsableRows
+from deftclean.table.reviewed import DECISION, FINAL
 
 _MOST_NUMBERS = 2**21  # of (pictures, M, K) in a block
 _BLOCK = 4096
@@ -32,6 +39,8 @@ class Judged:
             means nothing.
         suggested: (n,) most probable class, the given label heard.
         suggested_prob: (n,) its probability.
+        foretold: (n,) probability that the label would be `expected`, before it was heard.
+        expected: (n,) class.
         said: (n,) probability of the given label, by each witness that there is.
     """
 
@@ -39,6 +48,8 @@ class Judged:
     clean_prob: NDArray[np.float64]
     suggested: NDArray[np.int64]
     suggested_prob: NDArray[np.float64]
+    foretold: NDArray[np.float64]
+    expected: NDArray[np.int64]
     said: dict[WitnessName, NDArray[np.float32]]
 
 
@@ -51,12 +62,14 @@ class Verdict:
         own: (n,) DEFT's own p_clean.
         rates: of the labelled rows; None where they were not estimated.
         weights: of the witnesses that are heard.
+        foretold: how often labels were given that were foretold.
         informed: how much it is believed that they know something, in [0, 1].
     """
 
     judged: Judged
     own: NDArray[np.float32]
     rates: NoiseRates | None
+    foretold: Reliability
     weights: dict[WitnessName, float]
     informed: float
 
@@ -68,11 +81,74 @@ def given_labels(rows: UsableRows, classes: int) -> GivenLabels:
     )
 
 
+def reliability_of(judged: Judged, rows: UsableRows) -> Reliability:
+    """How often the labels of the rows that have one were given as foretold."""
+    labelled = rows.labelled[judged.rows]
+    given = rows.labels[judged.rows][labelled] == judged.expected[labelled]
+    return Reliability.of(judged.foretold[labelled], given)
+
+
+def known_of(rows: UsableRows, manifest: Manifest) -> Known:
+    """What an earlier review of the rows says of the distinct pictures.
+
+    A label that is confirmed is the picture's class; in place of one that is corrected is the new
+    one, if it is one of the K classes; where a row was dropped, its label is wrong.
+    """
+    names, review = manifest.class_names, manifest.review
+    if review is None:
+        return Known.nothing(len(names))
+    at = rows.trainable
+    decisions = review.columns[DECISION].combine_chunks().take(pa.array(at))
+    final = pc.index_in(review.columns[FINAL], value_set=pa.array(names, pa.string()))
+    corrected = pc.fill_null(final.combine_chunks().take(pa.array(at)), -1).to_numpy()
+
+    def decided(decision: str) -> NDArray[np.bool_]:
+        flags = pc.fill_null(pc.equal(decisions, decision), False)
+        found: NDArray[np.bool_] = flags.to_numpy(zero_copy_only=False)
+        return found
+
+    pictures, labels = rows.pictures[at], rows.labels[at]
+    kept, relabelled = decided("keep"), decided("relabel")
+    named = relabelled & (corrected >= 0)
+    wrong = relabelled | decided("drop")
+    right = kept | named
+    classes = np.where(named, corrected, labels).astype(np.int64)
+    return Known.of((pictures[right], classes[right]), (pictures[wrong], labels[wrong]), len(names))
+
+
+def corrected_by_people(
+    belief: Belief, witnesses: Sequence[Witness], given: GivenLabels, known: Known
+) -> Belief:
+    """The same belief, corrected where people's decisions say that it is too sure or leans.
+
+    Args:
+        belief: what is believed of the witnesses that are heard.
+        witnesses: these and others.
+        given: labels of the pictures.
+        known: what people know of the pictures.
+    """
+    at, wrong = known.decided(given)
+    if not len(at):
+        return belief
+    listened = [next(w for w in witnesses if w.name == name) for name in belief.names]
+    pictures = np.unique(given.pictures[at])
+    block = max(1, _MOST_NUMBERS // (len(listened) * given.classes))
+    right = np.empty(len(at))
+    for first in range(0, len(pictures), block):
+        some = pictures[first : first + block]
+        posterior = belief.posterior(heard(listened, some), *labels_of(given, some))
+        mine = np.flatnonzero(np.isin(given.pictures[at], some))
+        places = np.searchsorted(some, given.pictures[at[mine]])
+        right[mine] = posterior.numpy()[places, given.labels[at[mine]]]
+    return replace(belief, correction=fit_correction(right, wrong))
+
+
 def judge_rows(
     belief: Belief,
     witnesses: Sequence[Witness],
     given: GivenLabels,
     by_picture: RowsByPicture,
+    known: Known,
     on_block: Callable[[int], None],
 ) -> Judged:
     """Judge every readable row.
@@ -82,6 +158,7 @@ def judge_rows(
         witnesses: these and others.
         given: labels of the pictures.
         by_picture: the readable rows.
+        known: what people know of the pictures.
         on_block: told how many pictures are done.
     """
     names = [each.name for each in witnesses]
@@ -91,20 +168,26 @@ def judge_rows(
     for at in range(0, given.count, block):
         pictures = np.arange(at, min(at + block, given.count))
         log_probs = heard(witnesses, pictures)
-        posterior = belief.posterior(log_probs[:, listened], *labels_of(given, pictures))
-        best = posterior.max(dim=1)
+        posterior = belief.posterior(
+            log_probs[:, listened], *labels_of(given, pictures), known.impossible(pictures)
+        )
         rows, places = by_picture.of(torch.from_numpy(pictures))
         labels = by_picture.labels[rows]
+        top, likely = foretold(belief, log_probs[:, listened])
+        right, best, certainty = certain_of(posterior[places], labels, belief.correction)
         said = log_probs[places, :, labels].exp().float()
         columns.append(
             (
                 rows,
-                posterior[places, labels],
-                best.indices[places],
-                best.values[places],
+                right,
+                best,
+                certainty,
+                likely[places],
+                top[places],
                 *said.unbind(dim=1),
             )
         )
         on_block(len(pictures))
-    rows_, clean, suggested, certainty, *spoken = joined(columns)
-    return Judged(rows_, clean, suggested, certainty, dict(zip(names, spoken, strict=True)))
+    rows_, clean, suggested, sure, likelihood, expected, *spoken = joined(columns)
+    said_by = dict(zip(names, spoken, strict=True))
+    return Judged(rows_, clean, suggested, sure, likelihood, expected, said_by)

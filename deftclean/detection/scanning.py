@@ -15,7 +15,13 @@ from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime, choose_runtime
 from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions
-from deftclean.detection.assembly import Said, detector_card, score_table, table_metadata
+from deftclean.detection.assembly import (
+    Said,
+    detector_card,
+    score_table,
+    table_metadata,
+    with_earlier_review,
+)
 from deftclean.detection.cost import CostOfRun
 from deftclean.detection.cross_fit import KeptHalf
 from deftclean.detection.deft import Keeping, detect_rows
@@ -162,6 +168,8 @@ class Scan:
         parts = (PARTS if options.is_evidence else PARTS[:1]) if options.prompts else ()
         identity = pictures.session.identity(names, task.config, pictures.rows)
         identity["--compile"] = compiled
+        if task.manifest.review is not None:
+            identity["review"] = task.manifest.review.digest
         kept = []
         for part in parts:
             whose = {**identity, "half": part} if options.is_evidence else identity
@@ -190,7 +198,8 @@ class Scan:
         facts = table_metadata(
             card, task.pictures.runtime, "scan", agreement, self.options, outcome.verdict
         )
-        return decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
+        made = decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
+        return with_earlier_review(made, prepared.manifest, self.options.is_evidence)
 
     def _write(self, made: ScoreTable, outcome: Outcome, card: DetectorCard, target: Path) -> None:
         # The table appears last: where it is, the detector beside it is its own.

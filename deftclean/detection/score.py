@@ -71,8 +71,9 @@ def score(
     for note in manifest.notes:
         progress.say(note)
 
-    scored = _scored(home, card, manifest, reading, run, progress)
-    made = decide(scored, rule or card.rule, threshold)
+    scored, read = _scored(home, card, manifest, reading, run, progress)
+    decided = decide(scored, rule or card.rule, threshold)
+    made = _with_earlier_review(decided, read, card)
     write_scores(made, output, manifest.root, overwrite, manifest.labels_file)
     return ScanResult(
         output,
@@ -92,11 +93,12 @@ def _scored(
     reading: ManifestOptions,
     run: RunOptions,
     progress: Progress,
-) -> ScoreTable:
-    """Every row scored; what is kept is decided later."""
+) -> tuple[ScoreTable, Manifest]:
+    """Every row scored, and the manifest with what is known of its pictures; decided later."""
     from deftclean.core.runtime import choose_runtime
     from deftclean.detection.assembly import Said
     from deftclean.detection.evidence import judge_new_rows
+    from deftclean.detection.judging import known_of
     from deftclean.features.pictures import RunPictures
     from deftclean.features.session import Session
     from deftclean.images.prepared import opened_reader
@@ -135,13 +137,20 @@ def _scored(
                 for number, detector in enumerate(detectors)
             ]
             kept = _evidence(home, card, runtime)
+            known = known_of(prepared.rows, prepared.manifest)
             scores, verdict = judge_new_rows(
-                untuned, list(zip(detectors, looking, strict=True)), kept, names, progress
+                untuned, list(zip(detectors, looking, strict=True)), kept, names, known, progress
             )
         said = Said.of(scores, zero_shot, verdict, card.evidence is None)
         made = _table(card, prepared, said, zero_shot, verdict, runtime, progress)
         reader.say_cache()
-    return made
+    return made, prepared.manifest
+
+
+def _with_earlier_review(made: ScoreTable, manifest: Manifest, card: DetectorCard) -> ScoreTable:
+    from deftclean.detection.assembly import with_earlier_review
+
+    return with_earlier_review(made, manifest, card.evidence is not None)
 
 
 def _clip_of(home: Path, card: DetectorCard, run: RunOptions) -> tuple[str, str | None]:

@@ -21,12 +21,14 @@ class GivenLabels:
         labels: (P,) int64 class.
         count: U, labelled or not.
         classes: K.
+        sure: (P,) bool, the label is known to be right.
     """
 
     pictures: NDArray[np.int64]
     labels: NDArray[np.int64]
     count: int
     classes: int
+    sure: NDArray[np.bool_]
 
     @classmethod
     def of(
@@ -36,7 +38,7 @@ class GivenLabels:
         count: int,
         classes: int,
     ) -> "GivenLabels":
-        """From the picture and the label of every labelled row, in any order.
+        """From the picture and the label of every labelled row, in any order; none is sure.
 
         Args:
             pictures, labels: (n,) of the rows.
@@ -44,7 +46,8 @@ class GivenLabels:
             classes: K.
         """
         pairs = np.unique(pictures * classes + labels)
-        return cls(pairs // classes, pairs % classes, count, classes)
+        sure = np.zeros(len(pairs), dtype=bool)
+        return cls(pairs // classes, pairs % classes, count, classes, sure)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -61,7 +64,9 @@ class GivenLabels:
         if len(self) <= most:
             return self
         chosen = np.sort(generator.choice(len(self), most, replace=False))
-        return GivenLabels(self.pictures[chosen], self.labels[chosen], self.count, self.classes)
+        return GivenLabels(
+            self.pictures[chosen], self.labels[chosen], self.count, self.classes, self.sure[chosen]
+        )
 
     def folds(self, parts: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """(U,) part, from 0, that each picture is held out with.

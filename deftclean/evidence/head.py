@@ -31,11 +31,17 @@ _PARTS = ((2e5, 10), (5e6, 5), (math.inf, 2))  # P·K at most, and into how many
 
 @dataclass(frozen=True)
 class _Rows:
-    """What one part learns from: (n, D) turned features, (n, K) zero-shot logits, (n,) labels."""
+    """What one part learns from.
+
+    Attributes:
+        turned: (n, D) features.
+        zero_shot: (n, K) logits.
+        said: (n,) row of `chances`: of a given label, or K later of one that is sure.
+    """
 
     turned: Tensor
     zero_shot: Tensor
-    labels: Tensor
+    said: Tensor
 
 
 def fit_head(
@@ -59,8 +65,10 @@ def fit_head(
     parts = next(parts for most, parts in _PARTS if len(given) * given.classes <= most)
     parts = min(parts, len(np.unique(given.pictures)))
     folds = given.folds(parts, generator)
-    # log P(given j | true k), by j: a row of it is what one label says of all true classes.
-    chances = torch.from_numpy(noise.T.copy()).float().clamp(min=1e-12).log().to(device)
+    # log P(given j | true k), by j: a row of it is what one label says of all true classes. The K
+    # rows below are of labels that are known to be right.
+    said = np.concatenate([noise.T, np.eye(given.classes)]) if given.sure.any() else noise.T.copy()
+    chances = torch.from_numpy(said).float().clamp(min=1e-12).log().to(device)
     heads = [
         _fit(features, zero_shot, given, folds != part, chances, device) for part in range(parts)
     ]
@@ -83,8 +91,8 @@ def _fit(
     spread, axes = torch.linalg.eigh(second.double().cpu())
     curvature = _SCALE**2 * spread.clamp(min=0) / 4 + 2 * _RIDGE / max(count, 1)
     turn = (axes * curvature.rsqrt()).float().to(device)
-    labels = torch.from_numpy(given.labels[chosen]).to(device)
-    rows = _Rows(_SCALE * (image @ turn), zero_shot.logits(image).float().to(device), labels)
+    said = torch.from_numpy((given.labels + given.classes * given.sure)[chosen]).to(device)
+    rows = _Rows(_SCALE * (image @ turn), zero_shot.logits(image).float().to(device), said)
 
     weight = torch.zeros(size, given.classes, device=device, requires_grad=True)
     bias = torch.zeros(given.classes, device=device, requires_grad=True)
@@ -108,7 +116,7 @@ def _fit(
         for at in range(0, count, block):
             part = slice(at, at + block)
             logits = factor * rows.zero_shot[part] + rows.turned[part] @ weight + bias
-            likely = torch.logsumexp(logits.log_softmax(dim=1) + chances[rows.labels[part]], dim=1)
+            likely = torch.logsumexp(logits.log_softmax(dim=1) + chances[rows.said[part]], dim=1)
             share = -likely.sum() / count
             share.backward()
             value = value + share.detach()

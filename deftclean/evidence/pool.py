@@ -4,13 +4,15 @@
 
 A logarithmic opinion pool (Genest & Zidek 1986). Weights, bias and label noise are those that make
 the given labels most likely: they maximise Σ_i log Σ_k p(k | x_i) P(y_i | k, x_i). No witness has
-been fitted to a picture's own label, so a witness that only repeats labels gains nothing.
+been fitted to a picture's own label, so a witness that only repeats labels gains nothing. Where
+people know the class of a picture, the sum over k is over what they leave possible: of a confirmed
+label log p(y | x) + log(1 - ε_y).
 
 Shapes: n labels, M witnesses, K classes.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -44,24 +46,29 @@ class Testimony:
         labels: (n,) given class.
         log_marginal: (K,) of the labels.
         taught: (M,) bool, whether a witness has learned from labels of this data set.
+        impossible: (n, K) 0, or -inf for a class that people know a picture not to be of; None
+            where they know nothing.
     """
 
     log_probs: Tensor
     labels: Tensor
     log_marginal: Tensor
     taught: Tensor
+    impossible: Tensor | None = None
 
     def of(self, chosen: NDArray[np.bool_]) -> "Testimony":
         """Of some of the witnesses."""
         heard = torch.from_numpy(chosen)
-        return Testimony(
-            self.log_probs[:, heard], self.labels, self.log_marginal, self.taught[heard]
-        )
+        return replace(self, log_probs=self.log_probs[:, heard], taught=self.taught[heard])
 
     def every(self, step: int) -> "Testimony":
         """Of one label in so many."""
-        return Testimony(
-            self.log_probs[::step], self.labels[::step], self.log_marginal, self.taught
+        barred = None if self.impossible is None else self.impossible[::step]
+        return replace(
+            self,
+            log_probs=self.log_probs[::step],
+            labels=self.labels[::step],
+            impossible=barred,
         )
 
 
@@ -161,10 +168,12 @@ def penalties(pool: Pool, count: int, taught: Tensor, price: float) -> Tensor:
 
 
 def surprise(pool: Pool, testimony: Testimony) -> Tensor:
-    """(n,) -log P(given label | picture), in nats."""
+    """(n,) -log P(given label, and what people know | picture), in nats."""
     log_probs = pool.log_probs(testimony.log_probs)
-    chances = pool.noise.log_chances(log_probs, testimony.labels)
-    return -torch.logsumexp(log_probs + chances, dim=1)
+    joint = log_probs + pool.noise.log_chances(log_probs, testimony.labels)
+    if testimony.impossible is not None:
+        joint = joint + testimony.impossible
+    return -torch.logsumexp(joint, dim=1)
 
 
 def fit(

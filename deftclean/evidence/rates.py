@@ -1,10 +1,10 @@
 """How much is wrong: the share of wrong labels, of all and of each class, with an interval.
 
 The estimate is the mean of what is believed of the rows. Its interval has three sources: which rows
-are wrong is not known even where the rate is; weights and noise are fitted to a sample; and the
-pools differ. The second is a normal approximation at each pool, with the curvature of the
-likelihood times `DOUBT`; the pools are mixed by their shares. Where the witnesses know nothing, any
-rate may be true, and the interval says so.
+are wrong is not known even where the rate is; weights and noise, and the correction by people's
+decisions, are fitted to a sample; and the pools differ. The second is a normal approximation at
+each pool, with the curvature of the likelihood times `DOUBT`; the pools are mixed by their shares.
+Where the witnesses know nothing, any rate may be true, and the interval says so.
 
 Shapes: n labelled rows, K classes.
 """
@@ -72,6 +72,7 @@ def noise_rates(
     count = np.append(counts, counts.sum()).clip(min=1)
     mean = np.append(wrong, wrong.sum()) / count
     chance = np.append(spread, spread.sum()) / count**2
+    chance = chance + _of_correction(belief, clean_prob, labels, count)
     centres, variances = _by_pool(belief, testimony)
     mixed = belief.shares @ centres
     rates = []
@@ -80,6 +81,25 @@ def noise_rates(
         rates.append(_rate(mean[at], means, chance[at] + variances[:, at], belief))
     known = [rate if n else None for rate, n in zip(rates, counts, strict=False)]
     return NoiseRates(rates[-1], tuple(known[:classes]))
+
+
+def _of_correction(
+    belief: Belief,
+    clean_prob: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    count: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """(K + 1,) variance of each mean that what people decided about leaves; the last of all."""
+    classes, correction = len(belief.marginal), belief.correction
+    if correction is None:
+        return np.zeros(classes + 1)
+    open_rows = (clean_prob > 0) & (clean_prob < 1)
+    slopes = correction.slopes(clean_prob) * open_rows[:, None]
+    of_class = [np.bincount(labels, weights=column, minlength=classes) for column in slopes.T]
+    sums = np.stack([np.append(column, column.sum()) for column in of_class], axis=1)
+    means = sums / count[:, None]
+    variances: NDArray[np.float64] = np.einsum("ki,ij,kj->k", means, correction.covariance, means)
+    return variances
 
 
 def _rate(
@@ -110,21 +130,23 @@ def _at_pool(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     classes, kept = len(pool.log_marginal), len(some.labels)
 
-    def both(values: Tensor, log_probs: Tensor, label: Tensor) -> Tensor:
+    def both(values: Tensor, log_probs: Tensor, label: Tensor, barred: Tensor) -> Tensor:
         """Of one row: -log P(label), and the probability that it is wrong."""
         at = Pool(values, pool.witnesses, pool.log_marginal, pool.loss)
         known = at.log_probs(log_probs[None])
-        joint = known + at.noise.log_chances(known, label[None])
+        joint = known + at.noise.log_chances(known, label[None]) + barred
         whole = torch.logsumexp(joint, dim=1)
         wrong = 1 - (joint.gather(1, label[None, None])[:, 0] - whole).exp()
         return torch.cat([-whole, wrong])
 
-    slopes = torch.func.vmap(torch.func.jacrev(both), in_dims=(None, 0, 0))(
-        pool.values, some.log_probs, some.labels
-    )[..., :-1]  # τ is what the pools differ in
-    wrong = torch.func.vmap(both, in_dims=(None, 0, 0))(pool.values, some.log_probs, some.labels)[
-        :, 1
-    ]
+    barred = torch.zeros(kept, classes, dtype=torch.float64)
+    if some.impossible is not None:
+        barred = some.impossible
+    rows = (pool.values, some.log_probs, some.labels, barred)
+    of_each = (None, 0, 0, 0)
+    slopes = torch.func.vmap(torch.func.jacrev(both), in_dims=of_each)(*rows)
+    slopes = slopes[..., :-1]  # τ is what the pools differ in
+    wrong = torch.func.vmap(both, in_dims=of_each)(*rows)[:, 1]
     of_loss, of_wrong = slopes[:, 0], slopes[:, 1]
 
     def prior(values: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from deftclean.evidence.belief import Belief
+from deftclean.evidence.correction import Correction
 from deftclean.evidence.neighbours import Index, NeighbourWitness
 from deftclean.evidence.pool import Pool
 from deftclean.evidence.witness import Linear, LinearWitness
@@ -86,6 +87,9 @@ class KeptEvidence:
         return {
             "witnesses": self.belief.weights,
             "informed": self.belief.informed,
+            "correction": None
+            if self.belief.correction is None
+            else [self.belief.correction.shift, self.belief.correction.slope],
             "neighbours_kept": kept,
             "neighbours_of": self.indexed_of,
         }
@@ -107,7 +111,13 @@ class KeptEvidence:
             for values, loss in zip(tensors["pools"], tensors["losses"], strict=True)
         )
         shares = tensors["shares"].numpy()
-        belief = Belief(names, pools, shares, float(facts["informed"]), marginal.numpy())
+        line = facts.get("correction")
+        correction = (
+            None if line is None else Correction(float(line[0]), float(line[1]), np.zeros((2, 2)))
+        )
+        belief = Belief(
+            names, pools, shares, float(facts["informed"]), marginal.numpy(), correction
+        )
         index = None
         if "neighbours.features" in tensors:
             features = tensors["neighbours.features"].float()

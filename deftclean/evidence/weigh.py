@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deftclean.evidence.belief import Belief, heard
+from deftclean.evidence.belief import Belief, heard, ignorance
 from deftclean.evidence.given_labels import GivenLabels
+from deftclean.evidence.known import Known
 from deftclean.evidence.pool import Pool, Testimony, fit, starting_values
 from deftclean.evidence.witness import UNTAUGHT, Witness
 
@@ -32,13 +33,17 @@ _MOST_NUMBERS = 4 * 10**6  # of (n, K) that is fitted to
 
 
 def testify(
-    witnesses: Sequence[Witness], given: GivenLabels, generator: np.random.Generator
+    witnesses: Sequence[Witness],
+    given: GivenLabels,
+    known: Known,
+    generator: np.random.Generator,
 ) -> Testimony:
     """What witnesses say of the labelled pictures, of a part of them where they are very many.
 
     Args:
         witnesses: M of them.
         given: P labels.
+        known: what people know of the pictures.
         generator: draws the part.
     """
     some = given.some(max(_MOST_NUMBERS // given.classes, 1), generator)
@@ -47,6 +52,7 @@ def testify(
         torch.from_numpy(some.labels),
         torch.from_numpy(np.log(given.marginal)),
         torch.tensor([each.name != UNTAUGHT for each in witnesses]),
+        known.impossible(some.pictures),
     )
 
 
@@ -103,6 +109,10 @@ def _informed(testimony: Testimony, loss: float) -> float:
     """How much it is believed that the best pool knows more than the frequencies of the labels."""
     count = len(testimony.labels)
     ignorant = -float(testimony.log_marginal[testimony.labels].sum())
+    if testimony.impossible is not None:
+        every = torch.arange(count)
+        blind = ignorance(testimony.log_marginal.exp(), count, every, testimony.labels)
+        ignorant -= float((blind * testimony.impossible.exp()).sum(dim=1).log().sum())
     gain = DOUBT * (ignorant - loss - _WORTH_HEARING * count)
     return float(1 / (1 + np.exp(-np.clip(gain, -50, 50))))
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from deftclean.core.arrow import int_array
 from deftclean.core.errors import UsageError
 from deftclean.gate.expressions import (
+    AUDITED,
+    ESTIMATED,
     Expression,
     parse_expressions,
     refuse_changes,
@@ -27,16 +29,19 @@ from deftclean.gate.results import (
     SeenRow,
     TableCounts,
 )
+from deftclean.table.audit import Audited, audited
 from deftclean.table.comparison import CHANGES, Comparison, compare
+from deftclean.table.estimate import noise_estimate
 from deftclean.table.places import Places
 from deftclean.table.problems import FINE, FLAGGED, KINDS, Counts, Problems, problems_of, worst
+from deftclean.table.reviewed import AUDIT, DECISION, KNOWN
 from deftclean.table.scores import ScoreTable, read_scores
 
 DEFAULT_TOP = 10
 _NO_NEW_PROBLEMS = "new_problems>0"  # what a baseline is for, where nothing else is asked
 _COLUMNS = (
     *("row", "file_name", "given_label", "clean_prob", "keep", "suggested_label", "status"),
-    *("error", "source_line"),
+    *("error", "source_line", DECISION, AUDIT, KNOWN),
 )
 
 
@@ -102,7 +107,7 @@ class Gates:
         if earlier is not None:
             compared = compare(scores, rows, earlier.scores, earlier.rows)
         judged = rows if compared is None else rows.forgiving(compared.known)
-        counts, places = Counts.of(judged), Places(scores, table)
+        counts, places, found = Counts.of(judged), Places(scores, table), audited(scores)
         changes: tuple[Change, ...] = ()
         if earlier is not None and compared is not None:
             changes = _changes(scores, rows, earlier, compared, top)
@@ -110,12 +115,19 @@ class Gates:
             table=table,
             baseline=None if earlier is None else earlier.path,
             counts=_table_counts(Counts.of(rows)),
-            gates=tuple(_decided(e, counts, rows, compared) for e in self.expressions),
+            gates=tuple(
+                _of_people_or_evidence(e, scores, found)
+                if e.metric in (ESTIMATED, *AUDITED)
+                else _decided(e, counts, rows, compared)
+                for e in self.expressions
+            ),
             findings=_findings(scores, judged, places, top),
             found={kind: n for kind in KINDS[1:] if (n := counts.count(kind, None))},
             changes=changes,
             source=places.source,
             warnings=() if compared is None else compared.notes,
+            estimate=noise_estimate(scores.metadata),
+            audited=found,
         )
 
 
@@ -166,6 +178,24 @@ def _decided(
         value = counts.count("flagged", label) / scored
     else:
         value = counts.count(metric, label)
+    return Gate(expression, value, "failed" if expression.holds(value) else "passed")
+
+
+def _of_people_or_evidence(
+    expression: Expression, scores: ScoreTable, found: Audited | None
+) -> Gate:
+    """A share of wrong labels that does not follow from what was flagged."""
+    if expression.metric == ESTIMATED:
+        estimate = noise_estimate(scores.metadata, expression.label)
+        value = None if estimate is None else estimate.rate
+        reason = "the table was not made by --recipe evidence, or has no such class"
+    else:
+        of_noise = expression.metric == "audited_noise"
+        share = None if found is None else found.noise if of_noise else found.precision
+        value = None if share is None else share.estimate
+        reason = "no random sample was audited (deftclean report --audit 100)"
+    if value is None:
+        return Gate(expression, None, "unknown", reason)
     return Gate(expression, value, "failed" if expression.holds(value) else "passed")
 
 

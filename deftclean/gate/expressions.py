@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from lark import Lark
     from lark.exceptions import UnexpectedInput
 
-RATES = ("noise_rate",)
+ESTIMATED = "estimated_noise"
+AUDITED = ("audited_noise", "audited_precision")
+RATES = ("noise_rate", ESTIMATED, *AUDITED)
 COUNTS = ("rows", "scored", "kept", "flagged", "not_scored", *(s for s in STATUSES if s != "ok"))
 METRICS = (*RATES, *COUNTS, *CHANGES)
-WITHOUT_CLASS = frozenset({"unlabeled", "gone_rows"})
+WITHOUT_CLASS = frozenset({"unlabeled", "gone_rows", *AUDITED})
 
 _GRAMMAR = r"""
 start: METRIC ("[" (PLAIN | QUOTED) "]")? COMPARISON LIMIT

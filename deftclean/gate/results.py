@@ -11,6 +11,8 @@ from typing import Literal
 
 from deftclean.core.results import Shown, percent
 from deftclean.gate.expressions import Expression
+from deftclean.table.audit import Audited
+from deftclean.table.estimate import NoiseEstimate
 from deftclean.table.places import Place
 
 State = Literal["passed", "failed", "unknown"]
@@ -162,6 +164,8 @@ class CheckResult(Shown):
         changes: what differs from the baseline; empty without one.
         source: the labels file, or else the table itself.
         warnings: what may mislead.
+        estimate: how much is wrong, so far as the scan can tell; None where it cannot.
+        audited: what people's decisions about a random sample prove; None without an audit.
     """
 
     table: Path
@@ -173,6 +177,8 @@ class CheckResult(Shown):
     changes: tuple[Change, ...]
     source: Place
     warnings: tuple[str, ...]
+    estimate: NoiseEstimate | None
+    audited: Audited | None
 
     def facts(self) -> Mapping[str, object]:
         """What a notebook shows."""

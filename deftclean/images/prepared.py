@@ -5,7 +5,7 @@ Knows no model, only how its pictures are resized.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,12 +85,27 @@ class ImageReader:
         checks = self.check(images)
         rows = UsableRows.of(manifest, images, checks, class_names)
         refuse_unreadable(manifest, images, checks, rows)
-        return PreparedRows(manifest, checks.take(images.of_row), rows)
+        found = checks.take(images.of_row)
+        return PreparedRows(_with_review_of_these(manifest, found, self.progress), found, rows)
 
     def say_cache(self) -> None:
         """What the cache holds at the end of a command, where there is one."""
         if self.cache is not None:
             self.cache.say(self.progress)
+
+
+def _with_review_of_these(manifest: Manifest, found: ImageChecks, progress: Progress) -> Manifest:
+    """The manifest without decisions about pictures that have changed since."""
+    if manifest.review is None:
+        return manifest
+    review = manifest.review.of_same_pictures(found.sha256)
+    changed = manifest.review.rows - review.rows
+    if changed:
+        progress.warn(
+            f"{changed:,} decisions of the review in {manifest.source} are left out: their "
+            "pictures have changed or are gone"
+        )
+    return replace(manifest, review=review)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 In reading order::
 
+    calibration: `clean_prob` beside what witnesses say and people decided
     overview: a whole table in figures
     histogram: matplotlib's SVG, fit for a page with strict rules
     gallery: the most suspicious rows, each with a small picture

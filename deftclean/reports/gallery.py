@@ -17,8 +17,9 @@ from deftclean.core.text import few
 from deftclean.images.decoding import ImageError
 from deftclean.images.table_images import Encoded, encoded_images
 from deftclean.images.thumbnails import Thumbnail, thumbnail
+from deftclean.table.audit import Sample
 from deftclean.table.estimate import WITNESS_COLUMNS, heard
-from deftclean.table.reviewed import unreviewed
+from deftclean.table.reviewed import AUDIT, review_of, unreviewed
 from deftclean.table.scores import ScoreTable, keep_flags
 
 MOST_IMAGES = 2000
@@ -57,6 +58,7 @@ class Exhibit:
         outdone: flagged because another class has a higher clean probability: that class.
         picture: None where there is none to show.
         problem: why not.
+        sample: the random sample that it was drawn in; empty where it was not.
     """
 
     row: int
@@ -72,6 +74,7 @@ class Exhibit:
     outdone: str | None
     picture: Picture | None
     problem: str
+    sample: str = ""
 
 
 def suspicious_rows(scores: ScoreTable, count: int, classes: Sequence[str]) -> ScoreTable:
@@ -100,6 +103,21 @@ def suspicious_rows(scores: ScoreTable, count: int, classes: Sequence[str]) -> S
     order = [("clean_prob", "ascending"), ("row", "ascending")]
     chosen = places.take(pc.select_k_unstable(keys, min(count, len(places)), order))
     return ScoreTable(table.take(chosen), scores.metadata)
+
+
+def sampled_rows(scores: ScoreTable, sample: Sample) -> ScoreTable:
+    """Rows of a random sample that nobody has decided about as such, in its order.
+
+    Their column `audit_sample` says which stratum each was drawn from.
+    """
+    done = review_of(scores)[AUDIT].take(pa.array(sample.places))
+    waiting = np.flatnonzero(pc.is_null(done).to_numpy())
+    table = scores.table
+    if AUDIT in table.column_names:
+        table = table.drop_columns([AUDIT])
+    chosen = table.take(pa.array(sample.places[waiting]))
+    marks = pa.array([sample.marks[place] for place in waiting], pa.string())
+    return ScoreTable(chosen.append_column(AUDIT, marks), scores.metadata)
 
 
 def waiting_rows(scores: ScoreTable) -> int:
@@ -143,7 +161,8 @@ def exhibits(
             advance(1, "")
     rule, threshold = chosen.metadata["rule"], float(chosen.metadata["threshold"])
     above = keep_flags(chosen.table, "threshold", threshold).to_pylist()
-    rows, listened = chosen.table.select(_COLUMNS).to_pylist(), heard(chosen.metadata)
+    names = [*_COLUMNS, *(name for name in (AUDIT,) if name in chosen.table.column_names)]
+    rows, listened = chosen.table.select(names).to_pylist(), heard(chosen.metadata)
     return tuple(
         _exhibit(row, not above[place], rule == "agree", pictures[place], listened)
         for place, row in enumerate(rows)
@@ -191,4 +210,5 @@ def _exhibit(
         outdone=top if agree and top != row["given_label"] else None,
         picture=picture if isinstance(picture, Picture) else None,
         problem=picture if isinstance(picture, str) else "",
+        sample=row.get(AUDIT) or "",
     )

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.reports.calibration import Calibration, calibration
+from deftclean.table.audit import Audited, audited
 from deftclean.table.reviewed import ReviewCounts, review_counts
 from deftclean.table.scores import ScoreTable
 from deftclean.table.summary import Summary, summarise
@@ -93,6 +95,8 @@ class Overview:
         class_count: classes with a scored row.
         confusions: who is taken for whom.
         reviewed: what people have decided already.
+        audited: what they prove of all rows, if a random sample is among them.
+        calibration: `clean_prob` beside what witnesses and people say.
     """
 
     summary: Summary
@@ -102,6 +106,8 @@ class Overview:
     class_count: int
     confusions: Confusions
     reviewed: ReviewCounts
+    audited: Audited | None
+    calibration: Calibration
 
 
 def overview(scores: ScoreTable) -> Overview:
@@ -120,6 +126,8 @@ def overview(scores: ScoreTable) -> Overview:
         class_count=len(classes),
         confusions=_confusions(scored.filter(flagged)),
         reviewed=review_counts(scores),
+        audited=audited(scores),
+        calibration=calibration(scores),
     )
 
 

@@ -14,6 +14,7 @@ from deftclean.core.html import content_hash, page_environment
 from deftclean.reports.gallery import Exhibit
 from deftclean.reports.histogram import histogram
 from deftclean.reports.overview import Overview
+from deftclean.table.audit import Sample
 
 MOST_BYTES = 15_000_000
 """No report is larger."""
@@ -41,6 +42,7 @@ class Contents:
         waiting: flagged rows that nobody has decided about, shown or not.
         class_filter: given labels that the gallery is limited to; empty for all.
         labels: what a row may be relabelled to.
+        sample: that the gallery is of; None where it shows the most suspicious rows.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Contents:
     waiting: int
     class_filter: tuple[str, ...]
     labels: tuple[str, ...]
+    sample: Sample | None = None
 
 
 def page(contents: Contents) -> bytes:
@@ -140,7 +143,9 @@ def _data(contents: Contents, given: Filter, suggested: Filter) -> dict[str, Any
                 "file_name": exhibit.file_name,
                 "content_sha256": exhibit.content_sha256,
                 "given_label": exhibit.given_label,
-                "suggested": exhibit.suggested,
+                # Who is asked for a judgement must not be told one.
+                "suggested": exhibit.suggested if contents.sample is None else None,
+                "sample": exhibit.sample if contents.sample is not None else "",
             }
             for exhibit in contents.exhibits
         ],

@@ -5,16 +5,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deftclean.core.errors import UsageError
+from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import whole_file
 from deftclean.core.outputs import check_output
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
-from deftclean.reports.gallery import MOST_IMAGES, exhibits, suspicious_rows, waiting_rows
+from deftclean.reports.gallery import (
+    MOST_IMAGES,
+    exhibits,
+    sampled_rows,
+    suspicious_rows,
+    waiting_rows,
+)
 from deftclean.reports.overview import Overview, overview
 from deftclean.reports.page import Contents, page
 from deftclean.reports.review_file import known_labels
-from deftclean.table.scores import read_scores
+from deftclean.table.audit import Sample, draw
+from deftclean.table.reviewed import refuse_foreign_columns
+from deftclean.table.scores import ScoreTable, read_scores
 
 DEFAULT_IMAGES = 200
 DEFAULT_REPORT = Path("report.html")
@@ -31,6 +39,7 @@ class ReportResult(Shown):
         images: rows in the gallery.
         waiting: flagged rows that nobody has decided about.
         problems: pictures that could not be shown, by kind.
+        drawn: rows of the audit's sample; None where the gallery is no audit.
     """
 
     output: Path
@@ -39,6 +48,7 @@ class ReportResult(Shown):
     images: int
     waiting: int
     problems: dict[str, int]
+    drawn: int | None = None
 
     def facts(self) -> Mapping[str, object]:
         """What a notebook shows."""
@@ -57,6 +67,7 @@ def report(
     output: str | Path = DEFAULT_REPORT,
     overwrite: bool = False,
     images: int = DEFAULT_IMAGES,
+    audit: int | None = None,
     classes: Sequence[str] = (),
     data: str | Path | None = None,
     allow_outside: bool = False,
@@ -73,6 +84,9 @@ def report(
         output: the page.
         overwrite: replace an existing output.
         images: rows in the gallery, 0 to 2,000.
+        audit: show a random sample of so many rows instead, 2 to 2,000, half of them flagged and
+            half kept; without what was said of them, and without those of it that people have
+            decided about. What is decided of it proves how many labels are wrong: see `check`.
         classes: given labels that the gallery is limited to; none for all.
         data: image folder, or the table that holds the images; None for the folder of the scan.
         allow_outside: follow links and names that leave the data folder.
@@ -87,7 +101,11 @@ def report(
     if not 0 <= images <= MOST_IMAGES:
         raise UsageError(f"--images is {images}; it lies between 0 and {MOST_IMAGES:,}.")
     scores = read_scores(table)
-    chosen = suspicious_rows(scores, images, classes)
+    sample = _sample(scores, str(table), audit, classes)
+    if sample is None:
+        chosen = suspicious_rows(scores, images, classes)
+    else:
+        chosen = sampled_rows(scores, sample)
     folder = Path(data) if data is not None else None
     gallery = exhibits(chosen, table, folder, allow_outside, progress or Silent())
     figures = overview(scores)
@@ -101,6 +119,7 @@ def report(
         waiting=waiting,
         class_filter=tuple(classes),
         labels=tuple(known_labels(scores)),
+        sample=sample,
     )
     made = page(contents)
     with whole_file(output, overwrite) as temporary:
@@ -112,7 +131,25 @@ def report(
         images=len(gallery),
         waiting=waiting,
         problems=_problems([exhibit.problem for exhibit in gallery]),
+        drawn=None if sample is None else len(sample.places),
     )
+
+
+def _sample(
+    scores: ScoreTable, name: str, count: int | None, classes: Sequence[str]
+) -> Sample | None:
+    """The rows of an audit; None where none was asked for."""
+    if count is None:
+        return None
+    if classes:
+        raise UsageError("--audit is a sample of all classes.", "Leave --class out.")
+    if not 2 <= count <= MOST_IMAGES:
+        raise UsageError(f"--audit is {count}; it lies between 2 and {MOST_IMAGES:,}.")
+    refuse_foreign_columns(scores, name)
+    sample = draw(scores, count)
+    if not sample.strata:
+        raise InputError(f"{name} holds no scored row that nobody has decided about.")
+    return sample
 
 
 def _identity(table: Path) -> str:

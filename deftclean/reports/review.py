@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deftclean.core.results import Shown, percent
 from deftclean.reports.review_file import read_review
+from deftclean.table.audit import Audited, audited
 from deftclean.table.reviewed import (
     ReviewCounts,
     apply_decisions,
@@ -34,6 +35,7 @@ class ReviewResult(Shown):
         merged: rows that the review decided about.
         repeated: lines that a later line about the same row has replaced.
         reviewed: all rows of the table that people have looked at, in this review or before.
+        audited: what they prove, if they are a random sample.
     """
 
     output: Path
@@ -42,6 +44,7 @@ class ReviewResult(Shown):
     merged: int
     repeated: int
     reviewed: ReviewCounts
+    audited: Audited | None
 
     def facts(self) -> Mapping[str, object]:
         """What a notebook shows."""
@@ -94,4 +97,5 @@ def review(
         len(read.decisions.places),
         read.repeated,
         review_counts(made),
+        audited(made),
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from deftclean.core.errors import InputError
 from deftclean.core.tables import read_table
 from deftclean.core.text import few
+from deftclean.table.audit import wrong_marks
 from deftclean.table.reviewed import Decisions
 from deftclean.table.scores import ScoreTable
 
@@ -22,6 +23,8 @@ COLUMNS = (
     "row", "file_name", "content_sha256", "given_label", "decision", "final_label", "reviewer",
     "reviewed_at",
 )  # fmt: skip
+SAMPLE = "audit_sample"
+"""A further column, where the report is an audit."""
 
 _LINES_SHOWN = 3
 # The page puts an apostrophe before what a spreadsheet would take for a formula.
@@ -73,6 +76,7 @@ def read_review(path: Path, scores: ScoreTable, table: Path) -> ReviewFile:
     status = scores.table["status"].combine_chunks().take(pa.array(places))
     decisions = pc.utf8_lower(lines["decision"])
     labels = lines["final_label"]
+    samples = _or_null(lines[SAMPLE])
     empty = _true(pc.equal(labels, ""))
     relabel, drop = (_true(pc.equal(decisions, name)) for name in ("relabel", "drop"))
     keep = _true(pc.equal(decisions, "keep"))
@@ -90,6 +94,10 @@ def read_review(path: Path, scores: ScoreTable, table: Path) -> ReviewFile:
             "final_label is no class of the table": (relabel & ~empty & ~known, labels),
             "keep with another final_label": (keep & ~own, labels),
             "drop with a final_label": (drop & ~empty, labels),
+            "the row was not drawn in such a sample of this table": (
+                wrong_marks(scores, places, samples),
+                samples,
+            ),
         },
     )
     last = _last_of_each(places)
@@ -100,6 +108,7 @@ def read_review(path: Path, scores: ScoreTable, table: Path) -> ReviewFile:
         pc.if_else(pa.array(relabel), labels, None).take(chosen),
         _or_null(lines["reviewer"]).take(chosen),
         _or_null(lines["reviewed_at"]).take(chosen),
+        samples.take(chosen),
     )
     return ReviewFile(made, len(lines) - len(last))
 
@@ -118,7 +127,9 @@ def _read(path: Path) -> pa.RecordBatch:
     # Labels may begin or end with blanks; the other cells have no use for them.
     exact = ("file_name", "given_label", "final_label")
     columns = {}
-    for name in COLUMNS:
+    if SAMPLE not in read.column_names:
+        read = read.append_column(SAMPLE, pa.array([""] * len(read), pa.string()))
+    for name in (*COLUMNS, SAMPLE):
         cells = pc.replace_substring_regex(read[name].combine_chunks(), _GUARDED, r"\1")
         columns[name] = cells if name in exact else pc.utf8_trim_whitespace(cells)
     return pa.RecordBatch.from_pydict(columns)

@@ -42,14 +42,39 @@ class NoiseEstimate:
         return f"{self.rate:.1%} ({self.level:.0%}: {self.low:.1%} to {self.high:.1%})"
 
 
-def noise_estimate(metadata: Mapping[str, Any]) -> NoiseEstimate | None:
-    """Of a table; None where none was made."""
+def noise_estimate(metadata: Mapping[str, Any], label: str | None = None) -> NoiseEstimate | None:
+    """Of a table, or of the rows with one label; None where none was made."""
     evidence = metadata.get(EVIDENCE) or {}
     found = evidence.get("estimated_noise")
+    if label is not None:
+        found = (evidence.get("estimated_noise_of") or {}).get(label)
     if found is None:
         return None
     ends = found["estimate"], found["low"], found["high"]
     return NoiseEstimate(*ends, evidence["level"], evidence["informed"])
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """Rows whose label was foretold with about the same probability, before it was heard.
+
+    Attributes:
+        probability: the mean, in [0, 1].
+        given: rows that were given this label.
+        rows: how many.
+    """
+
+    probability: float
+    given: int
+    rows: int
+
+
+def foretold_labels(metadata: Mapping[str, Any]) -> tuple[Foretold, ...]:
+    """By ascending probability; none where not all evidence was heard."""
+    found = (metadata.get(EVIDENCE) or {}).get("foretold")
+    if found is None:
+        return ()
+    return tuple(map(Foretold, found["foretold"], found["happened"], found["rows"]))
 
 
 def heard(metadata: Mapping[str, Any]) -> tuple[str, ...]:

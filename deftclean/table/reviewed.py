@@ -3,6 +3,8 @@
 A decision of a person outranks every rule; a row that nobody has looked at goes by the rule.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,15 +22,26 @@ FINAL = "final_label"
 DECISION = "review_decision"
 """Column that says what a person decided about a row; null where nobody has looked at it."""
 
+AUDIT = "audit_sample"
+"""Column that says which random sample a row was drawn in; see `deftclean.table.audit`."""
+
+KNOWN = "known_to_scan"
+"""Column: whether the scan knew the decision, so that `clean_prob` follows from it."""
+
 REVIEW_SCHEMA = pa.schema(
     [
         (FINAL, pa.string()),
         (DECISION, pa.string()),
         ("reviewed_by", pa.string()),
         ("reviewed_at", pa.string()),
+        (AUDIT, pa.string()),
+        (KNOWN, pa.bool_()),
     ]
 )
 REVIEW_COLUMNS = tuple(REVIEW_SCHEMA.names)
+
+OLDEST_COLUMNS = (FINAL, DECISION, "reviewed_by", "reviewed_at")
+"""Columns that every reviewed table has; in older ones the others are null."""
 
 REVIEWED = "reviewed"
 """Key of the metadata, in reviewed tables only."""
@@ -44,6 +57,7 @@ class Decisions:
         labels: (n,) strings, the new label of a relabelled row; null elsewhere.
         reviewers: (n,) strings, null where nobody is named.
         times: (n,) strings, as the review says them; null where it says none.
+        samples: (n,) strings, the random sample that a row was drawn in; null where it was not.
     """
 
     places: NDArray[np.int64]
@@ -51,6 +65,7 @@ class Decisions:
     labels: pa.Array
     reviewers: pa.Array
     times: pa.Array
+    samples: pa.Array
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,40 @@ class ReviewCounts:
     def rows(self) -> int:
         """All of them."""
         return self.kept + self.relabelled + self.dropped
+
+
+@dataclass(frozen=True)
+class EarlierReview:
+    """What people decided about the N rows of a table that is now read as input.
+
+    Attributes:
+        columns: the review columns, N rows.
+        sha256: (N,) hashes of the pictures that they looked at.
+    """
+
+    columns: pa.Table
+    sha256: pa.Array
+
+    def of_same_pictures(self, sha256: pa.Array) -> "EarlierReview":
+        """Without decisions about pictures that are not what they were.
+
+        Args:
+            sha256: (N,) hashes of the pictures now.
+        """
+        same = pc.fill_null(pc.equal(self.sha256, sha256), False)
+        columns = [pc.if_else(same, column, None) for column in self.columns.columns]
+        return replace(self, columns=pa.Table.from_arrays(columns, schema=REVIEW_SCHEMA))
+
+    @property
+    def rows(self) -> int:
+        """How many rows are decided about."""
+        return len(self.columns) - int(self.columns[DECISION].null_count)
+
+    @property
+    def digest(self) -> str:
+        """Of what was decided, not of who did and when."""
+        decided = self.columns.select([DECISION, FINAL]).to_pylist()
+        return hashlib.sha256(json.dumps(decided).encode()).hexdigest()
 
 
 def is_reviewed(scores: ScoreTable) -> bool:
@@ -104,21 +153,55 @@ def refuse_foreign_columns(scores: ScoreTable, name: str) -> None:
 
 
 def apply_decisions(scores: ScoreTable, made: Decisions) -> ScoreTable:
-    """The table with these decisions in it; where a row had one already, the new one counts."""
-    count = len(scores)
-    mask = np.zeros(count, dtype=bool)
+    """The table with these decisions in it; where a row had one already, the new one counts.
+
+    A row that was drawn in a sample stays in it, whoever looks at it again.
+    """
+    mask = np.zeros(len(scores), dtype=bool)
     mask[made.places] = True
-    news = dict(
-        zip(
-            REVIEW_COLUMNS,
-            (made.labels, made.decisions, made.reviewers, made.times),
-            strict=True,
-        )
-    )
+    old = review_of(scores)
+    at = pa.array(made.places)
+    news = {
+        FINAL: made.labels,
+        DECISION: made.decisions,
+        "reviewed_by": made.reviewers,
+        "reviewed_at": made.times,
+        AUDIT: pc.coalesce(made.samples, old[AUDIT].combine_chunks().take(at)),
+        KNOWN: pc.fill_null(old[KNOWN].combine_chunks().take(at), False),
+    }
     columns = {
-        name: pc.replace_with_mask(_column(scores, name), pa.array(mask), new)
+        name: pc.replace_with_mask(old[name].combine_chunks(), pa.array(mask), new)
         for name, new in news.items()
     }
+    return _settled(scores, scores.table["keep"], columns)
+
+
+def review_of(scores: ScoreTable) -> pa.Table:
+    """The review columns alone, N rows; nulls where nobody has looked at the table."""
+    there = set(scores.table.column_names) if is_reviewed(scores) else set()
+    columns = [
+        scores.table[field.name].cast(field.type)
+        if field.name in there
+        else pa.nulls(len(scores), field.type)
+        for field in REVIEW_SCHEMA
+    ]
+    return pa.Table.from_arrays(columns, schema=REVIEW_SCHEMA)
+
+
+def with_review(scores: ScoreTable, review: pa.Table, known: bool) -> ScoreTable:
+    """A new table of the same rows with what people decided about them before.
+
+    Args:
+        scores: N rows, not reviewed yet.
+        review: (N,) review columns, as `review_of` gives them.
+        known: whether the scan took the decisions as true.
+
+    Samples are not carried on: the new scan flags other rows, and knows those.
+    """
+    columns = {name: review[name].combine_chunks() for name in REVIEW_COLUMNS}
+    decided = pc.is_valid(columns[DECISION])
+    columns[AUDIT] = pa.nulls(len(scores), pa.string())
+    columns[KNOWN] = pc.if_else(decided, pa.scalar(known), pa.scalar(None, pa.bool_()))
     return _settled(scores, scores.table["keep"], columns)
 
 
@@ -127,15 +210,9 @@ def decide_unreviewed(scores: ScoreTable, rule: Rule, threshold: float) -> Score
     decided = decide(scores, rule, threshold)
     if not is_reviewed(scores):
         return decided
-    columns = {name: _column(scores, name) for name in REVIEW_COLUMNS}
+    review = review_of(scores)
+    columns = {name: review[name].combine_chunks() for name in REVIEW_COLUMNS}
     return _settled(decided, decided.table["keep"], columns)
-
-
-def _column(scores: ScoreTable, name: str) -> pa.Array:
-    """One review column in one piece; nulls where there is none yet."""
-    if not is_reviewed(scores):
-        return pa.nulls(len(scores), pa.string())
-    return scores.table[name].cast(pa.string()).combine_chunks()
 
 
 def _settled(
@@ -152,6 +229,7 @@ def _settled(
     decided = pc.is_valid(decision)
     relabelled = pc.fill_null(pc.equal(decision, "relabel"), False)
     keep = pc.if_else(decided, pc.not_equal(decision, "drop"), by_rule)
+    keep = pc.and_(keep, pc.is_valid(table["clean_prob"]))  # its picture may be gone by now
     given = pc.if_else(keep, table["given_label"], None)
     final = pc.if_else(relabelled, columns[FINAL], given)
     table = table.set_column(table.column_names.index("keep"), "keep", _whole(keep))

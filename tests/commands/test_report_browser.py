@@ -195,6 +195,33 @@ def test_saving_asks_for_a_name_and_the_command_line_merges(
     assert "Reviewed by people: 4 rows" in " ".join(browser.texts("main p"))
 
 
+def test_an_audit_shows_no_verdict_and_saves_its_sample(
+    browser: Browser, scored: Scored, tmp_path: Path
+) -> None:
+    path = tmp_path / "audit.html"
+    deftclean.report(scored.table, output=path, audit=6)
+    open_fresh(browser, path)
+    assert browser.texts("#review h2") == ["Audit"]
+    assert browser.texts(".probabilities, .why, .suggested, [data-do='suggested']") == []
+    assert browser.texts("label[for='filter-suggested'], label[for='filter-why']") == []
+    sign(browser, "Ada")
+    browser.press(RIGHT, "r")
+    assert decisions(browser) == [""] * 6  # there is nothing that could be agreed to
+    browser.press(*"kdkdkk", "s")
+    lines = saved(browser)
+    assert len(lines) == 6
+    drawn = {line["audit_sample"] for line in lines}
+    assert drawn == {"flagged 3/8", "kept 3/4"}
+    review = browser.downloads / "review.csv"
+    done = run_cli("review", scored.table, review, "-o", "audited.parquet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "audited        6 of 6 rows drawn at random" in done.stdout
+    deftclean.report(tmp_path / "audited.parquet", output=tmp_path / "next.html")
+    browser.open(tmp_path / "next.html")
+    assert "Audited by people: 6 of 6 rows" in " ".join(browser.texts("main p"))
+    assert_peaceful(browser)
+
+
 def test_hostile_names_and_labels_are_text(browser: Browser, tmp_path: Path) -> None:
     name = "{}<img src=x onerror=\"document.title='broken'\">\n\u202e'.png"
     scored = make_suspects(tmp_path / "hostile", HOSTILE, name)
@@ -271,7 +298,7 @@ def test_nothing_sticks_out(browser: Browser, page: Path, width: int) -> None:
         browser.driver.refresh()
         assert browser.run("return document.documentElement.scrollWidth") <= width
         shown = browser.run(
-            """return [...document.querySelectorAll("figure svg")]
+            """return [...document.querySelectorAll("figure:not(.reliability) svg")]
             .filter((e) => e.checkVisibility()).length"""
         )
         assert shown == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -170,13 +171,30 @@ def test_select_leaves_decisions_alone(scored: Scored, tmp_path: Path) -> None:
     assert made.metadata["noise_rate"] == noise_rate(made.table) == 4 / 12
 
 
-def test_another_scan_of_a_reviewed_table_leaves_the_review_out(
-    scored: Scored, tmp_path: Path
-) -> None:
-    merged(scored, tmp_path / "r.parquet", line(scored, 4, "keep"))
+def test_another_scan_reads_what_was_decided(scored: Scored, tmp_path: Path) -> None:
+    merged(
+        scored,
+        tmp_path / "r.parquet",
+        line(scored, 4, "keep"),
+        line(scored, 5, "relabel", "apple"),
+        line(scored, 6, "drop"),
+    )
     manifest = read_manifest(tmp_path / "r.parquet", None, ManifestOptions())
     assert manifest.columns.column_names == []
-    assert "the review in r.parquet is left out" in manifest.notes[-1]
+    review = manifest.review
+    assert review is not None
+    assert review.rows == 3
+    rows = review.columns.to_pylist()
+    assert [row["review_decision"] for row in rows[4:7]] == ["keep", "relabel", "drop"]
+    assert rows[5]["final_label"] == "apple"
+
+    # Of pictures that have changed since, nothing was decided.
+    hashes = manifest.review.sha256.to_pylist()
+    hashes[5] = "00" * 32
+    same = review.of_same_pictures(pa.array(hashes))
+    assert same.rows == 2
+    assert same.columns.to_pylist()[5] == dict.fromkeys(rows[5])
+    assert same.digest != review.digest
 
 
 @pytest.mark.parametrize(("mark", "bom"), [(",", b""), (";", b"\xef\xbb\xbf"), ("\t", b"")])

@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from deftclean.evidence import pool as pools
 from deftclean.evidence.belief import Belief, heard, labels_of
 from deftclean.evidence.given_labels import GivenLabels
-from deftclean.evidence.pool import LEARNED_PAIRS, Pool, fit, penalties, starting_values, surprise
+from deftclean.evidence.known import Known
+from deftclean.evidence.pool import (
+    LEARNED_PAIRS,
+    Pool,
+    fit,
+    penalties,
+    starting_values,
+    surprise,
+)
 from deftclean.evidence.rates import NoiseRates, noise_rates
 from deftclean.evidence.weigh import priced, weigh
 from deftclean.evidence.weigh import testify as hear
@@ -44,8 +53,11 @@ class World:
     def classes(self) -> int:
         return self.witnesses[0].table.shape[1]
 
+    def testimony(self, known: Known) -> pools.Testimony:
+        return hear(self.witnesses, self.given, known, np.random.default_rng(0))
+
     def judged(self) -> tuple[Belief, np.ndarray, NoiseRates]:
-        testimony = hear(self.witnesses, self.given, np.random.default_rng(0))
+        testimony = self.testimony(Known.nothing(self.classes))
         names = [each.name for each in self.witnesses]
         belief = weigh(testimony, names, *priced(testimony))
         chosen = np.array([name in belief.names for name in names])
@@ -80,7 +92,7 @@ def world(
 
 def test_the_gradient_stands_still_at_the_fit():
     made = world(600)
-    testimony = hear(made.witnesses, made.given, np.random.default_rng(0))
+    testimony = made.testimony(Known.nothing(made.classes))
     pool = fit(testimony, starting_values(np.array([0.5, 0.5]), 5, 0.1))
     values = pool.values.clone().requires_grad_(True)
     at = Pool(values, 2, pool.log_marginal, 0.0)

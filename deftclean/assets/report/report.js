@@ -58,7 +58,7 @@ function storedDecisions() {
 
 const COLUMNS = [
   "row", "file_name", "content_sha256", "given_label", "decision", "final_label", "reviewer",
-  "reviewed_at",
+  "reviewed_at", "audit_sample",
 ];
 
 /** One cell; an apostrophe before what a spreadsheet would take for a formula. */
@@ -74,7 +74,7 @@ function csv(decisions) {
     if (!made) continue;
     const values = [
       String(row.row), row.file_name, row.content_sha256, row.given_label, made.decision,
-      made.label, made.reviewer, made.at,
+      made.label, made.reviewer, made.at, row.sample,
     ];
     lines.push(values.map(cell).join(","));
   }

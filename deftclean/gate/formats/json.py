@@ -1,11 +1,13 @@
 """A check as JSON: version 1 of the layout in docs/check.schema.json."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from deftclean import __version__
 from deftclean.gate.results import ChangedRow, CheckResult, Finding, Gate, SeenRow
+from deftclean.table.audit import LEVEL
 
 VERSION = 1
 
@@ -32,6 +34,8 @@ def _object(result: CheckResult, base: Path) -> dict[str, Any]:
             "noise_rate": result.counts.noise_rate,
             "not_scored": result.counts.not_scored,
         },
+        "estimate": None if result.estimate is None else asdict(result.estimate),
+        "audit": None if result.audited is None else {**asdict(result.audited), "level": LEVEL},
         "gates": [_gate(gate) for gate in result.gates],
         "findings": {
             "total": result.total,

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from deftclean.core.text import visible
 from deftclean.gate.results import Change, ChangedRow, CheckResult, Finding, shown
+from deftclean.table.audit import Audited
 
 _STYLES = {"passed": "green", "failed": "red", "unknown": "yellow"}
 # In findings already, where they count.
@@ -30,6 +31,19 @@ def print_asked(result: CheckResult, console: Console) -> None:
     _gates(result, console)
 
 
+def audit_lines(audited: Audited) -> list[str]:
+    """What people's decisions about a random sample prove, as lines of a summary."""
+    lines = [
+        f"audited        {audited.decided:,} of {audited.drawn:,} rows drawn at random",
+        f"  wrong labels {audited.noise.text}",
+    ]
+    if audited.precision is not None:
+        lines.append(f"  flags right  {audited.precision.text}")
+    if audited.missed is not None:
+        lines.append(f"  kept wrong   {audited.missed.text}")
+    return lines
+
+
 def _counts(result: CheckResult, console: Console) -> None:
     counts = result.counts
     rate = "-" if counts.noise_rate is None else f"{counts.noise_rate:.2%}"
@@ -43,6 +57,10 @@ def _counts(result: CheckResult, console: Console) -> None:
     if counts.not_scored:
         bad = ", ".join(f"{count:,} {status}" for status, count in counts.not_scored.items())
         lines.append(f"not scored     {bad}")
+    if result.estimate is not None:
+        lines.append(f"wrong labels   {result.estimate.text} estimated")
+    if result.audited is not None:
+        lines += audit_lines(result.audited)
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
