@@ -1,6 +1,5 @@
 """The command `adapt`, whole. A typed result out; nothing is printed."""
 
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -96,9 +95,8 @@ def adapt(
         data_sets = DataSets(inputs.scores, table, names, reader)
         result = _adapted(inputs, options, data_sets, trainer, output, resume)
         result = replace(result, seconds=time.monotonic() - began)
-        save_run(result, trainer, inputs.about(), overwrite)
-        for kept in (checkpoint_folder(output), _uncleaned_folder(output)):
-            shutil.rmtree(kept, ignore_errors=True)
+        unfinished = (checkpoint_folder(output), _uncleaned_folder(output))
+        save_run(result, trainer, inputs.about(), overwrite, unfinished)
         reader.say_cache()
     return result
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from deftclean.core.cards import card_from
 from deftclean.core.errors import InputError
+from deftclean.core.files import recover
 from deftclean.core.outputs import check_output_folder, refuse_foreign
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.settings.detector import DetectorConfig
@@ -72,6 +73,7 @@ def read_card(folder: Path) -> AdaptedCard:
     Raises:
         InputError: the folder is no run folder, damaged, or of a newer format.
     """
+    recover(folder)
     path = folder / CARD
     if not path.is_file() or not (folder / WEIGHTS).is_file():
         raise InputError(

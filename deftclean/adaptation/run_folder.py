@@ -1,7 +1,7 @@
 """What `adapt` leaves behind: weights, configuration, figures, pictures and a model card."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from deftclean.adaptation.model_card import model_card
 from deftclean.adaptation.run_card import FORMAT_VERSION, AdaptedCard
 from deftclean.adaptation.saved_classifier import write_adapted
 from deftclean.adaptation.trainer import Trained, Trainer
-from deftclean.core.files import whole_folder
+from deftclean.core.files import together
 from deftclean.core.results import Shown, percent
 from deftclean.models.saved_detector import portable_name
 from deftclean.settings.adaptation import AdaptConfig
@@ -63,7 +63,13 @@ class AdaptResult(Shown):
         }
 
 
-def save_run(result: AdaptResult, trainer: Trainer, data: dict[str, Any], overwrite: bool) -> None:
+def save_run(
+    result: AdaptResult,
+    trainer: Trainer,
+    data: dict[str, Any],
+    overwrite: bool,
+    unfinished: Iterable[Path],
+) -> None:
     """Write the folder, whole or not at all.
 
     Args:
@@ -71,12 +77,16 @@ def save_run(result: AdaptResult, trainer: Trainer, data: dict[str, Any], overwr
         trainer: on which it was trained.
         data: what it was trained on, in plain values.
         overwrite: replace an existing folder.
+        unfinished: what goes when it appears.
 
     Raises:
         RunError, UsageError: it cannot be written, or exists.
     """
     card = _card(result, trainer, data)
-    with whole_folder(result.output, overwrite) as folder:
+    with together(result.output, overwrite) as outputs:
+        folder = outputs.folder(result.output)
+        for path in unfinished:
+            outputs.remove(path)
         write_adapted(folder, result.cleaned.learner.whole, card)
         _write_metrics(folder / "metrics.jsonl", result)
         epochs = [epoch.as_dict() for epoch in result.cleaned.epochs]

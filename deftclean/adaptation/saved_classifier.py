@@ -21,6 +21,7 @@ from deftclean.core.runtime import initial_weights
 from deftclean.models.backbones import build
 from deftclean.models.encoder import Encoder
 from deftclean.models.saved_detector import build_detector, findable_name
+from deftclean.models.tensors import write_tensors
 from deftclean.models.tuners import make_tuner
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.adaptation import AdaptConfig
@@ -61,7 +62,7 @@ def aligned(encoder: Encoder, class_names: tuple[str, ...], detector: DetectorCo
 
 def write_adapted(folder: Path, classifier: Classifier, card: AdaptedCard) -> None:
     """Weights and configuration into a folder that exists."""
-    safetensors.torch.save_file(classifier.tensors(), folder / WEIGHTS)
+    write_tensors(classifier.tensors(), folder / WEIGHTS)
     detector = card.detector.as_dict() if card.detector is not None else None
     values = {**asdict(card), "config": card.config.as_dict(), "detector": detector}
     _write_json(folder / CARD, values)

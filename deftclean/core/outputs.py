@@ -1,4 +1,4 @@
-"""May this output be made or replaced? Asked before any work is done, so it loads nothing.
+"""May this output be made or replaced? Asked before any work is done, so it loads little.
 
 A folder is ours where it holds the files by which its kind is known, its marks. Files and folders
 are written by `deftclean.core.files`.
@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from deftclean.core.errors import UsageError
+from deftclean.core.files import recover
 
 CHECKPOINT_MARK = "state.json"
 """The file by which the checkpoint of a stopped run is known."""
@@ -25,6 +26,7 @@ def check_output(path: Path, overwrite: bool) -> None:
     Raises:
         UsageError: it exists and `overwrite` is false, or its folder is missing or read-only.
     """
+    recover(path)
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists already.", _EXISTS)
     if path.is_dir():
@@ -44,6 +46,7 @@ def check_output_folder(folder: Path, overwrite: bool) -> None:
     """
     if not folder.parent.is_dir():
         raise UsageError(f"The folder {folder.parent} does not exist.", "Make it first.")
+    recover(folder)
     if folder.exists() and not overwrite:
         raise UsageError(f"{folder} exists already.", _EXISTS)
 

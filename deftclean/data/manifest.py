@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
+from deftclean.core.files import recover
 from deftclean.core.tables import columns_of, read_table
 from deftclean.core.text import few
 from deftclean.data.columns import (
@@ -173,6 +174,7 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
 
 
 def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Manifest:
+    recover(path)
     # Parquet tells its columns before its rows are read; other formats are read once, whole.
     parquet = path.suffix.lower() == ".parquet"
     text = None if parquet else read_table(path, options.delimiter, None)

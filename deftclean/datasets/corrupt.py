@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import whole_file
+from deftclean.core.files import together
 from deftclean.core.outputs import check_output
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
@@ -149,10 +149,8 @@ def _write(
     target: Path, overwrite: bool, manifest: Manifest, table: pa.Table, truth: pa.Table
 ) -> None:
     """Both files, or neither."""
-    with (
-        whole_file(target, overwrite) as file,
-        whole_file(truth_path(target), overwrite) as beside,
-    ):
+    with together(target, overwrite) as outputs:
+        file, beside = outputs.file(target), outputs.file(truth_path(target))
         if manifest.images is not None and manifest.label_column is not None:
             column = table[manifest.label_column]
             write_with_images(manifest.images.table, manifest.label_column, column, file)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deftclean.core.errors import UsageError
+from deftclean.core.files import recover
 from deftclean.core.outputs import PARTS, check_checkpoint_output, checkpoint_folder
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
@@ -19,7 +20,7 @@ from deftclean.gate.check import Gates
 from deftclean.models.detector_card import check_detector_output, detector_folder
 from deftclean.settings.detector import DetectorConfig, Noise, resolve
 from deftclean.settings.strategies import Strategy, StrategyOptions
-from deftclean.table.scores import check_table_output
+from deftclean.table.scores import ScoreTable, check_table_output, read_scores
 from deftclean.table.summary import summarise
 
 DEFAULT_MODEL = "ViT-B-16"
@@ -82,8 +83,11 @@ def scan(
     check_threshold(threshold)
     asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
     check_compile(run, asked)
-    _check_outputs(output, overwrite)
     gates = Gates.of(fail_on, baseline)
+    if recover(output) and resume:
+        progress.say(f"{output} is whole: the run that was stopped had finished it")
+        return _finished(output, read_scores(output), options, gates, began)
+    _check_outputs(output, overwrite)
     reading = reading or ManifestOptions()
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
     gates.refuse_unknown_classes(manifest.class_names)
@@ -106,13 +110,19 @@ def scan(
         run=run,
         progress=progress,
     )
-    made, warnings = work.finish(asked)
+    return _finished(output, work.finish(asked), options, gates, began)
+
+
+def _finished(
+    output: Path, made: ScoreTable, options: StrategyOptions, gates: Gates, began: float
+) -> ScanResult:
+    """What a run has made, now or before it was stopped."""
     return ScanResult(
         output,
         detector_folder(output) if options.prompts else None,
         made,
         summarise(made),
-        tuple(warnings),
+        tuple(made.metadata["warnings"]),
         time.monotonic() - began,
         gates.check(output) if gates.expressions else None,
     )

@@ -4,11 +4,12 @@ Knows the order of the work and everyone who does a part of it; what was asked i
 in `deftclean.detection.scan`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deftclean.core.files import together
 from deftclean.core.outputs import PARTS, checkpoint_folder
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
@@ -36,13 +37,13 @@ from deftclean.features.session import Session
 from deftclean.images.prepared import ImageReader, PreparedRows, opened_reader
 from deftclean.images.resizing import Preparation
 from deftclean.images.usable_rows import refuse_one_class
-from deftclean.models.detector_card import DetectorCard, detector_folder, remove_detector
+from deftclean.models.detector_card import DetectorCard, detector_folder
 from deftclean.models.encoder import Encoder
-from deftclean.models.saved_detector import build_detector, save_detectors
+from deftclean.models.saved_detector import build_detector, put_detectors
 from deftclean.models.weights import outline_of
 from deftclean.settings.detector import DetectorConfig, Noise, ResolvedConfig, resolve
 from deftclean.settings.strategies import StrategyOptions
-from deftclean.table.scores import ScoreTable, decide, whole_table
+from deftclean.table.scores import ScoreTable, decide, put_scores
 from deftclean.training.checkpoint import Checkpoint
 
 
@@ -78,8 +79,8 @@ class Scan:
     run: RunOptions
     progress: Progress
 
-    def finish(self, asked: DetectorConfig) -> tuple[ScoreTable, list[str]]:
-        """Train, score every row, and write: the table, and what may make it useless.
+    def finish(self, asked: DetectorConfig) -> ScoreTable:
+        """Train, score every row, and write: the table.
 
         Args:
             asked: settings as far as they are known before the rows are counted.
@@ -109,11 +110,9 @@ class Scan:
             target = detector_folder(self.output)
             card = detector_card(task, outcome, warnings, target)
             made = self._table(prepared, task, outcome, card)
-            self._write(made, outcome, card, target)
-            for kept in keeping:
-                kept.checkpoint.remove()
+            self._write(made, outcome, card, target, keeping)
             reader.say_cache()
-        return made, warnings
+        return made
 
     def _check_model(self, outline: Encoder, asked: DetectorConfig) -> None:
         """A model that cannot take what is to be trained is refused now or not at all."""
@@ -201,12 +200,22 @@ class Scan:
         made = decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
         return with_earlier_review(made, prepared.manifest, self.options.is_evidence)
 
-    def _write(self, made: ScoreTable, outcome: Outcome, card: DetectorCard, target: Path) -> None:
-        # The table appears last: where it is, the detector beside it is its own.
+    def _write(
+        self,
+        made: ScoreTable,
+        outcome: Outcome,
+        card: DetectorCard,
+        target: Path,
+        keeping: Sequence[Keeping],
+    ) -> None:
+        """Table and detector appear together, and what the run would be resumed from goes."""
         root, labels = self.manifest.root, self.manifest.labels_file
-        with whole_table(made, self.output, root, self.overwrite, labels):
-            if not outcome.detectors:
-                remove_detector(target)
-            else:
+        with together(self.output, self.overwrite) as outputs:
+            put_scores(made, outputs.file(self.output), self.output, root, labels)
+            if outcome.detectors:
                 kept = {} if outcome.kept is None else outcome.kept.tensors()
-                save_detectors(outcome.detectors, card, kept, target, self.overwrite)
+                put_detectors(outcome.detectors, card, kept, outputs.folder(target))
+            else:
+                outputs.remove(target)
+            for each in keeping:
+                outputs.remove(each.checkpoint.folder)

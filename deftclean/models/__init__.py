@@ -9,6 +9,7 @@ In reading order::
     prompts: the dual textual contexts (Eq. 2 and 3)
     detector: towers, tuner and contexts to similarities
     preprocessing: how a model wants its pictures
+    tensors: tensors to a file, with the errors that files have
     hub: files of the Hugging Face hub
     weights: what the user calls a model to loaded towers
     backbones: what the user calls a backbone to a timm model with a new head

@@ -1,12 +1,12 @@
 """What a detector folder says of itself, and whether it may be replaced. No torch."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deftclean.core.cards import card_from
-from deftclean.core.errors import InputError, RunError
+from deftclean.core.errors import InputError
+from deftclean.core.files import recover
 from deftclean.core.outputs import check_output_folder, is_empty_folder, refuse_foreign
 from deftclean.settings.detector import DetectorConfig, Rule
 
@@ -73,6 +73,7 @@ def read_card(folder: Path) -> DetectorCard:
     Raises:
         InputError: the folder is no detector, damaged, or of a newer format.
     """
+    recover(folder)
     path = folder / CARD
     if not path.is_file() or not (folder / TENSORS).is_file():
         raise InputError(
@@ -101,17 +102,3 @@ def check_detector_output(folder: Path, overwrite: bool) -> None:
     if not is_empty_folder(folder):
         why = "is not a detector folder, so --overwrite leaves it alone."
         refuse_foreign(folder, (CARD,), why)
-
-
-def remove_detector(folder: Path) -> None:
-    """Take away a detector that a table without one replaces; `check_detector_output` comes first.
-
-    Raises:
-        RunError: it cannot be removed.
-    """
-    if not folder.exists():
-        return
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise RunError(f"{folder} cannot be removed: {error}.") from error

@@ -14,12 +14,12 @@ import safetensors.torch
 from torch import Tensor
 
 from deftclean.core.errors import InputError, WeightsError
-from deftclean.core.files import whole_folder
 from deftclean.core.runtime import initial_weights
 from deftclean.models.detector import DualPromptDetector
 from deftclean.models.detector_card import CARD, EVIDENCE, DetectorCard
 from deftclean.models.encoder import Encoder
 from deftclean.models.prompts import DualPrompts
+from deftclean.models.tensors import write_tensors
 from deftclean.models.tuners import make_tuner
 from deftclean.models.weights import LoadedModel, local_path
 from deftclean.settings.detector import DetectorConfig
@@ -46,35 +46,32 @@ def build_detector(
     return DualPromptDetector(encoder, tuner, prompts)
 
 
-def save_detectors(
+def put_detectors(
     detectors: Sequence[DualPromptDetector],
     card: DetectorCard,
     evidence: dict[str, Tensor],
     folder: Path,
-    overwrite: bool,
 ) -> None:
-    """Write the folder, whole or not at all.
+    """Write into an empty folder that is to be moved to its place.
 
     Args:
         detectors: as many as the card has files for.
         card: what the folder says of itself.
         evidence: what is kept beside the detectors, by name; empty where there is nothing.
-        folder: its place.
-        overwrite: replace one that is there.
+        folder: where to write.
 
     Raises:
-        RunError, UsageError: it cannot be written, or exists.
+        OSError: the disk is full.
     """
     values = {**asdict(card), "config": card.config.as_dict()}
     if card.evidence is None:
         del values["evidence"]
     text = json.dumps(values, indent=2, ensure_ascii=False)
-    with whole_folder(folder, overwrite) as temporary:
-        for name, detector in zip(card.tensor_files, detectors, strict=True):
-            safetensors.torch.save_file(detector.trained_tensors(), temporary / name)
-        if evidence:
-            safetensors.torch.save_file(evidence, temporary / EVIDENCE)
-        (temporary / CARD).write_text(text + "\n", encoding="utf-8")
+    for name, detector in zip(card.tensor_files, detectors, strict=True):
+        write_tensors(detector.trained_tensors(), folder / name)
+    if evidence:
+        write_tensors(evidence, folder / EVIDENCE)
+    (folder / CARD).write_text(text + "\n", encoding="utf-8")
 
 
 def load_evidence(folder: Path) -> dict[str, Tensor]:

@@ -5,8 +5,7 @@ pyarrow only; no torch. One row in for each row out, in the same order.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import whole_file
+from deftclean.core.files import recover, whole_file
 from deftclean.core.outputs import check_output
 from deftclean.core.tables import refuse_double
 from deftclean.settings.detector import Rule
@@ -126,22 +125,21 @@ def decide(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
     return ScoreTable(table, {**metadata, "noise_rate": noise_rate(table)})
 
 
-@contextmanager
-def whole_table(
-    scores: ScoreTable, path: Path, root: Path, overwrite: bool, labels: Path | None = None
-) -> Iterator[None]:
-    """Write Parquet, whole or not at all; it appears under its name when the body has ended well.
+def put_scores(
+    scores: ScoreTable, temporary: Path, path: Path, root: Path, labels: Path | None
+) -> None:
+    """Write Parquet that is to be moved to its place.
 
     Args:
         scores: what to write; its metadata gets `image_root` and `labels_file`, the ways from the
             table to `root` and `labels`.
+        temporary: where to write, beside `path`.
         path: the table.
         root: the data folder.
-        overwrite: replace an existing table.
         labels: the file that the labels were read from; None where they are folder names.
 
     Raises:
-        RunError, UsageError: it cannot be written, or exists.
+        OSError: the disk is full.
     """
     ways = {
         "image_root": _way(path, root),
@@ -150,23 +148,29 @@ def whole_table(
     text = json.dumps({**scores.metadata, **ways}, sort_keys=True, ensure_ascii=False)
     kept = {k: v for k, v in (scores.table.schema.metadata or {}).items() if k != METADATA_KEY}
     table = scores.table.replace_schema_metadata({**kept, METADATA_KEY: text.encode()})
-    with whole_file(path, overwrite) as temporary:
-        pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            row_group_size=64 * 1024,
-            use_dictionary=[c for c in table.column_names if c not in _HARDLY_REPEATED],
-        )
-        yield
+    pq.write_table(
+        table,
+        temporary,
+        compression="zstd",
+        row_group_size=64 * 1024,
+        use_dictionary=[c for c in table.column_names if c not in _HARDLY_REPEATED],
+    )
 
 
 def write_scores(
     scores: ScoreTable, path: Path, root: Path, overwrite: bool, labels: Path | None = None
 ) -> None:
-    """`whole_table` with nothing else to wait for."""
-    with whole_table(scores, path, root, overwrite, labels):
-        pass
+    """Write a table, whole or not at all.
+
+    Args:
+        scores, path, root, labels: as `put_scores`.
+        overwrite: replace an existing table.
+
+    Raises:
+        RunError, UsageError: it cannot be written, or exists.
+    """
+    with whole_file(path, overwrite) as temporary:
+        put_scores(scores, temporary, path, root, labels)
 
 
 def _way(table: Path, place: Path) -> str:
@@ -193,7 +197,9 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
 
     Raises:
         InputError: it is missing, damaged, not ours, or of a newer schema.
+        RunError: a run that was killed has left it half replaced, and that cannot be finished here.
     """
+    recover(path)
     if not path.is_file():
         raise InputError(f"{path} is not a file.", "Give a table written by deftclean scan.")
     asked = None if columns is None else list(columns)

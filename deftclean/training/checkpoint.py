@@ -6,7 +6,6 @@ same settings, model and kind of device: only then are the numbers those of a ru
 
 import hashlib
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ import safetensors.torch
 from torch import Tensor
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import whole_folder
+from deftclean.core.files import recover, remove_folder, whole_folder
 from deftclean.core.outputs import CHECKPOINT_MARK
+from deftclean.models.tensors import write_tensors
 
 _TENSORS = "state.safetensors"
 
@@ -42,6 +42,7 @@ class Checkpoint:
     @property
     def exists(self) -> bool:
         """Whether there is something to resume from."""
+        recover(self.folder)
         return (self.folder / CHECKPOINT_MARK).is_file()
 
     def save(self, values: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
@@ -57,7 +58,7 @@ class Checkpoint:
         flat = {f"{g}.{name}": t for g, members in tensors.items() for name, t in members.items()}
         text = json.dumps({"identity": self.identity, **values}, indent=2, ensure_ascii=False)
         with whole_folder(self.folder, overwrite=True) as temporary:
-            safetensors.torch.save_file(flat, temporary / _TENSORS)
+            write_tensors(flat, temporary / _TENSORS)
             (temporary / CHECKPOINT_MARK).write_text(text + "\n", encoding="utf-8")
 
     def load(
@@ -101,8 +102,8 @@ class Checkpoint:
             )
 
     def remove(self) -> None:
-        """The run is done."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """The run is done, or going on would end the same way."""
+        remove_folder(self.folder)
 
 
 def digest(*values: bytes) -> str:

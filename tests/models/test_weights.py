@@ -22,7 +22,7 @@ from deftclean.models.saved_detector import (
     findable_name,
     load_detectors,
     portable_name,
-    save_detectors,
+    put_detectors,
 )
 from deftclean.models.weights import NANO, check_name, load_model
 from deftclean.settings.detector import DetectorConfig
@@ -171,7 +171,8 @@ def test_a_detector_comes_back_as_it_was_saved(tuner, tmp_path):
         for parameter in detector.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.25)
-    save_detectors([detector], card, {}, tmp_path / "x.detector", overwrite=False)
+    (tmp_path / "x.detector").mkdir()
+    put_detectors([detector], card, {}, tmp_path / "x.detector")
     assert read_card(tmp_path / "x.detector") == card
     written = json.loads((tmp_path / "x.detector" / "detector.json").read_text())
     assert list(written["config"]) == list(config.as_dict())  # in its own order, not the class's
@@ -186,7 +187,8 @@ def test_a_detector_from_before_there_were_other_tuners_is_read(tmp_path):
     loaded, _ = load("nano")
     card = card_for("nano", loaded.sha256, DetectorConfig())
     detector = build_detector(loaded.encoder, card.class_names, card.config)
-    save_detectors([detector], card, {}, tmp_path / "x.detector", overwrite=False)
+    (tmp_path / "x.detector").mkdir()
+    put_detectors([detector], card, {}, tmp_path / "x.detector")
     path = tmp_path / "x.detector" / "detector.json"
     values = json.loads(path.read_text())
     for name in ("rank", "bottleneck"):
