@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deftclean.core.errors import RunError, UsageError
 
+_PIECE = 4 * 1024 * 1024  # bytes of zeros that are written at once
 _MANY = 64  # files of a folder that are waited for one by one
 
 
@@ -65,6 +66,29 @@ def whole_folder(path: Path, overwrite: bool) -> Iterator[Path]:
         raise _cannot_write(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def make_sized(path: Path, size: int) -> None:
+    """Make a temporary file of so many bytes, with room for all of them, to be mapped.
+
+    A mapped file without room for what is written ends the process, and no error is raised.
+
+    Raises:
+        RunError: there is no room.
+    """
+    try:
+        with path.open("wb") as file:
+            if hasattr(os, "posix_fallocate") and size:
+                os.posix_fallocate(file.fileno(), 0, size)
+            for left in range(size - os.fstat(file.fileno()).st_size, 0, -_PIECE):
+                file.write(bytes(min(left, _PIECE)))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise RunError(
+            f"{size / 1e6:,.1f} MB of features do not fit into the temporary folder {path.parent}: "
+            f"{error.strerror or error}.",
+            "Free space there, or set TMPDIR to a folder on a larger disk.",
+        ) from error
 
 
 def _beside(path: Path) -> Path:

@@ -222,7 +222,7 @@ class RunPictures:
         if cache is None:
             return None
         spec = {
-            "format": 1,
+            "format": 2,
             "deftclean": __version__,
             "weights": self.session.loaded.sha256,
             "pictures": preparation.spec(preparation.scoring),
