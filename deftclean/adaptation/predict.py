@@ -165,7 +165,7 @@ def _probabilities(
     classifier = load_adapted(folder, card, offline, progress.say).to(runtime.device)
     pictures = PictureSet(rows, reader.preparation, reader.cache, runtime)
     with progress.stage("Predicting", len(rows.distinct)) as advance:
-        batches = _counted(pictures.in_order(), advance)
+        batches = _counted(pictures.in_order(doing="predicting"), advance)
         found = probabilities(classifier, batches, len(card.class_names), runtime.autocast)
     shares: NDArray[np.float32] = found.numpy()
     return shares

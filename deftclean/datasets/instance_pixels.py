@@ -6,7 +6,6 @@ Pictures that cannot be read are left out; who asks counts them. No torch here.
 import contextlib
 import functools
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deftclean.core.progress import Progress
+from deftclean.core.run import cores, most_workers
 from deftclean.datasets.noise import Instances
 from deftclean.images.decoding import ImageError, decode
 from deftclean.images.sources import ImageSource, RowImages
@@ -100,10 +100,8 @@ def _decoded(source: ImageSource, side: int, files: NDArray[np.int64]) -> Decode
 
 def _processes(workers: int | None, rows: int) -> int:
     if workers is not None:
-        return workers
-    known = hasattr(os, "sched_getaffinity")
-    cores = (len(os.sched_getaffinity(0)) if known else os.cpu_count()) or 1
-    return min(16, cores) if cores > 1 and rows > _FEW else 0
+        return min(workers, most_workers(), -(-rows // _BLOCK))
+    return min(16, cores()) if cores() > 1 and rows > _FEW else 0
 
 
 def _mapped(

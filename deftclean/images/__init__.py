@@ -15,6 +15,7 @@ In reading order::
     row_images: the image of every row of a manifest
     table_images: the pictures of a score table
     cache: resized pictures and embeddings that outlive a run
+    workers: processes that make batches
     loading: batches of pixels, from the cache or decoded
     first_pass: read, hash, decode, resize, each image once
     usable_rows: which rows can be read, and what each can be used for

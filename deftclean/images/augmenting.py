@@ -39,7 +39,7 @@ class StrongPictures(Dataset[ImageBatch]):
         self.flip = flip
 
     def __getitems__(self, wanted: Wanted) -> ImageBatch:
-        """One batch; called by PyTorch's loader with what its sampler yielded."""
+        """One batch."""
         transform = self._transform()
         rows: list[int] = []
         seen: list[Tensor] = []

@@ -43,9 +43,14 @@ class PictureSet:
         return ResizedPictures(self.rows.distinct, self.preparation, resize, folder, flip)
 
     def in_order(
-        self, chosen: NDArray[np.int64] | None = None
+        self, chosen: NDArray[np.int64] | None = None, doing: str = "reading pictures"
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """All pictures, or those chosen, by the scoring preprocessing: (B,) and their pixels."""
+        """All pictures, or those chosen, by the scoring preprocessing: (B,) and their pixels.
+
+        Args:
+            chosen: of these pictures only.
+            doing: what for, in messages.
+        """
         return pictures_in_order(
             self.resized(self.preparation.scoring),
             np.arange(len(self.rows.distinct)) if chosen is None else chosen,
@@ -53,6 +58,7 @@ class PictureSet:
             self._workers(),
             self.rows,
             self.runtime,
+            doing,
         )
 
     def epochs(self, pictures: Dataset[ImageBatch], batches: EpochBatches) -> PixelEpochs:
