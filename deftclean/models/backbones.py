@@ -18,8 +18,10 @@ from safetensors import SafetensorError
 from torch import nn
 
 from deftclean.core.errors import UsageError, WeightsError
+from deftclean.models.arguments import refuse_arguments
 from deftclean.models.encoder import ImageTower
 from deftclean.models.hub import hub_file, sha256_of
+from deftclean.models.tensors import check_header, refuse_not_finite
 from deftclean.models.weights import check_name, load_model, local_path, preprocess_of
 from deftclean.settings.adaptation import RECIPES
 
@@ -153,13 +155,22 @@ def load_backbone(
     if chosen.from_scratch:
         model = build(architecture, arguments, classes, seed)
         return Backbone(model, architecture, arguments, preprocess, None)
+    try:
+        refuse_arguments(architecture, arguments)
+    except ValueError as error:
+        raise UsageError(f"--weights {chosen.weights}: its config.json: {error}.") from error
     file = _weights_file(chosen, configuration, offline, announce)
     model = _loaded(chosen, file, configuration, arguments, classes)
     return Backbone(model, architecture, arguments, preprocess, sha256_of(file))
 
 
 def build(architecture: str, arguments: dict[str, Any], classes: int, seed: int) -> nn.Module:
-    """timm's model with weights that depend on the seed alone, and its head at zero."""
+    """timm's model with weights that depend on the seed alone, and its head at zero.
+
+    Raises:
+        ValueError: the name or the arguments would make timm fetch or load something.
+    """
+    refuse_arguments(architecture, arguments)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: nn.Module = timm.create_model(architecture, num_classes=classes, **arguments)
@@ -353,6 +364,7 @@ def _loaded(
 ) -> nn.Module:
     try:
         # As many classes as the checkpoint has, so that timm checks every name and shape.
+        check_header(file)
         found = _classes_in(file, configuration.get("classifier"))
         overlay = {"file": str(file), "custom_load": False, "num_classes": found}
         with torch.random.fork_rng(devices=[]):
@@ -363,6 +375,7 @@ def _loaded(
                 pretrained_cfg_overlay=overlay,
                 **{**arguments, "num_classes": found},
             )
+            refuse_not_finite(model.state_dict())
             cast(Any, model).reset_classifier(classes)
     except (*_DAMAGED, OSError, TypeError, AttributeError) as error:
         lines = str(error).splitlines() or [type(error).__name__]

@@ -25,6 +25,7 @@ from deftclean.models.preprocessing import (
     plain_preprocess,
     preprocess_of_tag,
 )
+from deftclean.models.tensors import check_header, refuse_not_finite
 
 NANO = Path(__file__).parents[1] / "assets" / "nano"
 """The built-in model."""
@@ -77,6 +78,8 @@ def load_model(
         UsageError: there is no such model or tag, or it cannot take text prompts.
         WeightsError: the weights cannot be had or loaded; the message says what was tried.
     """
+    # Building some would fetch parts of them from the hub.
+    _refuse_foreign(_configuration(model, weights, offline, announce).architecture)
     found = _find(model, weights, offline, announce)
     return LoadedModel(_build(found), sha256_of(found.file))
 
@@ -157,15 +160,31 @@ def outline_of(
     import open_clip
 
     found = _configuration(model, weights, offline, announce)
-    # Building one of these would fetch from the hub.
-    foreign = [key for key in found.architecture.get("text_cfg", {}) if key.startswith("hf_")]
-    if foreign:
-        raise unpromptable("its text tower or tokenizer is another library's")
+    _refuse_foreign(found.architecture)
     with torch.device("meta"), _unheard():
         outline = open_clip.create_model(
             found.name, load_weights=False, pretrained_text=False, device="meta"
         )
     return Encoder(outline, open_clip.get_tokenizer(found.name), found.preprocess)
+
+
+def _refuse_foreign(architecture: dict[str, Any]) -> None:
+    """Refuse towers and tokenizers that are built from what a hub holds.
+
+    Raises:
+        UsageError: which it is.
+    """
+    names = [key for part in ("text_cfg", "multimodal_cfg") for key in architecture.get(part) or ()]
+    if any(key.startswith("hf_") for key in names):
+        raise unpromptable("its text tower or tokenizer is another library's")
+    vision = architecture.get("vision_cfg") or {}
+    tower = vision.get("timm_model_name") or ""
+    if ":" in str(tower) or vision.get("timm_model_pretrained"):
+        raise UsageError(
+            f"This model's image tower ({tower}) would be fetched from elsewhere.",
+            "Give a model whose own weights hold all of it: a plain timm_model_name, and "
+            '"timm_model_pretrained": false in its configuration.',
+        )
 
 
 @contextlib.contextmanager
@@ -322,6 +341,7 @@ def _build(found: _Found) -> Encoder:
 
     in_folder = found.name.startswith("local-dir:")
     try:
+        check_header(found.file)
         model = open_clip.create_model(
             found.name,
             pretrained=None if in_folder else str(found.file),
@@ -329,6 +349,7 @@ def _build(found: _Found) -> Encoder:
             weights_only=True,
             **found.overrides,
         )
+        refuse_not_finite(model.named_parameters())
         tokenizer = open_clip.get_tokenizer(found.name)
     except (
         SafetensorError,

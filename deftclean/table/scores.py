@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import whole_file
 from deftclean.core.outputs import check_output
-from deftclean.core.tables import refuse_double
+from deftclean.core.tables import refuse_double, refuse_nan
 from deftclean.settings.detector import Rule
 
 Status = Literal[
@@ -150,6 +150,7 @@ def whole_table(
     text = json.dumps({**scores.metadata, **ways}, sort_keys=True, ensure_ascii=False)
     kept = {k: v for k, v in (scores.table.schema.metadata or {}).items() if k != METADATA_KEY}
     table = scores.table.replace_schema_metadata({**kept, METADATA_KEY: text.encode()})
+    refuse_nan(table, SCORE_COLUMNS)
     with whole_file(path, overwrite) as temporary:
         pq.write_table(
             table,
