@@ -68,6 +68,13 @@ def whole_folder(path: Path, overwrite: bool) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def expanded(path: str | Path) -> Path:
+    """A path with the home folder for its `~`; as it is where nobody knows of such a home."""
+    with contextlib.suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
+
+
 def make_sized(path: Path, size: int) -> None:
     """Make a temporary file of so many bytes, with room for all of them, to be mapped.
 

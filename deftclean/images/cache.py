@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from deftclean.core.errors import UsageError
+from deftclean.core.files import expanded
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.images.resizing import Pixels
@@ -260,8 +261,8 @@ def open_cache(folder: Path | None, gigabytes: float, progress: Progress) -> Cac
     Raises:
         UsageError: the folder that was asked for cannot be used.
     """
-    root = folder or default_folder()
     try:
+        root = folder or default_folder()
         return Cache.open(root, int(gigabytes * 1e9))
     except OSError as error:
         reason = error.strerror or str(error)
@@ -271,18 +272,26 @@ def open_cache(folder: Path | None, gigabytes: float, progress: Progress) -> Cac
                 "Give a folder that can be written to, or --no-cache.",
             ) from error
         progress.warn(
-            f"the cache {root} cannot be used ({reason}), so pictures are decoded anew in every "
-            "pass; --cache-dir moves it"
+            f"the cache {error.filename or ''} cannot be used ({reason}), so pictures are decoded "
+            "anew in every pass; --cache-dir moves it"
         )
         return None
 
 
 def default_folder() -> Path:
-    """`DEFTCLEAN_CACHE_DIR`, or the platform's place for the user's caches."""
+    """`DEFTCLEAN_CACHE_DIR`, or the platform's place for the user's caches.
+
+    Raises:
+        FileNotFoundError: the user has no home.
+    """
     import platformdirs
 
-    named = os.environ.get("DEFTCLEAN_CACHE_DIR")
-    return Path(named) if named else platformdirs.user_cache_path("deftclean", appauthor=False)
+    if named := os.environ.get("DEFTCLEAN_CACHE_DIR"):
+        return Path(named)
+    try:
+        return platformdirs.user_cache_path("deftclean", appauthor=False)
+    except RuntimeError as error:
+        raise FileNotFoundError(errno.ENOENT, "no home folder", "of the user") from error
 
 
 def used_bytes(root: Path) -> int:
@@ -349,5 +358,5 @@ def open_run_cache(run: RunOptions, progress: Progress) -> Cache | None:
         return None
     if not (math.isfinite(run.cache_size) and run.cache_size >= 0):
         raise UsageError(f"--cache-size is {run.cache_size}; it must be 0 GB or more.")
-    folder = Path(run.cache_dir).expanduser() if run.cache_dir is not None else None
+    folder = expanded(run.cache_dir) if run.cache_dir is not None else None
     return open_cache(folder, run.cache_size, progress)

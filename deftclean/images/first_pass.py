@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
@@ -39,7 +38,7 @@ class ImageCheck(NamedTuple):
     digest: bytes | None
 
 
-class Checks(Dataset["ImageChecks"]):
+class Checks:
     """Findings, a batch of images at a time; resized pictures go into the cache on the way."""
 
     def __init__(self, source: ImageSource, preparation: Preparation, cache: Cache | None) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from deftclean.images.cache import PictureFolder
 from deftclean.images.decoding import ImageError
@@ -58,7 +57,7 @@ def _batch_of(
     return ImageBatch(torch.from_numpy(rows), torch.from_numpy(pixels), failures)
 
 
-class ResizedPictures(Dataset[ImageBatch]):
+class ResizedPictures:
     """Views of resized pictures, a batch at a time; a class, so that it can go to workers.
 
     Args:

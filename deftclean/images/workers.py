@@ -11,6 +11,7 @@ import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -19,10 +20,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any, cast
-
-import torch
-from torch.utils.data import Dataset
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from deftclean.core.errors import RunError
 from deftclean.core.progress import Progress
@@ -33,6 +31,13 @@ if TYPE_CHECKING:
 
 _LOOK = 2.0  # seconds between looks whether the parent still lives
 _GONE = 5.0  # seconds in which a process that closed its pipe ends
+
+
+class Source(Protocol):
+    """What makes batches; it goes to the workers once, when they start."""
+
+    def __getitems__(self, wanted: Any, /) -> Any:
+        """One batch."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,7 @@ class Batches:
         doing: what is going on, for messages: "checking images".
     """
 
-    def __init__(
-        self, source: Dataset[Any], wanted: Iterable[Any], workers: int, doing: str
-    ) -> None:
+    def __init__(self, source: Source, wanted: Iterable[Any], workers: int, doing: str) -> None:
         self._source = source
         self._wanted = wanted
         self._workers = workers
@@ -84,7 +87,7 @@ class Batches:
 
     def _made_here(self) -> Iterator[Any]:
         for wanted in self._wanted:
-            yield cast("Any", self._source).__getitems__(wanted)
+            yield self._source.__getitems__(wanted)
 
     def _from_workers(self) -> Iterator[Any]:
         self._crew = self._crew or _Crew(self._source, self._workers, self._doing)
@@ -111,7 +114,7 @@ class Batches:
 class _Crew:
     """Processes that each work on one batch, and have another one waiting."""
 
-    def __init__(self, source: Dataset[Any], count: int, doing: str) -> None:
+    def __init__(self, source: Source, count: int, doing: str) -> None:
         self._doing = doing
         self._processes: list[Any] = []
         self._pipes: list[Connection] = []
@@ -126,7 +129,7 @@ class _Crew:
                 "Start fewer: --workers 1, or --workers 0 for none.",
             ) from error
 
-    def _start(self, source: Dataset[Any]) -> None:
+    def _start(self, source: Source) -> None:
         ours, theirs = multiprocessing.Pipe()
         try:
             worker = multiprocessing.Process(
@@ -203,11 +206,12 @@ def _stop(processes: list[Any], pipes: "list[Connection]") -> None:
 # ---------------------------------------------------------------- in the worker
 
 
-def _work(pipe: "Connection", source: Dataset[Any], parent: int) -> None:
+def _work(pipe: "Connection", source: Source, parent: int) -> None:
     # A key that interrupts goes to all processes; the parent decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    torch.set_num_threads(1)  # also: threads of before a fork are gone, and would be waited for
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)  # also: threads of before a fork are gone, and would be waited for
     made: queue.Queue[bytes] = queue.Queue(1)
     for target, argument in ((_end_with, parent), (_send, (pipe, made))):
         threading.Thread(target=target, args=(argument,), daemon=True).start()
@@ -229,10 +233,10 @@ def _send(line: "tuple[Connection, queue.Queue[bytes]]") -> None:
             os._exit(1)
 
 
-def _made(source: Dataset[Any], wanted: Any) -> bytes:
+def _made(source: Source, wanted: Any) -> bytes:
     """A batch, or why there is none, for the pipe."""
     try:
-        return pickle.dumps(cast("Any", source).__getitems__(wanted), protocol=5)
+        return pickle.dumps(source.__getitems__(wanted), protocol=5)
     except MemoryError:
         return pickle.dumps(_Failure(True, ""))
     except Exception:  # noqa: BLE001 - the parent raises it

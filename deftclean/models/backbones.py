@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from deftclean.core.errors import UsageError, WeightsError
+from deftclean.core.files import expanded
 from deftclean.models.arguments import refuse_arguments
 from deftclean.models.encoder import ImageTower
 from deftclean.models.hub import hub_file, sha256_of
@@ -117,7 +118,7 @@ def find_backbone(
                 f"--from-scratch cannot go with --backbone {name}: a CLIP brings its weights.",
                 "Choose a timm model, such as --backbone vit-b16.",
             )
-        if weights is not None and Path(weights).expanduser().is_dir():
+        if weights is not None and expanded(weights).is_dir():
             model, weights = f"local-dir:{weights}", None
         check_name(model, weights)
     else:
@@ -277,7 +278,7 @@ def _check_timm(name: str, model: str, weights: str | None) -> None:
         raise UsageError(f"--backbone {name}: {error}", f"There are {tags}.") from error
     if weights is None:
         return
-    path = Path(weights).expanduser()
+    path = expanded(weights)
     if not path.exists():
         raise UsageError(f"--weights {weights} does not exist.", "Give a file or a folder.")
     if path.is_dir():
@@ -301,7 +302,7 @@ def _check_folder(name: str, model: str, folder: Path) -> None:
 
 def _source(chosen: BackboneName) -> tuple[dict[str, Any], dict[str, Any]]:
     """timm's configuration of the pretrained weights, and the arguments they were built with."""
-    folder = Path(chosen.weights).expanduser() if chosen.weights is not None else None
+    folder = expanded(chosen.weights) if chosen.weights is not None else None
     if folder is not None and folder.is_dir():
         return _folder_source(folder)
     configuration = timm.get_pretrained_cfg(chosen.model)
@@ -339,7 +340,7 @@ def _weights_file(
     announce: Callable[[str], None],
 ) -> Path:
     if chosen.weights is not None:
-        path = Path(chosen.weights).expanduser()
+        path = expanded(chosen.weights)
         if path.is_file():
             return path
         for name in _HUB_NAMES:

@@ -13,7 +13,7 @@ import safetensors.torch
 from torch import Tensor
 
 from deftclean.core.errors import InputError, WeightsError
-from deftclean.core.files import whole_folder
+from deftclean.core.files import expanded, whole_folder
 from deftclean.core.runtime import initial_weights
 from deftclean.models.detector import DualPromptDetector
 from deftclean.models.detector_card import CARD, EVIDENCE, DetectorCard
@@ -120,8 +120,8 @@ def portable_name(model: str, weights: str | None, folder: Path) -> tuple[str, s
     here = folder.resolve()
     if (path := local_path(model)) is not None and model != "nano":
         model = f"local-dir:{Path(os.path.relpath(path.resolve(), here)).as_posix()}"
-    if weights is not None and Path(weights).expanduser().is_file():
-        weights = Path(os.path.relpath(Path(weights).expanduser().resolve(), here)).as_posix()
+    if weights is not None and expanded(weights).is_file():
+        weights = Path(os.path.relpath(expanded(weights).resolve(), here)).as_posix()
     return model, weights
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from deftclean.core.errors import UsageError, WeightsError
+from deftclean.core.files import expanded
 from deftclean.models.encoder import Encoder, unpromptable
 from deftclean.models.hub import _first_line, hub_file, sha256_of
 from deftclean.models.preprocessing import (
@@ -114,7 +115,7 @@ def check_name(model: str, weights: str | None) -> None:
     tags, weights = open_clip.list_pretrained_tags_by_model(name), weights or DEFAULT_TAG
     if weights in tags:
         return
-    file = Path(weights).expanduser()
+    file = expanded(weights)
     if not file.is_file():
         listed = ", ".join(tags) or "none: give a checkpoint file"
         raise UsageError(
@@ -250,8 +251,8 @@ def available_weights(model: str, weights: str | None) -> Path | None:
 def local_path(model: str) -> Path | None:
     """The folder a model name points to, or None where it is no folder of the user's."""
     if model.startswith("local-dir:"):
-        return Path(model.removeprefix("local-dir:")).expanduser()
-    folder = Path(model).expanduser()
+        return expanded(model.removeprefix("local-dir:"))
+    folder = expanded(model)
     return folder if (folder / "open_clip_config.json").is_file() else None
 
 
@@ -303,7 +304,7 @@ def _by_name(name: str, weights: str, offline: bool, announce: Callable[[str], N
             f"{name} with a checkpoint file is built with plain GELU; for weights that OpenAI "
             f"trained say --model {name}-quickgelu"
         )
-    return _Found(name, Path(weights).expanduser(), {})
+    return _Found(name, expanded(weights), {})
 
 
 def _tag_file(
@@ -317,7 +318,7 @@ def _tag_file(
     import open_clip
 
     url = str(tag.get("url", ""))
-    cached = Path("~/.cache/clip").expanduser() / url.rpartition("/")[2]
+    cached = expanded("~/.cache/clip") / url.rpartition("/")[2]
     if offline and not cached.is_file():
         raise WeightsError(
             f"The weights {weights} of {name} are not on this machine; tried {cached}; --offline "

@@ -9,13 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from deftclean.core.errors import RunError
 from deftclean.core.runtime import Runtime, stream
 from deftclean.images.loading import ImageBatch, ResizedPictures, Wanted
 from deftclean.images.usable_rows import UsableRows
-from deftclean.images.workers import Batches
+from deftclean.images.workers import Batches, Source
 from deftclean.training.embeddings import Embeddings
 
 Features = Iterator[tuple[Tensor, Tensor]]
@@ -71,7 +70,7 @@ class PixelEpochs:
 
     def __init__(
         self,
-        pictures: Dataset[ImageBatch],
+        pictures: Source,
         batches: EpochBatches,
         workers: int,
         rows: UsableRows,

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from deftclean.core.runtime import Runtime
 from deftclean.images.cache import Cache
-from deftclean.images.loading import ImageBatch, ResizedPictures
+from deftclean.images.loading import ResizedPictures
 from deftclean.images.resizing import Preparation, Resize
 from deftclean.images.usable_rows import UsableRows
+from deftclean.images.workers import Source
 from deftclean.training.feeds import EpochBatches, PixelEpochs, pictures_in_order
 
 SCORING_BATCH = 64
@@ -61,7 +61,7 @@ class PictureSet:
             doing,
         )
 
-    def epochs(self, pictures: Dataset[ImageBatch], batches: EpochBatches) -> PixelEpochs:
+    def epochs(self, pictures: Source, batches: EpochBatches) -> PixelEpochs:
         """Training batches of some view of the pictures."""
         return PixelEpochs(pictures, batches, self._workers(), self.rows, self.runtime)
 

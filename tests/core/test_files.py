@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deftclean.core.errors import RunError, UsageError
-from deftclean.core.files import whole_file, whole_folder
+from deftclean.core.files import expanded, make_sized, whole_file, whole_folder
 from tests.support.processes import start_python
 
 
@@ -248,3 +248,26 @@ def test_a_folder_of_many_files(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         write_folder(tmp_path / "broken", names, fail=RuntimeError())
     assert not (tmp_path / "broken").exists()
+
+
+def test_room_is_made_before_a_file_is_mapped(tmp_path):
+    make_sized(tmp_path / "a", 5_000_000)
+    assert (tmp_path / "a").stat().st_size == 5_000_000
+    if hasattr(os, "posix_fallocate"):
+        assert (tmp_path / "a").stat().st_blocks * 512 >= 5_000_000  # no holes
+    make_sized(tmp_path / "b", 0)
+    assert (tmp_path / "b").read_bytes() == b""
+
+
+def test_room_is_made_without_the_systems_help(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    make_sized(tmp_path / "a", 5_000_000)
+    assert (tmp_path / "a").stat().st_size == 5_000_000
+    with pytest.raises(RunError, match="do not fit into the temporary folder"):
+        make_sized(tmp_path / "gone" / "a", 10)
+
+
+def test_homes_of_nobody(monkeypatch):
+    assert expanded("~") == Path.home()
+    assert expanded("~no-such-user/a") == Path("~no-such-user/a")
+    assert expanded("a/b") == Path("a/b")

@@ -420,6 +420,32 @@ def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="others know homes in another way")
+def test_without_a_home_there_is_no_cache_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    def unknown(_: object) -> None:
+        raise KeyError("no such user")
+
+    for name in ("DEFTCLEAN_CACHE_DIR", "HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    told = Told()
+    assert open_cache(None, 1.0, told) is None
+    assert told.warned[0].startswith("the cache of the user cannot be used (no home folder)")
+
+
+def test_a_clock_that_goes_back_evicts_nothing_in_use(tmp_path: Path) -> None:
+    _, place = filled(tmp_path, 3)
+    age(tmp_path, -1e6)  # written in what is now the future
+    cache = Cache.open(tmp_path, 2 * 1252)
+    cache.put(place, digest(7), pixels(7))
+    told = Told()
+    cache.say(told)
+    assert [place.touch(digest(seed)) for seed in (0, 1, 2, 7)] == [True, True, True, False]
+    assert told.warned == []
+
+
 def test_the_default_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEFTCLEAN_CACHE_DIR")
     assert "deftclean" in default_folder().parts
