@@ -31,10 +31,11 @@ from deftclean.features.pictures import RunPictures
 from deftclean.features.session import Session
 from deftclean.images.cache import Cache
 from deftclean.images.first_pass import check_images
-from deftclean.images.loading import ResizedPictures, Wanted, make_loader
+from deftclean.images.loading import ResizedPictures, Wanted
 from deftclean.images.resizing import Preparation
 from deftclean.images.sources import DistinctPictures, FolderImages
 from deftclean.images.usable_rows import UsableRows
+from deftclean.images.workers import Batches
 from deftclean.models.detector import DualPromptDetector
 from deftclean.models.detector_card import read_card
 from deftclean.models.encoder import Encoder
@@ -183,8 +184,9 @@ class Bench:
         pictures = ResizedPictures(
             self.rows.distinct, self.preparation, self.preparation.scoring, None
         )
-        loader = make_loader(pictures, list(self.batches()), self.workers(None).checkers)
-        return [batch.pixels for batch in loader]
+        workers = self.workers(None).checkers
+        made = Batches(pictures, list(self.batches()), workers, "decoding pictures")
+        return [batch.pixels for batch in made]
 
     def batches(self) -> Iterator[Wanted]:
         """All pictures in order."""

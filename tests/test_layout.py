@@ -3,7 +3,12 @@
 from tests.support.places import PACKAGE, ROOT
 
 TESTS = ROOT / "tests"
-OF_SEVERAL_MODULES = {"cli/test_commands.py", "models/test_exactness.py"}
+OF_SEVERAL_MODULES = {
+    "cli/test_commands.py",
+    "images/test_corpus.py",
+    "images/test_kinds.py",
+    "models/test_exactness.py",
+}
 
 
 def test_a_file_is_named_after_the_module_or_folder_that_it_tests():

@@ -17,7 +17,7 @@ from deftclean.adaptation.fine_tuning import Batches
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
 from deftclean.images.augmenting import StrongPictures
-from deftclean.images.loading import ImageBatch
+from deftclean.images.workers import Source
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.training.embeddings import Embeddings
 from deftclean.training.feeds import EmbeddingEpochs, EpochBatches
@@ -50,7 +50,7 @@ class PictureInputs:
         """Some pictures, un-augmented."""
         return self.pictures.in_order(chosen)
 
-    def _view(self) -> torch.utils.data.Dataset[ImageBatch]:
+    def _view(self) -> Source:
         resize = self.pictures.preparation.training
         if self.config.augmentation == "strong":
             return StrongPictures(self.pictures.resized(resize), self.preprocess, self.config.flip)

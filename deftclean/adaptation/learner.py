@@ -10,7 +10,7 @@ from deftclean.adaptation.saved_classifier import aligned, fine_tuned, prompt_tu
 from deftclean.core.errors import InputError
 from deftclean.models.backbones import BackboneName, load_backbone
 from deftclean.models.detector_card import read_card
-from deftclean.models.saved_detector import findable_name, load_detectors
+from deftclean.models.saved_detector import load_detectors, local_name
 from deftclean.models.weights import load_model
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.settings.detector import DetectorConfig
@@ -52,7 +52,7 @@ def backbone_of_detector(folder: Path, class_names: tuple[str, ...]) -> Backbone
             f"{len(class_names):,} of the table.",
             "Give the detector of the same scan: --detector FOLDER.",
         )
-    model, weights = findable_name(card.model, card.weights, folder)
+    model, weights = local_name(card.model, card.weights, folder)
     return BackboneName(model, model, True, weights, False, None)
 
 

@@ -18,6 +18,7 @@ from deftclean.core.files import whole_file
 from deftclean.core.progress import Advance, Progress, Silent
 from deftclean.core.results import Shown, percent
 from deftclean.core.run import RunOptions
+from deftclean.core.tables import refuse_nan
 from deftclean.data.manifest import read_manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.table.scores import METADATA_KEY, check_table_output
@@ -81,7 +82,7 @@ def load_classifier(folder: str | Path, *, offline: bool = False) -> "nn.Module"
 
     Args:
         folder: written by `adapt`.
-        offline: never fetch the CLIP that some methods need.
+        offline: as everywhere; the CLIP that some methods need is never fetched.
 
     Raises:
         InputError: the folder is no run folder, or damaged.
@@ -113,7 +114,8 @@ def predict(
         output: the table of predictions.
         overwrite: replace an existing output.
         reading: columns of a table.
-        run: device, workers, cache.
+        run: device, workers, cache; its model is the CLIP that some methods need, where the user
+            names it.
         progress: told what happens; nobody by default.
 
     Raises:
@@ -139,7 +141,7 @@ def predict(
     preparation = Preparation.of(card.preprocess, card.config.decode, crop=False)
     with opened_reader(preparation, runtime, run, progress) as reader:
         prepared = reader.prepare(manifest, reading, card.class_names)
-        found = _probabilities(folder, card, prepared.rows, reader, run.offline)
+        found = _probabilities(folder, card, prepared.rows, reader, run)
         table = _table(prepared, found, card.class_names)
         facts = {"tool_version": __version__, "command": "predict", "run": folder.name}
         _write(table, facts, output, overwrite)
@@ -154,7 +156,7 @@ def predict(
 
 
 def _probabilities(
-    folder: Path, card: AdaptedCard, rows: "UsableRows", reader: "ImageReader", offline: bool
+    folder: Path, card: AdaptedCard, rows: "UsableRows", reader: "ImageReader", run: RunOptions
 ) -> NDArray[np.float32]:
     """Softmax of every distinct picture, (U, K)."""
     from deftclean.adaptation.saved_classifier import load_adapted
@@ -162,10 +164,12 @@ def _probabilities(
     from deftclean.training.picture_sets import PictureSet
 
     runtime, progress = reader.runtime, reader.progress
-    classifier = load_adapted(folder, card, offline, progress.say).to(runtime.device)
+    named = None if run.model is None else (run.model, run.weights)
+    classifier = load_adapted(folder, card, run.offline, progress.say, named)
+    classifier.to(runtime.device)
     pictures = PictureSet(rows, reader.preparation, reader.cache, runtime)
     with progress.stage("Predicting", len(rows.distinct)) as advance:
-        batches = _counted(pictures.in_order(), advance)
+        batches = _counted(pictures.in_order(doing="predicting"), advance)
         found = probabilities(classifier, batches, len(card.class_names), runtime.autocast)
     shares: NDArray[np.float32] = found.numpy()
     return shares
@@ -218,5 +222,6 @@ def _table(
 def _write(table: pa.Table, facts: dict[str, Any], output: Path, overwrite: bool) -> None:
     key = METADATA_KEY + b"-predictions"  # not the key of a score table, which it is none
     text = json.dumps(facts, sort_keys=True).encode()
+    refuse_nan(table, PREDICTION_SCHEMA.names)
     with whole_file(output, overwrite) as temporary:
         pq.write_table(table.replace_schema_metadata({key: text}), temporary, compression="zstd")

@@ -10,18 +10,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 from torch import nn
 
 from deftclean.adaptation.classifiers import Aligned, Classifier, FineTuned, PromptTuned
 from deftclean.adaptation.run_card import CARD, WEIGHTS, AdaptedCard
 from deftclean.core.errors import InputError, UsageError, WeightsError
 from deftclean.core.runtime import initial_weights
+from deftclean.models.arguments import UNBUILDABLE
 from deftclean.models.backbones import build
 from deftclean.models.encoder import Encoder
-from deftclean.models.saved_detector import build_detector, findable_name
-from deftclean.models.tensors import write_tensors
+from deftclean.models.saved_detector import build_detector, local_name
+from deftclean.models.tensors import load_tensors, write_tensors
 from deftclean.models.tuners import make_tuner
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.adaptation import AdaptConfig
@@ -71,41 +70,69 @@ def write_adapted(folder: Path, classifier: Classifier, card: AdaptedCard) -> No
 
 
 def load_adapted(
-    folder: Path, card: AdaptedCard, offline: bool, announce: Callable[[str], None]
+    folder: Path,
+    card: AdaptedCard,
+    offline: bool,
+    announce: Callable[[str], None],
+    named: tuple[str, str | None] | None = None,
 ) -> Classifier:
     """The classifier of a run folder, on the CPU.
+
+    Args:
+        folder, card: the run folder.
+        offline, announce: see `deftclean.models.weights.load_model`.
+        named: model and weights that the user names; None for those that the folder names, which
+            are not fetched.
 
     Raises:
         WeightsError: its CLIP cannot be had, or is another one.
         InputError: the weights are damaged or do not fit.
     """
     if card.architecture is not None:
-        model = build(card.architecture, card.arguments, len(card.class_names), seed=0)
-        classifier: Classifier = fine_tuned(model, card.preprocess)
+        classifier: Classifier = fine_tuned(_built(folder, card), card.preprocess)
     else:
-        encoder = _clip(folder, card, offline, announce).encoder
+        encoder = _clip(folder, card, offline, announce, named).encoder
         classifier = (
             aligned(encoder, card.class_names, card.detector)
             if card.detector is not None
             else prompt_tuned(encoder, len(card.class_names), card.config)
         )
     try:
-        classifier.load(safetensors.torch.load_file(folder / WEIGHTS))
-    except (safetensors.SafetensorError, ValueError, OSError) as error:
+        classifier.load(load_tensors(folder / WEIGHTS))
+    except (ValueError, OSError) as error:
         raise InputError(f"{folder / WEIGHTS} is damaged: {error}.") from error
     return classifier
 
 
+def _built(folder: Path, card: AdaptedCard) -> nn.Module:
+    """timm's model, with random weights."""
+    architecture = card.architecture or ""
+    try:
+        return build(architecture, card.arguments, len(card.class_names), seed=0)
+    except UNBUILDABLE as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{folder / CARD} is damaged: timm cannot build {architecture!r}: {first}."
+        ) from error
+
+
 def _clip(
-    folder: Path, card: AdaptedCard, offline: bool, announce: Callable[[str], None]
+    folder: Path,
+    card: AdaptedCard,
+    offline: bool,
+    announce: Callable[[str], None],
+    named: tuple[str, str | None] | None,
 ) -> LoadedModel:
     assert card.model is not None  # noqa: S101 - a card names an architecture or a CLIP
-    model, weights = findable_name(card.model, card.weights, folder)
+    if named is None:
+        model, weights = local_name(card.model, card.weights, folder)
+    else:
+        model, weights = named
     loaded = load_model(model, weights, offline, announce)
     if loaded.sha256 != card.weights_sha256:
         raise WeightsError(
             f"{folder} was trained with other weights of {card.model} than these.",
-            "Put the model back where it was.",
+            "Put the model back where it was, or give it: --model and --weights.",
         )
     return loaded
 

@@ -1,5 +1,6 @@
 """The commands `adapt` and `predict`: parse, call, print."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ from rich.markup import escape
 
 from deftclean.adaptation.options import AdaptOptions
 from deftclean.cli.from_settings import Options, takes
-from deftclean.cli.options import READING, RUN, Output, Overwrite, Quiet, progress_of
+from deftclean.cli.options import READING, RUN, Model, Output, Overwrite, Quiet, progress_of
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.adaptation import RECIPES, AdaptConfig, Method
@@ -132,6 +133,7 @@ def predict(
     ] = None,
     output: Output = Path("predictions.parquet"),
     overwrite: Overwrite = False,
+    model: Model = None,
     *,
     run: RunOptions,
     reading: ManifestOptions,
@@ -145,8 +147,8 @@ def predict(
     from deftclean.adaptation.predict import predict as run_predict
 
     result = run_predict(
-        folder, data, labels, output=output, overwrite=overwrite, reading=reading, run=run,
-        progress=progress_of(quiet),
+        folder, data, labels, output=output, overwrite=overwrite, reading=reading,
+        run=replace(run, model=model), progress=progress_of(quiet),
     )  # fmt: skip
     print_predicted(result, Console())
 

@@ -195,10 +195,15 @@ def _machine() -> Iterator[Probe]:
 
 
 def _cache(run: RunOptions) -> Iterator[Probe]:
+    from deftclean.core.files import expanded
     from deftclean.images.cache import default_folder, used_bytes
 
     asked = run.cache_dir is not None
-    root = Path(run.cache_dir).expanduser() if run.cache_dir is not None else default_folder()
+    try:
+        root = expanded(run.cache_dir) if run.cache_dir is not None else default_folder()
+    except FileNotFoundError as error:
+        yield Probe("cache", "folder", f"{error.strerror}: none is used", "note", "Set HOME.")
+        return
     if not _can_be_written(root):
         # As a scan has it: a folder that was asked for is refused, the usual one done without.
         yield Probe(

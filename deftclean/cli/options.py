@@ -34,6 +34,14 @@ AllowOutside = Annotated[
     bool, typer.Option("--allow-outside", help=LEAVE_FOLDER, rich_help_panel="Input")
 ]
 LabelTable = Annotated[Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl or .parquet.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="The CLIP that the folder was trained with, where it was moved or is to be fetched. "
+        "Its hash is checked.",
+        rich_help_panel="Model",
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress; results and warnings only.")
 ]

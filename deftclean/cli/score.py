@@ -9,7 +9,16 @@ from rich.console import Console
 
 from deftclean.cli.check import Baseline, ExitZero, FailOn, leave_by_gates
 from deftclean.cli.from_settings import takes
-from deftclean.cli.options import READING, RUN, LabelTable, Output, Overwrite, Quiet, progress_of
+from deftclean.cli.options import (
+    READING,
+    RUN,
+    LabelTable,
+    Model,
+    Output,
+    Overwrite,
+    Quiet,
+    progress_of,
+)
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.detector import Rule
@@ -24,15 +33,6 @@ SELECT_EXAMPLES = (
     "deftclean select clean.parquet --rule threshold --threshold 0.7 -o stricter.parquet\n\n"
     "deftclean select clean.parquet --rule agree -o agree.parquet"
 )
-
-
-Model = Annotated[
-    str | None,
-    typer.Option(
-        help="Where the detector's model is now, if it was moved. Its hash is checked.",
-        rich_help_panel="Model",
-    ),
-]
 
 
 @takes(run=RUN, reading=READING)

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -28,9 +29,11 @@ try:
 except ImportError:  # a system without such locks: nothing is swept there
     _LOCKS = None
 
+_PIECE = 4 * 1024 * 1024  # bytes of zeros that are written at once
 _MANY = 64  # files of a folder that are waited for one by one
 _LONGEST = 200  # bytes of a name in a hidden one, which has some letters more
 _TOGETHER = (".parquet", ".detector")  # outputs of one name with these suffixes have one journal
+_UNKNOWN = -1  # in place of a handle: nobody can say who holds what
 _PATIENCE = 10.0  # seconds that another run may take for its moves
 
 
@@ -109,7 +112,7 @@ class Outputs:
             for temporary, _ in self._made:
                 _remove(temporary)
         for lock in self._locks:
-            if lock >= 0:
+            if lock != _UNKNOWN:
                 os.close(lock)
 
 
@@ -180,6 +183,36 @@ def remove_folder(path: Path) -> None:
     _remove(aside)
 
 
+def expanded(path: str | Path) -> Path:
+    """A path with the home folder for its `~`; as it is where nobody knows of such a home."""
+    with contextlib.suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
+
+
+def make_sized(path: Path, size: int) -> None:
+    """Make a temporary file of so many bytes, with room for all of them, to be mapped.
+
+    A mapped file without room for what is written ends the process, and no error is raised.
+
+    Raises:
+        RunError: there is no room.
+    """
+    try:
+        with path.open("wb") as file:
+            if hasattr(os, "posix_fallocate") and size:
+                os.posix_fallocate(file.fileno(), 0, size)
+            for left in range(size - os.fstat(file.fileno()).st_size, 0, -_PIECE):
+                file.write(bytes(min(left, _PIECE)))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise RunError(
+            f"{size / 1e6:,.1f} MB of features do not fit into the temporary folder {path.parent}: "
+            f"{error.strerror or error}.",
+            "Free space there, or set TMPDIR to a folder on a larger disk.",
+        ) from error
+
+
 # ---------------------------------------------------------------- what killed runs have left
 
 
@@ -217,13 +250,14 @@ def sweep(path: Path) -> None:
     """Remove what killed runs have left of an output beside it; nothing that a living one makes."""
     if _LOCKS is None:
         return
-    start = f"{_hidden(path, '').name}"
+    leftover_name = re.compile(rf"{re.escape(_hidden(path, '').name)}[0-9a-f]{{8}}(\.old)?\.tmp")
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:
-            if not (entry.name.startswith(start) and entry.name.endswith(".tmp")):
+            if not leftover_name.fullmatch(entry.name):
                 continue
             leftover = path.with_name(entry.name)
-            if (lock := _locked(leftover)) is not None:
+            lock = _locked(leftover)
+            if lock is not None and lock != _UNKNOWN:
                 _remove(leftover)
                 os.close(lock)
 
@@ -245,7 +279,7 @@ def _hidden(path: Path, end: str) -> Path:
 def _locked(path: Path) -> int | None:
     """A handle that holds a file or folder; None where another one does, or it is gone."""
     if _LOCKS is None:
-        return -1
+        return _UNKNOWN
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:
@@ -256,7 +290,8 @@ def _locked(path: Path) -> int | None:
             return handle
     except OSError as error:
         if error.errno in (errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS):
-            return handle  # a file system without locks
+            os.close(handle)
+            return _UNKNOWN  # a file system without locks
     os.close(handle)
     return None
 

@@ -1,5 +1,6 @@
 """Where a run computes and what it keeps for later ones. No torch here."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,7 +44,8 @@ class RunOptions:
     )
     workers: int | None = setting(
         None,
-        "Processes that read images, in every pass. Default: by pass and device.",
+        "Processes that read images, in every pass, at most 4 for each core. Default: by pass "
+        "and device.",
         panel=_MODEL,
         at_least=0,
     )
@@ -74,3 +76,14 @@ class RunOptions:
         panel=_CACHE,
         at_least=0,
     )
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    known = hasattr(os, "sched_getaffinity")
+    return (len(os.sched_getaffinity(0)) if known else os.cpu_count()) or 1
+
+
+def most_workers() -> int:
+    """Processes that read images, at most: more would only wait for each other."""
+    return max(16, 4 * cores())

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from deftclean.core.errors import UsageError
-from deftclean.core.run import Precision
+from deftclean.core.run import Precision, cores, most_workers
 
 _AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -26,7 +26,7 @@ class Runtime:
         amp_dtype: autocast type of the towers, or None for float32. Losses and logits are
             float32 in either case.
         workers: processes that read and decode images, where the user gave a number; 0 leaves it
-            to the main process.
+            to the main process, and more than `most_workers` are not started.
     """
 
     device: torch.device
@@ -36,17 +36,16 @@ class Runtime:
     @property
     def checkers(self) -> int:
         """Processes of the first pass, beside which no model runs."""
-        cores = _cores()
-        chosen = min(16, cores) if cores > 1 else 0
-        return chosen if self.workers is None else self.workers
+        chosen = min(16, cores()) if cores() > 1 else 0
+        return chosen if self.workers is None else self._asked(self.workers)
 
     @property
     def decoders(self) -> int:
         """Processes that decode while the model works."""
         if self.workers is not None:
-            return self.workers
+            return self._asked(self.workers)
         # On a CPU the model uses every core itself; more decoders would only take them away.
-        spare = _cores() // 2 if self.device.type == "cpu" else _cores() - 1
+        spare = cores() // 2 if self.device.type == "cpu" else cores() - 1
         return max(1, min(8, spare))
 
     @property
@@ -55,6 +54,10 @@ class Runtime:
         if self.workers is None and self.device.type == "cpu":
             return 0
         return self.decoders
+
+    @staticmethod
+    def _asked(workers: int) -> int:
+        return min(workers, most_workers())
 
     @property
     def precision(self) -> str:
@@ -133,11 +136,6 @@ def _choose_dtype(device: torch.device, precision: Precision) -> torch.dtype | N
             return None
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return _AMP_DTYPES.get(precision)
-
-
-def _cores() -> int:
-    known = hasattr(os, "sched_getaffinity")
-    return (len(os.sched_getaffinity(0)) if known else os.cpu_count()) or 1
 
 
 @contextlib.contextmanager

@@ -5,12 +5,13 @@ Knows nothing of images or labels.
 
 import csv
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from deftclean.core.errors import InputError, UsageError
+from deftclean.core.errors import InputError, RunError, UsageError
 
 _CHUNK = 65_536  # rows that are Python objects at once
 _CSV_BLOCK = 16 * 1024 * 1024  # no cell may be larger
@@ -202,6 +203,30 @@ def check_suffix(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"-o {path}: tables end in {', '.join(SUFFIXES)}.", "Choose one of them.")
+
+
+def refuse_nan(table: pa.Table, columns: Iterable[str]) -> None:
+    """Refuse to write probabilities that are none: nothing later could tell them from good ones.
+
+    Args:
+        table: to be written.
+        columns: of our own, with a null where there is no number.
+
+    Raises:
+        RunError: how many rows, of which column.
+    """
+    import pyarrow.compute as pc
+
+    for name in columns:
+        if name in table.column_names and pa.types.is_floating(table.schema.field(name).type):
+            bad = pc.sum(pc.invert(pc.is_finite(table[name]))).as_py() or 0
+            if bad:
+                raise RunError(
+                    f"{bad:,} of {len(table):,} rows have no number in {name}, but NaN or "
+                    "infinity; no table was written.",
+                    "The model's weights may be damaged, or training went astray: try --precision "
+                    "fp32, another --model, or another --seed.",
+                )
 
 
 def write_table(table: pa.Table, file: Path, suffix: str) -> None:

@@ -4,21 +4,19 @@ Pictures that cannot be read are left out; who asks counts them. No torch here.
 """
 
 import contextlib
-import functools
-import multiprocessing
-import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from deftclean.core.progress import Progress
+from deftclean.core.run import cores, most_workers
 from deftclean.datasets.noise import Instances
 from deftclean.images.decoding import ImageError, decode
 from deftclean.images.sources import ImageSource, RowImages
+from deftclean.images.workers import Batches, say_workers
 
 _BLOCK = 256  # rows; with 64 pixels a side 25 MB as float64
 _FEW = 16 * _BLOCK  # rows that one process reads sooner than others start
@@ -62,12 +60,17 @@ def read_instances(
     Yields:
         Blocks; their `rows` are places in `labels`.
     """
+    say_workers(workers, progress)
     of_row = images.of_row[rows]
     blocks = list(_blocks(labels, of_row))
-    reader = functools.partial(_decoded, images.source, side)
     with progress.stage("Reading images", len(rows)) as advance:
         asked = [np.unique(of_row[part], return_inverse=True) for _, part in blocks]
-        found = _mapped(reader, [files for files, _ in asked], _processes(workers, len(rows)))
+        found = Batches(
+            _Reader(images.source, side),
+            [files for files, _ in asked],
+            _processes(workers, len(rows)),
+            "reading images",
+        )
         for (true, part), (_, which), (pixels, fine) in zip(blocks, asked, found, strict=True):
             readable = fine[which]
             if readable.any():
@@ -85,43 +88,30 @@ def _blocks(labels: NDArray[np.int64], of_row: NDArray[np.int64]) -> Iterator[Bl
             yield int(labels[part[0]]), part
 
 
-def _decoded(source: ImageSource, side: int, files: NDArray[np.int64]) -> Decoded:
-    pixels = np.zeros((len(files), 3 * side * side), np.uint8)
-    fine = np.zeros(len(files), bool)
-    for place, file in enumerate(files.tolist()):
-        with contextlib.suppress(ImageError):
-            picture = decode(source.read(file), lambda _width, _height: (2 * side, 2 * side))
-            if picture.size != (side, side):
-                picture = picture.resize((side, side), Image.Resampling.BICUBIC)
-            pixels[place] = np.asarray(picture).transpose(2, 0, 1).reshape(-1)
-            fine[place] = True
-    return pixels, fine
+@dataclass(frozen=True)
+class _Reader:
+    """Small square pictures of some files; a class, so that it can go to workers."""
+
+    source: ImageSource
+    side: int
+
+    def __getitems__(self, files: NDArray[np.int64]) -> Decoded:
+        """One block."""
+        side = self.side
+        pixels = np.zeros((len(files), 3 * side * side), np.uint8)
+        fine = np.zeros(len(files), bool)
+        for place, file in enumerate(files.tolist()):
+            with contextlib.suppress(ImageError):
+                data = self.source.read(file)
+                picture = decode(data, lambda _width, _height: (2 * side, 2 * side))
+                if picture.size != (side, side):
+                    picture = picture.resize((side, side), Image.Resampling.BICUBIC)
+                pixels[place] = np.asarray(picture).transpose(2, 0, 1).reshape(-1)
+                fine[place] = True
+        return pixels, fine
 
 
 def _processes(workers: int | None, rows: int) -> int:
     if workers is not None:
-        return workers
-    known = hasattr(os, "sched_getaffinity")
-    cores = (len(os.sched_getaffinity(0)) if known else os.cpu_count()) or 1
-    return min(16, cores) if cores > 1 and rows > _FEW else 0
-
-
-def _mapped(
-    reader: Callable[[NDArray[np.int64]], Decoded],
-    tasks: list[NDArray[np.int64]],
-    processes: int,
-) -> Iterator[Decoded]:
-    """Results in order, a few of them ahead of who asks."""
-    if not processes:
-        yield from map(reader, tasks)
-        return
-    # Not forked: this process may have threads of its own by now.
-    context = multiprocessing.get_context("spawn")
-    waiting: deque[Future[Decoded]] = deque()
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        for task in tasks:
-            waiting.append(pool.submit(reader, task))
-            if len(waiting) > 2 * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        return min(workers, most_workers(), -(-rows // _BLOCK))
+    return min(16, cores()) if cores() > 1 and rows > _FEW else 0

@@ -155,12 +155,11 @@ def _with_earlier_review(made: ScoreTable, manifest: Manifest, card: DetectorCar
 
 def _clip_of(home: Path, card: DetectorCard, run: RunOptions) -> tuple[str, str | None]:
     """Model and weights: the user's, or those that the detector was trained with."""
-    from deftclean.models.saved_detector import findable_name
+    from deftclean.models.saved_detector import local_name
 
     if run.model is not None:
         return run.model, run.weights
-    model, weights = findable_name(card.model, card.weights, home)
-    return model, weights if run.weights is None else run.weights
+    return local_name(card.model, card.weights if run.weights is None else run.weights, home)
 
 
 def _evidence(home: Path, card: DetectorCard, runtime: "Runtime") -> "KeptEvidence":

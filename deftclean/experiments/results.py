@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from deftclean.core.errors import InputError
 from deftclean.core.files import whole_file
+from deftclean.core.tables import refuse_nan
 from deftclean.experiments.cells import Cell
 
 RESULTS = "results.parquet"
@@ -134,6 +135,7 @@ class Results:
             RunError: the disk is full.
         """
         table = pa.Table.from_pylist(list(self.rows), schema=RESULT_SCHEMA)
+        refuse_nan(table, RESULT_SCHEMA.names)
         with whole_file(self.path, overwrite=True) as temporary:
             pq.write_table(table, temporary, compression="zstd")
 

@@ -4,7 +4,6 @@ A typed result out; nothing is printed.
 """
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -176,9 +175,11 @@ def _write_folder(
     scores: ScoreTable, table: Path, chosen: ChosenRows, wish: _Wish, progress: Progress
 ) -> Mapping[str, int]:
     """Whole or not at all; says which rows were left out because of their pictures."""
-    with tempfile.TemporaryDirectory(prefix="deftclean-") as unpacked:
+    from deftclean.images.row_images import work_folder
+
+    with work_folder() as unpacked:
         fill = (
-            _of_pictures(scores, table, chosen, wish, Path(unpacked), progress)
+            _of_pictures(scores, table, chosen, wish, unpacked, progress)
             if wish.to in ("folder", "imagefolder")
             else _of_tasks(scores, table, chosen, wish)
         )

@@ -74,7 +74,7 @@ class RunPictures:
         missing = np.arange(count) if stored is None else stored.fill(embeddings, digests)
         with progress.stage("Embedding (zero-shot)", count) as advance:
             advance(count - len(missing), "")
-            for pictures, pixels in self._pictures.in_order(missing):
+            for pictures, pixels in self._pictures.in_order(missing, "embedding"):
                 with torch.inference_mode(), self.runtime.autocast():
                     features = encoder.image(_filled(pixels))[: len(pixels)]
                 embeddings.put(pictures.numpy(), features.float().cpu().numpy())
@@ -95,7 +95,7 @@ class RunPictures:
                 scorer.add(pictures, image)
             return scorer.scores()
         with progress.stage("Embedding (zero-shot)", len(self.rows.distinct)) as advance:
-            for pictures, pixels in self._pictures.in_order():
+            for pictures, pixels in self._pictures.in_order(doing="embedding"):
                 scorer.add(pictures, self._features(encoder.image, pixels))
                 advance(len(pictures), "")
                 on_batch()
@@ -150,7 +150,7 @@ class RunPictures:
         if self._embeddings is not None:
             yield from self.of(self._embeddings, chosen)
             return
-        for pictures, pixels in self._pictures.in_order(chosen):
+        for pictures, pixels in self._pictures.in_order(chosen, "scoring"):
             yield pictures, self._features(encode, pixels)
 
     def score(self, detector: DualPromptDetector, progress: Progress) -> DetectorScores:
@@ -174,7 +174,7 @@ class RunPictures:
         untuned = ZeroShotScorer(encoder, class_names, self.by_picture, self.runtime)
         tuned = DetectorScorer(detector, self.by_picture, self.runtime)
         with progress.stage("Scoring", len(self.rows.distinct)) as advance:
-            for pictures, pixels in self._pictures.in_order():
+            for pictures, pixels in self._pictures.in_order(doing="scoring"):
                 untuned.add(pictures, self._features(encoder.image, pixels))
                 tuned.add(pictures, self._features(detector.image_features, pixels))
                 advance(len(pictures), "")
@@ -222,7 +222,7 @@ class RunPictures:
         if cache is None:
             return None
         spec = {
-            "format": 1,
+            "format": 2,
             "deftclean": __version__,
             "weights": self.session.loaded.sha256,
             "pictures": preparation.spec(preparation.scoring),

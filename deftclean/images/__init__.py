@@ -4,6 +4,10 @@ An image is encoded bytes; a picture is what they decode to.
 
 In reading order::
 
+    bare: encoded pictures without what stands beside their pixels
+    limits: what a picture may cost, in memory and time
+    tiff: what is peculiar to TIFF
+    rgb: pictures of every mode to RGB
     decoding: encoded bytes to an upright RGB picture
     resizing: pictures to the pixels a model is asked about
     augmenting: timm's stronger augmentation of them
@@ -11,6 +15,7 @@ In reading order::
     row_images: the image of every row of a manifest
     table_images: the pictures of a score table
     cache: resized pictures and embeddings that outlive a run
+    workers: processes that make batches
     loading: batches of pixels, from the cache or decoded
     first_pass: read, hash, decode, resize, each image once
     usable_rows: which rows can be read, and what each can be used for

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from deftclean.images.decoding import ImageError
 from deftclean.images.loading import ImageBatch, ResizedPictures, Wanted
@@ -22,7 +21,7 @@ _RANDAUGMENT = "rand-m9-mstd0.5-inc1"  # the recipe of timm's A1 and ConvNeXt we
 _ERASE = 0.25  # share of pictures with an erased rectangle
 
 
-class StrongPictures(Dataset[ImageBatch]):
+class StrongPictures:
     """Augmented pictures, a batch at a time; a class, so that it can go to workers.
 
     Args:
@@ -39,7 +38,7 @@ class StrongPictures(Dataset[ImageBatch]):
         self.flip = flip
 
     def __getitems__(self, wanted: Wanted) -> ImageBatch:
-        """One batch; called by PyTorch's loader with what its sampler yielded."""
+        """One batch."""
         transform = self._transform()
         rows: list[int] = []
         seen: list[Tensor] = []

@@ -1,25 +1,29 @@
 """What outlives a run: resized pictures and embeddings, found by the hash of their content.
 
 Files are written whole or not at all, so that runs may share a folder and be killed at any time;
-a file that is not whole is not used. Only files that this module named are ever deleted.
+a file that is not whole, of another key or no regular file is not used. Only files that this module
+named are ever deleted.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import multiprocessing
 import os
 import secrets
+import stat
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from deftclean.core.errors import UsageError
+from deftclean.core.files import expanded
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.images.resizing import Pixels
@@ -33,8 +37,11 @@ MAX_STORED = 4 * 1024 * 1024
 _SUFFIXES = (".pixels", ".vectors")
 _TEMPORARY = ".deftclean-tmp"
 _ABANDONED = 3600.0  # seconds after which a temporary file belongs to no living run
-_HEADER = np.dtype([("magic", "S8"), ("crc", "<u4"), ("height", "<u4"), ("width", "<u4")])
-_MAGIC = b"deftpix1"
+_HEADER = np.dtype(
+    [("magic", "S8"), ("key", "V32"), ("height", "<u4"), ("width", "<u4"), ("crc", "<u4")]
+)
+_CHECKED = _HEADER.itemsize - 4  # bytes before the checksum
+_MAGIC = b"deftpix2"
 
 
 @dataclass(frozen=True)
@@ -53,39 +60,69 @@ class PictureFolder:
         return self.folder / name[:2] / f"{name}.pixels"
 
     def read(self, digest: bytes) -> Pixels | None:
-        """A picture, (h, w, 3) uint8, or None where there is no whole one."""
-        try:
-            data = self.path(digest).read_bytes()
-        except OSError:
-            return None
-        shape = _shape(data[: _HEADER.itemsize], len(data))
-        body = memoryview(data)[_HEADER.itemsize :]
-        if shape is None or zlib.crc32(body) != int(np.frombuffer(data, _HEADER, 1)["crc"][0]):
-            return None
-        return np.frombuffer(body, np.uint8).reshape(shape)
+        """A picture, (h, w, 3) uint8, or None where there is no whole one of this key."""
+        with contextlib.suppress(OSError), opened_regular(self.path(digest)) as file:
+            head = file.read(_HEADER.itemsize)
+            shape = self._shape(digest, head, os.fstat(file.fileno()).st_size)
+            if shape is None:
+                return None
+            body = file.read(math.prod(shape))
+            if len(body) == math.prod(shape) and _checksum(head, body) == head[_CHECKED:]:
+                return np.frombuffer(body, np.uint8).reshape(shape)
+        return None
 
     def touch(self, digest: bytes) -> bool:
-        """Whether a picture of the right length is there; marks it as used now."""
-        path = self.path(digest)
-        try:
-            with path.open("rb") as file:
-                shape = _shape(file.read(_HEADER.itemsize), os.fstat(file.fileno()).st_size)
-        except OSError:
-            return False
+        """Whether a picture of this key and the right length is there; marks it as used now."""
+        path, shape = self.path(digest), None
+        with contextlib.suppress(OSError), opened_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            shape = self._shape(digest, file.read(_HEADER.itemsize), size)
         if shape is not None:
             with contextlib.suppress(OSError):  # another user's cache may be read-only
                 os.utime(path)
         return shape is not None
 
+    def encoded(self, digest: bytes, pixels: Pixels) -> bytes:
+        """The file of a picture."""
+        body = np.ascontiguousarray(pixels).tobytes()
+        head = np.array([(_MAGIC, self._key(digest), *pixels.shape[:2], 0)], _HEADER).tobytes()
+        return head[:_CHECKED] + _checksum(head, body) + body
 
-def _shape(header: bytes, size: int) -> tuple[int, int, int] | None:
-    """Of a stored picture, or None where `size` bytes cannot be one."""
-    if len(header) < _HEADER.itemsize:
-        return None
-    (fields,) = np.frombuffer(header, _HEADER)
-    shape = int(fields["height"]), int(fields["width"]), 3
-    whole = fields["magic"] == _MAGIC and size == _HEADER.itemsize + shape[0] * shape[1] * 3
-    return shape if whole else None
+    def _key(self, digest: bytes) -> bytes:
+        # With the way of resizing: a file that was moved here from another folder is not believed.
+        return hashlib.sha256(self.folder.name.encode() + digest).digest()
+
+    def _shape(self, digest: bytes, head: bytes, size: int) -> tuple[int, int, int] | None:
+        """Of a stored picture, or None where `size` bytes cannot be one of this key."""
+        if len(head) < _HEADER.itemsize:
+            return None
+        (fields,) = np.frombuffer(head, _HEADER)
+        shape = int(fields["height"]), int(fields["width"]), 3
+        known = bytes(fields["magic"]) == _MAGIC and fields["key"].tobytes() == self._key(digest)
+        fits = size == _HEADER.itemsize + math.prod(shape) and math.prod(shape) <= MAX_STORED
+        return shape if known and fits else None
+
+
+def _checksum(head: bytes, body: bytes) -> bytes:
+    """Of all but itself."""
+    return zlib.crc32(body, zlib.crc32(head[:_CHECKED])).to_bytes(4, "little")
+
+
+@contextlib.contextmanager
+def opened_regular(path: Path) -> Iterator[BinaryIO]:
+    """A file that was written here, for reading.
+
+    Raises:
+        OSError: it is not there, or something else: a link, a device, or a pipe, which would be
+            waited for.
+    """
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+    with os.fdopen(os.open(path, os.O_RDONLY | flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # exchanged meanwhile
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        yield file
 
 
 @dataclass(frozen=True)
@@ -150,9 +187,7 @@ class Cache:
         """Keep a picture, if there is room and the disk takes it."""
         if pixels.nbytes > MAX_STORED:
             return
-        body = np.ascontiguousarray(pixels).tobytes()
-        header = np.array([(_MAGIC, zlib.crc32(body), *pixels.shape[:2])], _HEADER)
-        self.store(folder.path(digest), header.tobytes() + body)
+        self.store(folder.path(digest), folder.encoded(digest, pixels))
 
     def store(self, path: Path, data: bytes) -> bool:
         """Write a file whole or not at all; says whether it was written."""
@@ -226,8 +261,8 @@ def open_cache(folder: Path | None, gigabytes: float, progress: Progress) -> Cac
     Raises:
         UsageError: the folder that was asked for cannot be used.
     """
-    root = folder or default_folder()
     try:
+        root = folder or default_folder()
         return Cache.open(root, int(gigabytes * 1e9))
     except OSError as error:
         reason = error.strerror or str(error)
@@ -237,18 +272,26 @@ def open_cache(folder: Path | None, gigabytes: float, progress: Progress) -> Cac
                 "Give a folder that can be written to, or --no-cache.",
             ) from error
         progress.warn(
-            f"the cache {root} cannot be used ({reason}), so pictures are decoded anew in every "
-            "pass; --cache-dir moves it"
+            f"the cache {error.filename or ''} cannot be used ({reason}), so pictures are decoded "
+            "anew in every pass; --cache-dir moves it"
         )
         return None
 
 
 def default_folder() -> Path:
-    """`DEFTCLEAN_CACHE_DIR`, or the platform's place for the user's caches."""
+    """`DEFTCLEAN_CACHE_DIR`, or the platform's place for the user's caches.
+
+    Raises:
+        FileNotFoundError: the user has no home.
+    """
     import platformdirs
 
-    named = os.environ.get("DEFTCLEAN_CACHE_DIR")
-    return Path(named) if named else platformdirs.user_cache_path("deftclean", appauthor=False)
+    if named := os.environ.get("DEFTCLEAN_CACHE_DIR"):
+        return Path(named)
+    try:
+        return platformdirs.user_cache_path("deftclean", appauthor=False)
+    except RuntimeError as error:
+        raise FileNotFoundError(errno.ENOENT, "no home folder", "of the user") from error
 
 
 def used_bytes(root: Path) -> int:
@@ -315,5 +358,5 @@ def open_run_cache(run: RunOptions, progress: Progress) -> Cache | None:
         return None
     if not (math.isfinite(run.cache_size) and run.cache_size >= 0):
         raise UsageError(f"--cache-size is {run.cache_size}; it must be 0 GB or more.")
-    folder = Path(run.cache_dir).expanduser() if run.cache_dir is not None else None
+    folder = expanded(run.cache_dir) if run.cache_dir is not None else None
     return open_cache(folder, run.cache_size, progress)

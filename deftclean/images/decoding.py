@@ -3,16 +3,29 @@
 A picture that cannot be decoded is reported, never replaced by another. Knows no file.
 """
 
+import contextlib
 import functools
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from deftclean.images.bare import bare
+from deftclean.images.limits import TooCostlyError, is_out_of_memory, memory_is_there, refuse_costly
+from deftclean.images.rgb import to_rgb
+from deftclean.images.tiff import (
+    is_tiff,
+    kind_of,
+    listening,
+    readable,
+    refuse_endless,
+    whiteness,
+)
 
 ImageStatus = Literal["ok", "unreadable", "too_large", "missing", "outside"]
 
@@ -46,7 +59,7 @@ def decode(data: bytes, enough: Enough | None = None) -> Image.Image:
 
     EXIF rotation is applied. Transparent pixels are laid over white; 16-bit grey is scaled by
     1/257; floating-point grey is read as [0, 1], or as [0, 255] where it has values above 1; of
-    an animation the first picture is taken.
+    an animation the first picture is taken. Text and profiles beside the pixels are not read.
 
     Args:
         data: the whole file.
@@ -54,33 +67,82 @@ def decode(data: bytes, enough: Enough | None = None) -> Image.Image:
             as many pixels; None for its full size.
 
     Raises:
-        ImageError: `unreadable`, or `too_large` over Pillow's `MAX_IMAGE_PIXELS`; the same with
-            and without `enough`.
+        ImageError: `unreadable`, or `too_large` over Pillow's `MAX_IMAGE_PIXELS` or the memory of
+            `deftclean.images.limits`; the same with and without `enough`.
+        MemoryError: the machine has less memory than a picture may take.
     """
     if not data:
         raise ImageError("unreadable", "the file is empty")
+    said: list[str] = []
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _listening_to_libtiff(data) as said:
             warnings.simplefilter("ignore")  # damaged metadata beside a good picture
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=_formats()) as picture:
-                _refuse_strips(picture)
-                if enough is not None and isinstance(picture, JpegImageFile):
-                    _reduce(picture, enough)
-                picture.load()
-                turn = _turn(picture)  # a PNG's may stand behind its pixels
-                return _to_rgb(picture if turn is None else picture.transpose(turn))
+            picture, turn = _loaded(data, enough)
+            return picture if turn is None else picture.transpose(turn)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = Image.MAX_IMAGE_PIXELS or 0
         raise ImageError("too_large", f"more than {limit:,} pixels") from error
+    except TooCostlyError as error:
+        raise ImageError("too_large", str(error)) from error
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError("unreadable", "not an image in a known format") from error
+        raise ImageError("unreadable", _unidentified(data)) from error
     # Decoders fed hostile bytes raise nearly anything; each one is this file's finding.
     except Exception as error:
+        if is_out_of_memory(error) and not memory_is_there():
+            raise MemoryError("memory ran out while a picture was decoded") from error
         reason = str(error) or type(error).__name__
-        raise ImageError("unreadable", f"cannot be decoded: {reason}") from error
+        more = f" ({said[0]})" if said else ""
+        raise ImageError("unreadable", f"cannot be decoded: {reason}{more}") from error
+
+
+def _loaded(data: bytes, enough: Enough | None) -> tuple[Image.Image, Image.Transpose | None]:
+    """An RGB picture that holds no other, and how it has yet to be turned."""
+    alone = bare(data)
+    held = len(data) + (0 if alone is data else len(alone))
+    if is_tiff(alone):
+        refuse_endless(alone)
+    with Image.open(io.BytesIO(alone), formats=_formats()) as picture:
+        _refuse_strips(picture)
+        refuse_costly(picture, alone, held)
+        black, white = 0.0, 65535.0
+        if isinstance(picture, TiffImageFile):
+            picture = readable(picture, alone)
+            black, white = whiteness(picture)
+        if enough is not None and isinstance(picture, JpegImageFile):
+            _reduce(picture, enough)
+        picture.load()
+        turn = _turn(picture)  # a PNG's may stand behind its pixels
+        if isinstance(picture, PngImageFile):
+            _mend_transparency(picture, alone)
+        rgb = to_rgb(picture, black, white)
+        return (picture.copy() if rgb is picture and turn is None else rgb), turn
+
+
+def _mend_transparency(picture: PngImageFile, data: bytes) -> None:
+    """Pillow widens 2 and 4 bits of grey to 8, and not the value that is to be transparent."""
+    clear, depth = picture.info.get("transparency"), data[24]
+    if isinstance(clear, tuple) and depth == 16:
+        raise ValueError("a transparent colour among 16-bit ones")
+    if isinstance(clear, int) and picture.mode == "L" and depth in (2, 4):
+        picture.info["transparency"] = clear % 2**depth * 255 // (2**depth - 1)
+
+
+@contextlib.contextmanager
+def _listening_to_libtiff(data: bytes) -> Iterator[list[str]]:
+    if not is_tiff(data):
+        yield []
+        return
+    with listening() as said:
+        yield said
+
+
+def _unidentified(data: bytes) -> str:
+    if is_tiff(data) and (kind := kind_of(data)):
+        return f"a TIFF of a kind that cannot be decoded: {kind}"
+    return "not an image in a known format"
 
 
 _SUFFIXES = {
@@ -92,7 +154,7 @@ _SUFFIXES = {
 def suffix_of(data: bytes) -> str:
     """The usual ending of a file with this content, or "" where it is no image; not decoded."""
     try:
-        with Image.open(io.BytesIO(data), formats=_formats()) as picture:
+        with Image.open(io.BytesIO(bare(data)), formats=_formats()) as picture:
             return _SUFFIXES.get(picture.format or "", "")
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
         return ""
@@ -143,26 +205,3 @@ def _reduce(picture: JpegImageFile, enough: Enough) -> None:
     else:
         columns, rows = enough(picture.width, picture.height)
     picture.draft(None, (columns, rows))
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode == "RGB" and "transparency" not in picture.info:
-        return picture.copy()
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
-        return _grey_to_rgb(np.asarray(picture, dtype=np.float64) / 257)
-    if picture.mode == "F":
-        values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
-        return _grey_to_rgb(values * 255 if values.max(initial=0) <= 1 else values)
-    if picture.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
-        return converted if converted is not None else picture.convert("RGB")
-    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        page = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(page, layer).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _grey_to_rgb(values: NDArray[np.float64]) -> Image.Image:
-    return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).convert("RGB")

@@ -12,15 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
 from deftclean.images.cache import Cache
 from deftclean.images.decoding import ImageError, ImageStatus
-from deftclean.images.loading import make_loader
 from deftclean.images.resizing import Preparation
 from deftclean.images.sources import ImageSource
+from deftclean.images.workers import Batches
 
 _STEP = 64  # images that a worker is given at once
 
@@ -39,7 +38,7 @@ class ImageCheck(NamedTuple):
     digest: bytes | None
 
 
-class Checks(Dataset["ImageChecks"]):
+class Checks:
     """Findings, a batch of images at a time; resized pictures go into the cache on the way."""
 
     def __init__(self, source: ImageSource, preparation: Preparation, cache: Cache | None) -> None:
@@ -53,7 +52,7 @@ class Checks(Dataset["ImageChecks"]):
         )
 
     def __getitems__(self, indices: range) -> "ImageChecks":
-        """One batch; called by PyTorch's loader."""
+        """One batch."""
         return ImageChecks.of([self.check(index) for index in indices])
 
     def check(self, index: int) -> ImageCheck:
@@ -170,9 +169,10 @@ def check_images(
     """Read, hash and decode every image once, and keep it resized in the cache: F findings."""
     found = []
     workers = runtime.checkers if len(source) > _STEP or runtime.workers is not None else 0
+    workers = min(workers, -(-len(source) // _STEP))
     with progress.stage("Checking images", len(source)) as advance:
         dataset = Checks(source, preparation, cache)
-        for batch in make_loader(dataset, _Ranges(len(source)), workers):
+        for batch in Batches(dataset, _Ranges(len(source)), workers, "checking images"):
             found.append(batch)
             advance(len(batch), "")
     return ImageChecks.joined(found)

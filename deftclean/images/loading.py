@@ -1,13 +1,11 @@
-"""PyTorch's loader over pictures: batches of pixels, from the cache or decoded anew."""
+"""Batches of pixels, from the cache or decoded anew."""
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from deftclean.images.cache import PictureFolder
 from deftclean.images.decoding import ImageError
@@ -48,8 +46,18 @@ class ImageBatch(NamedTuple):
     pixels: Tensor
     failures: list[tuple[int, str]]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As arrays: between processes PyTorch puts tensors into shared memory.
+        return _batch_of, (self.rows.numpy(), self.pixels.numpy(), self.failures)
 
-class ResizedPictures(Dataset[ImageBatch]):
+
+def _batch_of(
+    rows: NDArray[np.int64], pixels: NDArray[np.uint8], failures: list[tuple[int, str]]
+) -> ImageBatch:
+    return ImageBatch(torch.from_numpy(rows), torch.from_numpy(pixels), failures)
+
+
+class ResizedPictures:
     """Views of resized pictures, a batch at a time; a class, so that it can go to workers.
 
     Args:
@@ -75,7 +83,7 @@ class ResizedPictures(Dataset[ImageBatch]):
         self.flip = flip
 
     def __getitems__(self, wanted: Wanted) -> ImageBatch:
-        """One batch; called by PyTorch's loader with what its sampler yielded."""
+        """One batch."""
         height, width = self.preparation.scoring.height, self.preparation.scoring.width
         pixels = np.empty((len(wanted.rows), 3, height, width), np.uint8)
         rows: list[int] = []
@@ -102,21 +110,3 @@ class ResizedPictures(Dataset[ImageBatch]):
             if kept is not None:
                 return kept
         return self.resize(self.preparation.picture(self.distinct.read(picture)))
-
-
-def make_loader(
-    dataset: Dataset[Any], batches: Iterable[Any], workers: int, pin: bool = False
-) -> "DataLoader[Any]":
-    """PyTorch's loader over ready-made batches; each iteration goes through `batches` anew."""
-    return DataLoader(
-        dataset,
-        batch_sampler=batches,
-        num_workers=workers,
-        collate_fn=_as_it_is,
-        pin_memory=pin,
-        persistent_workers=workers > 0,
-    )
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch

@@ -22,6 +22,7 @@ from deftclean.images.resizing import Preparation
 from deftclean.images.row_images import row_images, work_folder
 from deftclean.images.sources import RowImages
 from deftclean.images.usable_rows import UsableRows, refuse_unreadable
+from deftclean.images.workers import say_workers
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def opened_reader(
     Raises:
         UsageError: the cache has no size.
     """
+    say_workers(run.workers, progress)
     cache = open_run_cache(run, progress)
     with work_folder() as folder, reproducible():
         yield ImageReader(preparation, cache, runtime, folder, progress)

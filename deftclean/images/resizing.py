@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from deftclean.images.decoding import MAX_ASPECT, ImageError, decode
+from deftclean.images.limits import MOST_MEMORY, MOST_SCANS
 from deftclean.settings.training import Decode
 
 Pixels = NDArray[np.uint8]
@@ -176,11 +177,11 @@ class Preparation:
     def spec(self, resize: Resize) -> dict[str, Any]:
         """All that decides the pixels of one resize beside the encoded bytes, as plain values."""
         return {
-            "format": 1,
+            "format": 2,  # 1 showed some kinds of TIFF and PNG wrongly
             "decode": self.decode,
             "resize": asdict(resize),
             "larger": asdict(self.larger),
-            "limits": [Image.MAX_IMAGE_PIXELS, MAX_ASPECT],
+            "limits": [Image.MAX_IMAGE_PIXELS, MAX_ASPECT, MOST_MEMORY, MOST_SCANS],
             "versions": [version(name) for name in ("pillow", "torchvision", "open_clip_torch")],
             "codecs": [features.version(name) for name in _CODECS],
         }

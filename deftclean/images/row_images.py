@@ -27,8 +27,20 @@ _ROWS_AT_ONCE = 256
 
 @contextmanager
 def work_folder() -> Iterator[Path]:
-    """A private folder for what only this run needs; gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="deftclean-") as name:
+    """A private folder for what only this run needs; gone afterwards.
+
+    Raises:
+        RunError: there is no temporary folder that can be written to.
+    """
+    try:
+        # What cannot be removed at the end is no reason to fail: the work is done.
+        folder = tempfile.TemporaryDirectory(prefix="deftclean-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise RunError(
+            f"There is no temporary folder to work in: {error.strerror or error}.",
+            "Set TMPDIR to a folder that can be written to.",
+        ) from error
+    with folder as name:
         yield Path(name)
 
 

@@ -9,9 +9,10 @@ In reading order::
     prompts: the dual textual contexts (Eq. 2 and 3)
     detector: towers, tuner and contexts to similarities
     preprocessing: how a model wants its pictures
-    tensors: tensors to a file, with the errors that files have
+    tensors: tensors to files, and from files that nobody vouches for
     hub: files of the Hugging Face hub
     weights: what the user calls a model to loaded towers
+    arguments: what a folder may say of how timm builds its model
     backbones: what the user calls a backbone to a timm model with a new head
     detector_card: what a detector folder says of itself
     saved_detector: a trained detector on disk

@@ -18,8 +18,11 @@ from safetensors import SafetensorError
 from torch import nn
 
 from deftclean.core.errors import UsageError, WeightsError
+from deftclean.core.files import expanded
+from deftclean.models.arguments import refuse_arguments
 from deftclean.models.encoder import ImageTower
 from deftclean.models.hub import hub_file, sha256_of
+from deftclean.models.tensors import check_header, refuse_not_finite
 from deftclean.models.weights import check_name, load_model, local_path, preprocess_of
 from deftclean.settings.adaptation import RECIPES
 
@@ -115,7 +118,7 @@ def find_backbone(
                 f"--from-scratch cannot go with --backbone {name}: a CLIP brings its weights.",
                 "Choose a timm model, such as --backbone vit-b16.",
             )
-        if weights is not None and Path(weights).expanduser().is_dir():
+        if weights is not None and expanded(weights).is_dir():
             model, weights = f"local-dir:{weights}", None
         check_name(model, weights)
     else:
@@ -153,13 +156,22 @@ def load_backbone(
     if chosen.from_scratch:
         model = build(architecture, arguments, classes, seed)
         return Backbone(model, architecture, arguments, preprocess, None)
+    try:
+        refuse_arguments(architecture, arguments)
+    except ValueError as error:
+        raise UsageError(f"--weights {chosen.weights}: its config.json: {error}.") from error
     file = _weights_file(chosen, configuration, offline, announce)
     model = _loaded(chosen, file, configuration, arguments, classes)
     return Backbone(model, architecture, arguments, preprocess, sha256_of(file))
 
 
 def build(architecture: str, arguments: dict[str, Any], classes: int, seed: int) -> nn.Module:
-    """timm's model with weights that depend on the seed alone, and its head at zero."""
+    """timm's model with weights that depend on the seed alone, and its head at zero.
+
+    Raises:
+        ValueError: the name or the arguments would make timm fetch or load something.
+    """
+    refuse_arguments(architecture, arguments)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: nn.Module = timm.create_model(architecture, num_classes=classes, **arguments)
@@ -266,7 +278,7 @@ def _check_timm(name: str, model: str, weights: str | None) -> None:
         raise UsageError(f"--backbone {name}: {error}", f"There are {tags}.") from error
     if weights is None:
         return
-    path = Path(weights).expanduser()
+    path = expanded(weights)
     if not path.exists():
         raise UsageError(f"--weights {weights} does not exist.", "Give a file or a folder.")
     if path.is_dir():
@@ -290,7 +302,7 @@ def _check_folder(name: str, model: str, folder: Path) -> None:
 
 def _source(chosen: BackboneName) -> tuple[dict[str, Any], dict[str, Any]]:
     """timm's configuration of the pretrained weights, and the arguments they were built with."""
-    folder = Path(chosen.weights).expanduser() if chosen.weights is not None else None
+    folder = expanded(chosen.weights) if chosen.weights is not None else None
     if folder is not None and folder.is_dir():
         return _folder_source(folder)
     configuration = timm.get_pretrained_cfg(chosen.model)
@@ -328,7 +340,7 @@ def _weights_file(
     announce: Callable[[str], None],
 ) -> Path:
     if chosen.weights is not None:
-        path = Path(chosen.weights).expanduser()
+        path = expanded(chosen.weights)
         if path.is_file():
             return path
         for name in _HUB_NAMES:
@@ -353,6 +365,7 @@ def _loaded(
 ) -> nn.Module:
     try:
         # As many classes as the checkpoint has, so that timm checks every name and shape.
+        check_header(file)
         found = _classes_in(file, configuration.get("classifier"))
         overlay = {"file": str(file), "custom_load": False, "num_classes": found}
         with torch.random.fork_rng(devices=[]):
@@ -363,6 +376,7 @@ def _loaded(
                 pretrained_cfg_overlay=overlay,
                 **{**arguments, "num_classes": found},
             )
+            refuse_not_finite(model.state_dict())
             cast(Any, model).reset_classifier(classes)
     except (*_DAMAGED, OSError, TypeError, AttributeError) as error:
         lines = str(error).splitlines() or [type(error).__name__]

@@ -28,7 +28,7 @@ def hub_file(
     Raises:
         WeightsError: none can be had; the message says what was tried.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import (
         EntryNotFoundError,
         HfHubHTTPError,
@@ -38,8 +38,11 @@ def hub_file(
     from huggingface_hub.utils import logging as hub_logging
 
     for name in names:
+        # Not hf_hub_download with local_files_only: it asks the hub who is asking.
         with contextlib.suppress(OSError, ValueError, EntryNotFoundError):
-            return Path(hf_hub_download(repository, name, local_files_only=True))
+            found = try_to_load_from_cache(repository, name)
+            if isinstance(found, str):
+                return Path(found)
     tried = f"the local Hugging Face cache ({', '.join(names)})"
     if offline:
         raise WeightsError(

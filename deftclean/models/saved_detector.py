@@ -9,19 +9,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 from torch import Tensor
 
 from deftclean.core.errors import InputError, WeightsError
+from deftclean.core.files import expanded
 from deftclean.core.runtime import initial_weights
 from deftclean.models.detector import DualPromptDetector
 from deftclean.models.detector_card import CARD, EVIDENCE, DetectorCard
 from deftclean.models.encoder import Encoder
 from deftclean.models.prompts import DualPrompts
-from deftclean.models.tensors import write_tensors
+from deftclean.models.tensors import load_tensors, write_tensors
 from deftclean.models.tuners import make_tuner
-from deftclean.models.weights import LoadedModel, local_path
+from deftclean.models.weights import LoadedModel, available_weights, local_path
 from deftclean.settings.detector import DetectorConfig
 
 
@@ -81,8 +80,8 @@ def load_evidence(folder: Path) -> dict[str, Tensor]:
         InputError: it is missing or damaged.
     """
     try:
-        return safetensors.torch.load_file(folder / EVIDENCE)
-    except (safetensors.SafetensorError, OSError) as error:
+        return load_tensors(folder / EVIDENCE)
+    except (ValueError, OSError) as error:
         raise InputError(f"{folder / EVIDENCE} is damaged: {error}.") from error
 
 
@@ -105,8 +104,8 @@ def load_detectors(
     for name in card.tensor_files:
         detector = build_detector(model.encoder, card.class_names, card.config)
         try:
-            detector.load_trained(safetensors.torch.load_file(folder / name))
-        except (safetensors.SafetensorError, ValueError, OSError) as error:
+            detector.load_trained(load_tensors(folder / name))
+        except (ValueError, OSError) as error:
             raise InputError(f"{folder / name} is damaged: {error}.") from error
         detectors.append(detector)
     return tuple(detectors)
@@ -117,8 +116,8 @@ def portable_name(model: str, weights: str | None, folder: Path) -> tuple[str, s
     here = folder.resolve()
     if (path := local_path(model)) is not None and model != "nano":
         model = f"local-dir:{Path(os.path.relpath(path.resolve(), here)).as_posix()}"
-    if weights is not None and Path(weights).expanduser().is_file():
-        weights = Path(os.path.relpath(Path(weights).expanduser().resolve(), here)).as_posix()
+    if weights is not None and expanded(weights).is_file():
+        weights = Path(os.path.relpath(expanded(weights).resolve(), here)).as_posix()
     return model, weights
 
 
@@ -129,3 +128,23 @@ def findable_name(model: str, weights: str | None, folder: Path) -> tuple[str, s
     if weights is not None and (folder.resolve() / weights).is_file():
         weights = str(folder.resolve() / weights)
     return model, weights
+
+
+def local_name(model: str, weights: str | None, folder: Path) -> tuple[str, str | None]:
+    """`findable_name` of what a folder names, which has to be on this machine already.
+
+    A folder may come from anybody: what it names is not fetched without the user's word.
+
+    Raises:
+        WeightsError: the weights would have to be fetched.
+        UsageError: there is no such model.
+    """
+    found, file = findable_name(model, weights, folder)
+    if available_weights(found, file) is None:
+        named = f"--model {model}" + (f" --weights {weights}" if weights is not None else "")
+        raise WeightsError(
+            f"{folder} names the model {model!r}, whose weights are not on this machine, and what "
+            "a folder names is not fetched by itself.",
+            f"If you trust it, score or predict with it once and name the model yourself: {named}",
+        )
+    return found, file

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from deftclean.core.errors import UsageError, WeightsError
+from deftclean.core.files import expanded
 from deftclean.models.encoder import Encoder, unpromptable
 from deftclean.models.hub import _first_line, hub_file, sha256_of
 from deftclean.models.preprocessing import (
@@ -25,6 +26,7 @@ from deftclean.models.preprocessing import (
     plain_preprocess,
     preprocess_of_tag,
 )
+from deftclean.models.tensors import check_header, refuse_not_finite
 
 NANO = Path(__file__).parents[1] / "assets" / "nano"
 """The built-in model."""
@@ -77,6 +79,8 @@ def load_model(
         UsageError: there is no such model or tag, or it cannot take text prompts.
         WeightsError: the weights cannot be had or loaded; the message says what was tried.
     """
+    # Building some would fetch parts of them from the hub.
+    _refuse_foreign(_configuration(model, weights, offline, announce).architecture)
     found = _find(model, weights, offline, announce)
     return LoadedModel(_build(found), sha256_of(found.file))
 
@@ -111,7 +115,7 @@ def check_name(model: str, weights: str | None) -> None:
     tags, weights = open_clip.list_pretrained_tags_by_model(name), weights or DEFAULT_TAG
     if weights in tags:
         return
-    file = Path(weights).expanduser()
+    file = expanded(weights)
     if not file.is_file():
         listed = ", ".join(tags) or "none: give a checkpoint file"
         raise UsageError(
@@ -157,15 +161,31 @@ def outline_of(
     import open_clip
 
     found = _configuration(model, weights, offline, announce)
-    # Building one of these would fetch from the hub.
-    foreign = [key for key in found.architecture.get("text_cfg", {}) if key.startswith("hf_")]
-    if foreign:
-        raise unpromptable("its text tower or tokenizer is another library's")
+    _refuse_foreign(found.architecture)
     with torch.device("meta"), _unheard():
         outline = open_clip.create_model(
             found.name, load_weights=False, pretrained_text=False, device="meta"
         )
     return Encoder(outline, open_clip.get_tokenizer(found.name), found.preprocess)
+
+
+def _refuse_foreign(architecture: dict[str, Any]) -> None:
+    """Refuse towers and tokenizers that are built from what a hub holds.
+
+    Raises:
+        UsageError: which it is.
+    """
+    names = [key for part in ("text_cfg", "multimodal_cfg") for key in architecture.get(part) or ()]
+    if any(key.startswith("hf_") for key in names):
+        raise unpromptable("its text tower or tokenizer is another library's")
+    vision = architecture.get("vision_cfg") or {}
+    tower = vision.get("timm_model_name") or ""
+    if ":" in str(tower) or vision.get("timm_model_pretrained"):
+        raise UsageError(
+            f"This model's image tower ({tower}) would be fetched from elsewhere.",
+            "Give a model whose own weights hold all of it: a plain timm_model_name, and "
+            '"timm_model_pretrained": false in its configuration.',
+        )
 
 
 @contextlib.contextmanager
@@ -231,8 +251,8 @@ def available_weights(model: str, weights: str | None) -> Path | None:
 def local_path(model: str) -> Path | None:
     """The folder a model name points to, or None where it is no folder of the user's."""
     if model.startswith("local-dir:"):
-        return Path(model.removeprefix("local-dir:")).expanduser()
-    folder = Path(model).expanduser()
+        return expanded(model.removeprefix("local-dir:"))
+    folder = expanded(model)
     return folder if (folder / "open_clip_config.json").is_file() else None
 
 
@@ -284,7 +304,7 @@ def _by_name(name: str, weights: str, offline: bool, announce: Callable[[str], N
             f"{name} with a checkpoint file is built with plain GELU; for weights that OpenAI "
             f"trained say --model {name}-quickgelu"
         )
-    return _Found(name, Path(weights).expanduser(), {})
+    return _Found(name, expanded(weights), {})
 
 
 def _tag_file(
@@ -298,7 +318,7 @@ def _tag_file(
     import open_clip
 
     url = str(tag.get("url", ""))
-    cached = Path("~/.cache/clip").expanduser() / url.rpartition("/")[2]
+    cached = expanded("~/.cache/clip") / url.rpartition("/")[2]
     if offline and not cached.is_file():
         raise WeightsError(
             f"The weights {weights} of {name} are not on this machine; tried {cached}; --offline "
@@ -322,6 +342,7 @@ def _build(found: _Found) -> Encoder:
 
     in_folder = found.name.startswith("local-dir:")
     try:
+        check_header(found.file)
         model = open_clip.create_model(
             found.name,
             pretrained=None if in_folder else str(found.file),
@@ -329,6 +350,7 @@ def _build(found: _Found) -> Encoder:
             weights_only=True,
             **found.overrides,
         )
+        refuse_not_finite(model.named_parameters())
         tokenizer = open_clip.get_tokenizer(found.name)
     except (
         SafetensorError,

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import recover, whole_file
 from deftclean.core.outputs import check_output
-from deftclean.core.tables import refuse_double
+from deftclean.core.tables import refuse_double, refuse_nan
 from deftclean.settings.detector import Rule
 
 Status = Literal[
@@ -148,6 +148,7 @@ def put_scores(
     text = json.dumps({**scores.metadata, **ways}, sort_keys=True, ensure_ascii=False)
     kept = {k: v for k, v in (scores.table.schema.metadata or {}).items() if k != METADATA_KEY}
     table = scores.table.replace_schema_metadata({**kept, METADATA_KEY: text.encode()})
+    refuse_nan(table, SCORE_COLUMNS)
     pq.write_table(
         table,
         temporary,

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import safetensors
-import safetensors.torch
 from torch import Tensor
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import recover, remove_folder, whole_folder
 from deftclean.core.outputs import CHECKPOINT_MARK
-from deftclean.models.tensors import write_tensors
+from deftclean.models.tensors import load_tensors, write_tensors
 
 _TENSORS = "state.safetensors"
 
@@ -80,11 +78,11 @@ class Checkpoint:
             values = json.loads((self.folder / CHECKPOINT_MARK).read_text(encoding="utf-8"))
             self._refuse_another(values["identity"])
             tensors: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
-            for key, tensor in safetensors.torch.load_file(self.folder / _TENSORS).items():
+            for key, tensor in load_tensors(self.folder / _TENSORS).items():
                 group, _, name = key.partition(".")
                 tensors[group][name] = tensor
             return make(values, tensors)
-        except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{self.folder} is damaged: {error}.", "Delete it, and start without --resume."
             ) from error

@@ -1,12 +1,13 @@
 """Image features that never change: in a file of the run, and beyond it in the cache.
 
 In the cache they lie in blocks of sorted keys and their vectors. A block is written once and whole,
-so that runs may share them and be killed at any time.
+so that runs may share them and be killed at any time; what its checksum does not fit is not used.
 """
 
 import contextlib
 import hashlib
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,25 +17,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deftclean.images.cache import Cache
+from deftclean.core.files import make_sized
+from deftclean.images.cache import Cache, opened_regular
 
 _BLOCK = 16_384  # vectors in a block at most: some tens of megabytes
 _SMALL_BLOCKS = 16  # so many blocks that are not half full are joined
-_HEADER = np.dtype([("magic", "S8"), ("count", "<u8"), ("size", "<u8")])
-_MAGIC = b"deftvec1"
+_HEADER = np.dtype([("magic", "S8"), ("count", "<u8"), ("size", "<u8"), ("crc", "<u4")])
+_CHECKED = _HEADER.itemsize - 4  # bytes before the checksum
+_MAGIC = b"deftvec2"
 
 
 class Embeddings:
     """(U, D) float32 features of U pictures in a file, so that memory does not grow with U.
 
     Args:
-        path: the file, made anew.
+        path: the file, made anew, as large as it will be.
         count: U.
         size: D.
+
+    Raises:
+        RunError: there is no room for it.
     """
 
     def __init__(self, path: Path, count: int, size: int) -> None:
-        self._file = np.memmap(path, dtype=np.float32, mode="w+", shape=(count, size))
+        make_sized(path, count * size * 4)
+        self._file = np.memmap(path, dtype=np.float32, mode="r+", shape=(count, size))
 
     def put(self, pictures: NDArray[np.int64], features: NDArray[np.float32]) -> None:
         """Store the features of some pictures."""
@@ -56,11 +63,26 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class _Block:
-    """(n,) sorted 32-byte keys and their (n, D) unit vectors."""
+    """(n,) sorted 32-byte keys in memory, and on disk their (n, D) vectors."""
 
     path: Path
     keys: NDArray[np.bytes_]
-    vectors: NDArray[np.float32]
+    size: int
+
+    def vectors(self) -> NDArray[np.float32] | None:
+        """All of them; None where the file is no longer there, or not what was written.
+
+        Read whole and not mapped: a mapped file that is cut short meanwhile ends the process.
+        """
+        try:
+            with opened_regular(self.path) as file:
+                head, body = file.read(_HEADER.itemsize), file.read()
+        except OSError:
+            return None
+        at = len(self.keys) * 32
+        if _checksum(self.path, head, body) != head[_CHECKED:] or body[:at] != self.keys.tobytes():
+            return None
+        return np.frombuffer(body, np.float32, offset=at).reshape(len(self.keys), self.size)
 
 
 class StoredEmbeddings:
@@ -87,14 +109,13 @@ class StoredEmbeddings:
             place = np.searchsorted(block.keys, wanted[left]).clip(max=len(block.keys) - 1)
             same = block.keys[place] == wanted[left]
             found, place = left[same], place[same]
-            for at in range(0, len(found), _BLOCK):
-                vectors = block.vectors[place[at : at + _BLOCK]]
-                whole = np.abs(np.linalg.norm(vectors, axis=1) - 1) < 0.01
-                embeddings.put(found[at : at + _BLOCK][whole], vectors[whole])
-                missing[found[at : at + _BLOCK][whole]] = False
-            if len(found):
-                with contextlib.suppress(OSError):
-                    os.utime(block.path)
+            vectors = block.vectors() if len(found) else None
+            if vectors is None:
+                continue
+            embeddings.put(found, vectors[place])
+            missing[found] = False
+            with contextlib.suppress(OSError):
+                os.utime(block.path)
         return np.flatnonzero(missing)
 
     def add(
@@ -111,9 +132,13 @@ class StoredEmbeddings:
         small = [block for block in self._open() if len(block.keys) < _BLOCK // 2]
         if len(small) <= _SMALL_BLOCKS:
             return
-        keys = np.concatenate([block.keys for block in small])
+        known = [(block, block.vectors()) for block in small]
+        whole = [(block.keys, vectors) for block, vectors in known if vectors is not None]
+        if not whole:
+            return
+        keys = np.concatenate([keys for keys, _ in whole])
         _, first = np.unique(keys, return_index=True)
-        vectors = np.concatenate([block.vectors for block in small])
+        vectors = np.concatenate([vectors for _, vectors in whole])
         written = [
             self._write(keys[part], vectors[part])
             for part in np.array_split(first, -(-len(first) // _BLOCK))
@@ -124,11 +149,12 @@ class StoredEmbeddings:
 
     def _write(self, keys: NDArray[np.bytes_], vectors: NDArray[np.float32]) -> bool:
         order = np.argsort(keys)
-        header = np.array([(_MAGIC, len(keys), self._size)], _HEADER)
-        data = header.tobytes() + keys[order].tobytes() + vectors[order].tobytes()
+        head = np.array([(_MAGIC, len(keys), self._size, 0)], _HEADER).tobytes()
+        body = keys[order].tobytes() + vectors[order].tobytes()
         # By content: a second run that adds the same writes the same file.
-        name = hashlib.sha256(data).hexdigest()[:32]
-        return self._cache.store(self._folder / f"{name}.vectors", data)
+        name = hashlib.sha256(head + body).hexdigest()[:32]
+        path = self._folder / f"{name}.vectors"
+        return self._cache.store(path, head[:_CHECKED] + _checksum(path, head, body) + body)
 
     def _open(self) -> Iterator[_Block]:
         for path in sorted(self._folder.glob("*.vectors")):
@@ -140,19 +166,24 @@ class StoredEmbeddings:
 def _read(path: Path, size: int) -> _Block | None:
     """A block, or None where the file is not a whole one."""
     try:
-        with path.open("rb") as file:
+        with opened_regular(path) as file:
             header = np.frombuffer(file.read(_HEADER.itemsize), _HEADER)
             if len(header) != 1 or header[0]["magic"] != _MAGIC or header[0]["size"] != size:
                 return None
             count = int(header[0]["count"])
-            body = _HEADER.itemsize + count * 32
-            if not count or os.fstat(file.fileno()).st_size != body + count * size * 4:
+            body = count * (32 + size * 4)
+            if not count or os.fstat(file.fileno()).st_size != _HEADER.itemsize + body:
                 return None
             keys = np.frombuffer(file.read(count * 32), "S32")
-        vectors = np.memmap(path, np.float32, "r", body, (count, size))
     except (OSError, ValueError):  # removed, or cut short, meanwhile
         return None
-    return _Block(path, keys, vectors)
+    return _Block(path, keys, size)
+
+
+def _checksum(path: Path, head: bytes, body: bytes) -> bytes:
+    """Of all but itself, and of the folder: what a model's vectors are is said by its name."""
+    seed = zlib.crc32(head[:_CHECKED], zlib.crc32(path.parent.name.encode()))
+    return zlib.crc32(body, seed).to_bytes(4, "little")
 
 
 def _keys(digests: NDArray[np.uint8]) -> NDArray[np.bytes_]:

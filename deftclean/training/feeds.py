@@ -3,19 +3,18 @@
 A feed decides order, augmentation and decoding; its consumer sees indices and features only.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from deftclean.core.errors import RunError
 from deftclean.core.runtime import Runtime, stream
-from deftclean.images.loading import ImageBatch, ResizedPictures, Wanted, make_loader
+from deftclean.images.loading import ImageBatch, ResizedPictures, Wanted
 from deftclean.images.usable_rows import UsableRows
+from deftclean.images.workers import Batches, Source
 from deftclean.training.embeddings import Embeddings
 
 Features = Iterator[tuple[Tensor, Tensor]]
@@ -71,7 +70,7 @@ class PixelEpochs:
 
     def __init__(
         self,
-        pictures: Dataset[ImageBatch],
+        pictures: Source,
         batches: EpochBatches,
         workers: int,
         rows: UsableRows,
@@ -80,7 +79,7 @@ class PixelEpochs:
         self._batches = batches
         self._rows = rows
         self._runtime = runtime
-        self._loader = _loader(pictures, batches, workers, runtime)
+        self._loader = Batches(pictures, batches, min(workers, len(batches)), "training")
 
     def __call__(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The (B,) rows and (B, 3, S, S) uint8 pixels of epoch 0, 1, ..."""
@@ -139,24 +138,20 @@ def pictures_in_order(
     workers: int,
     rows: UsableRows,
     runtime: Runtime,
+    doing: str,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One un-augmented pass: batches of (B,) pictures and their (B, 3, S, S) uint8 pixels.
 
     Raises:
         RunError: a picture cannot be read any more.
     """
-    loader = _loader(pictures, _InOrder(chosen, batch_size), workers, runtime)
+    workers = min(workers, -(-len(chosen) // batch_size))
+    loader = Batches(pictures, _InOrder(chosen, batch_size), workers, doing)
     return _on_device(loader, rows, runtime)
 
 
-def _loader(
-    pictures: Dataset[ImageBatch], batches: Any, workers: int, runtime: Runtime
-) -> "DataLoader[ImageBatch]":
-    return make_loader(pictures, batches, workers, pin=runtime.device.type == "cuda")
-
-
 def _on_device(
-    loader: "DataLoader[ImageBatch]", rows: UsableRows, runtime: Runtime
+    loader: Iterable[ImageBatch], rows: UsableRows, runtime: Runtime
 ) -> Iterator[tuple[Tensor, Tensor]]:
     for batch in loader:
         if batch.failures:
@@ -166,4 +161,5 @@ def _on_device(
                 f"any more; the first is row {rows.first_row(picture)}: {reason}.",
                 "Leave the data folder alone while deftclean runs, and start again.",
             )
-        yield batch.rows, batch.pixels.to(runtime.device, non_blocking=True)
+        pixels = batch.pixels.pin_memory() if runtime.device.type == "cuda" else batch.pixels
+        yield batch.rows, pixels.to(runtime.device, non_blocking=True)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from deftclean.core.runtime import Runtime
 from deftclean.images.cache import Cache
-from deftclean.images.loading import ImageBatch, ResizedPictures
+from deftclean.images.loading import ResizedPictures
 from deftclean.images.resizing import Preparation, Resize
 from deftclean.images.usable_rows import UsableRows
+from deftclean.images.workers import Source
 from deftclean.training.feeds import EpochBatches, PixelEpochs, pictures_in_order
 
 SCORING_BATCH = 64
@@ -43,9 +43,14 @@ class PictureSet:
         return ResizedPictures(self.rows.distinct, self.preparation, resize, folder, flip)
 
     def in_order(
-        self, chosen: NDArray[np.int64] | None = None
+        self, chosen: NDArray[np.int64] | None = None, doing: str = "reading pictures"
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """All pictures, or those chosen, by the scoring preprocessing: (B,) and their pixels."""
+        """All pictures, or those chosen, by the scoring preprocessing: (B,) and their pixels.
+
+        Args:
+            chosen: of these pictures only.
+            doing: what for, in messages.
+        """
         return pictures_in_order(
             self.resized(self.preparation.scoring),
             np.arange(len(self.rows.distinct)) if chosen is None else chosen,
@@ -53,9 +58,10 @@ class PictureSet:
             self._workers(),
             self.rows,
             self.runtime,
+            doing,
         )
 
-    def epochs(self, pictures: Dataset[ImageBatch], batches: EpochBatches) -> PixelEpochs:
+    def epochs(self, pictures: Source, batches: EpochBatches) -> PixelEpochs:
         """Training batches of some view of the pictures."""
         return PixelEpochs(pictures, batches, self._workers(), self.rows, self.runtime)
 

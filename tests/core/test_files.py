@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from deftclean.core.errors import RunError, UsageError
-from deftclean.core.files import recover, remove_folder, together, whole_file, whole_folder
+from deftclean.core.files import (
+    expanded,
+    make_sized,
+    recover,
+    remove_folder,
+    together,
+    whole_file,
+    whole_folder,
+)
 from tests.support.processes import start_python
 
 
@@ -396,3 +404,26 @@ def test_a_folder_is_removed_under_another_name(tmp_path: Path, monkeypatch) -> 
     remove_folder(folder)
     assert not folder.exists()
     remove_folder(folder)  # nothing is there
+
+
+def test_room_is_made_before_a_file_is_mapped(tmp_path):
+    make_sized(tmp_path / "a", 5_000_000)
+    assert (tmp_path / "a").stat().st_size == 5_000_000
+    if hasattr(os, "posix_fallocate"):
+        assert (tmp_path / "a").stat().st_blocks * 512 >= 5_000_000  # no holes
+    make_sized(tmp_path / "b", 0)
+    assert (tmp_path / "b").read_bytes() == b""
+
+
+def test_room_is_made_without_the_systems_help(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    make_sized(tmp_path / "a", 5_000_000)
+    assert (tmp_path / "a").stat().st_size == 5_000_000
+    with pytest.raises(RunError, match="do not fit into the temporary folder"):
+        make_sized(tmp_path / "gone" / "a", 10)
+
+
+def test_homes_of_nobody(monkeypatch):
+    assert expanded("~") == Path.home()
+    assert expanded("~no-such-user/a") == Path("~no-such-user/a")
+    assert expanded("a/b") == Path("a/b")

@@ -21,7 +21,7 @@ from deftclean.core.runtime import choose_runtime
     ],
 )
 def test_processes_by_pass_and_device(cores, device, expected, monkeypatch):
-    monkeypatch.setattr(runtime, "_cores", lambda: cores)
+    monkeypatch.setattr(runtime, "cores", lambda: cores)
     chosen = dataclasses.replace(choose_runtime("cpu", "fp32", None), device=torch.device(device))
     assert (chosen.checkers, chosen.decoders, chosen.readers) == expected
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from deftclean.core.errors import UsageError
@@ -24,7 +26,7 @@ from deftclean.images.loading import ResizedPictures, Wanted
 from deftclean.images.resizing import Preparation
 from deftclean.images.sources import DistinctPictures
 from tests.support.pictures import encode, folder, noise, preprocess, smooth, with_exif
-from tests.support.processes import start_python
+from tests.support.processes import run_code, start_python
 
 GB = 10**9
 
@@ -81,11 +83,11 @@ def test_what_is_put_comes_back(tmp_path: Path) -> None:
         assert (tmp_path / "a" / "cache").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("keep", [0, 1, 19, 20, 21, 1219])
+@pytest.mark.parametrize("keep", [0, 1, 51, 52, 53, 1251])
 def test_a_file_that_is_not_whole_is_not_used(tmp_path: Path, keep: int) -> None:
     _, place = filled(tmp_path, 1)
     path = place.path(digest())
-    assert path.stat().st_size == 20 + 1200
+    assert path.stat().st_size == 52 + 1200
     path.write_bytes(path.read_bytes()[:keep])
     assert place.read(digest()) is None
     assert not place.touch(digest())
@@ -95,10 +97,94 @@ def test_a_file_of_the_right_length_and_other_content_is_not_used(tmp_path: Path
     _, place = filled(tmp_path, 1)
     path = place.path(digest())
     whole = path.read_bytes()
-    path.write_bytes(whole[:20] + bytes(1200))  # as some file systems leave it after a power cut
+    path.write_bytes(whole[:52] + bytes(1200))  # as some file systems leave it after a power cut
     assert place.read(digest()) is None
     path.write_bytes(b"other" + whole[5:])
     assert place.read(digest()) is None
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(bit=st.integers(0, 8 * (52 + 12) - 1))
+def test_any_bit_that_turns_is_found(tmp_path: Path, bit: int) -> None:
+    cache = Cache.open(tmp_path, GB)
+    place = cache.pictures({"any": 1})
+    cache.put(place, digest(), pixels(side=2))
+    path = place.path(digest())
+    spoiled = bytearray(path.read_bytes())
+    spoiled[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(spoiled)
+    assert place.read(digest()) is None
+
+
+def test_a_picture_under_another_key_is_not_believed(tmp_path: Path) -> None:
+    cache, place = filled(tmp_path, 2)
+    other = cache.pictures({"any": 2})  # another way of resizing
+    for wrong in (place.path(digest(1)), place.path(digest(7)), other.path(digest(0))):
+        wrong.parent.mkdir(parents=True, exist_ok=True)
+        wrong.write_bytes(place.path(digest(0)).read_bytes())
+    for folder_, key in ((place, 1), (place, 7), (other, 0)):
+        assert folder_.read(digest(key)) is None
+        assert not folder_.touch(digest(key))
+    assert place.read(digest(0)) is not None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes and links")
+@pytest.mark.parametrize("thing", ["pipe", "link", "device", "folder", "endless"])
+def test_only_regular_files_are_opened(tmp_path: Path, thing: str) -> None:
+    cache, place = filled(tmp_path, 1)
+    path = place.path(digest())
+    kept = path.with_suffix(".kept")
+    path.rename(kept)
+    match thing:
+        case "pipe":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to(kept)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "endless":
+            path.write_bytes(kept.read_bytes()[:44] + b"\xff" * 8)
+            os.truncate(path, 2**40)  # a hole: no bytes on the disk
+    assert place.read(digest()) is None
+    assert not place.touch(digest())
+    cache.put(place, digest(), pixels())
+    if thing != "folder":
+        assert np.array_equal(place.read(digest()), pixels())
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be another user")
+def test_the_cache_of_another_user(tmp_path: Path) -> None:
+    """What may be read is used, what may not be written is told once, and nothing fails."""
+    filled(tmp_path / "cache", 3)
+    for path in (tmp_path, *tmp_path.parents[:-2], *(tmp_path / "cache").rglob("*")):
+        path.chmod(path.stat().st_mode | 0o055 | (0o044 if path.is_file() else 0))
+    (tmp_path / "cache").chmod(0o777)
+    code = """
+        import multiprocessing, os, sys
+        from pathlib import Path
+        from deftclean.images.cache import Cache
+        multiprocessing.Value("b", False)  # all is imported as the owner
+        from tests.images.test_cache import Told, digest, pixels
+        import numpy as np
+        os.setuid(65534)
+        cache = Cache.open(Path(sys.argv[1]), 10**9)
+        place = cache.pictures({"any": 1})
+        assert all(place.touch(digest(seed)) for seed in range(3))
+        assert np.array_equal(place.read(digest(0)), pixels(0))
+        cache.put(place, digest(9), pixels(9))
+        assert place.read(digest(9)) is None
+        told = Told()
+        cache.say(told)
+        assert len(told.warned) == 1, told.warned
+        Cache.open(Path(sys.argv[1]), 0)
+    """
+    found = run_code(code, tmp_path / "cache")
+    assert found.returncode == 0, found.stderr
+    assert len(files(tmp_path)) == 3
 
 
 def test_large_strips_are_not_kept(tmp_path: Path) -> None:
@@ -229,8 +315,8 @@ def age(root: Path, seconds: float) -> None:
 
 
 def test_the_limit_holds_and_a_runs_own_pictures_stay(tmp_path: Path) -> None:
-    cache, place = filled(tmp_path, 10, limit=5 * 1220)
-    assert sum(path.stat().st_size for path in files(tmp_path)) == 5 * 1220
+    cache, place = filled(tmp_path, 10, limit=5 * 1252)
+    assert sum(path.stat().st_size for path in files(tmp_path)) == 5 * 1252
     assert [place.touch(digest(seed)) for seed in range(10)] == [True] * 5 + [False] * 5
     assert not cache.accepts
     told = Told()
@@ -244,20 +330,20 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     for seed in range(5):
         then = time.time() - 1000 + [3, 0, 4, 1, 2][seed]
         os.utime(place.path(digest(seed)), (then, then))
-    cache = Cache.open(tmp_path, 5 * 1220)
+    cache = Cache.open(tmp_path, 5 * 1252)
     assert place.touch(digest(1))  # used by this run: the oldest no more
     cache.put(place, digest(7), pixels(7))
     cache.put(place, digest(8), pixels(8))
     assert [s for s in (0, 1, 2, 3, 4, 7, 8) if place.touch(digest(s))] == [0, 1, 2, 7, 8]
-    assert cache.size() == sum(path.stat().st_size for path in files(tmp_path)) == 5 * 1220
+    assert cache.size() == sum(path.stat().st_size for path in files(tmp_path)) == 5 * 1252
 
 
 def test_a_lower_limit_is_kept_from_the_start(tmp_path: Path) -> None:
     filled(tmp_path, 10)
     age(tmp_path, 100)
-    cache = Cache.open(tmp_path, 3 * 1220)
+    cache = Cache.open(tmp_path, 3 * 1252)
     assert len(files(tmp_path)) == 3
-    assert cache.size() == 3 * 1220
+    assert cache.size() == 3 * 1252
     Cache.open(tmp_path, 0)
     assert files(tmp_path) == []
 
@@ -300,7 +386,7 @@ def test_a_disk_that_takes_no_more_stops_storing_with_one_warning(tmp_path: Path
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     cache.put(place, digest(4), pixels(4))
     assert len(files(tmp_path)) == 2
-    assert cache.size() == 2 * 1220
+    assert cache.size() == 2 * 1252
     assert not cache.accepts
     told = Told()
     cache.say(told)
@@ -334,6 +420,32 @@ def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="others know homes in another way")
+def test_without_a_home_there_is_no_cache_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    def unknown(_: object) -> None:
+        raise KeyError("no such user")
+
+    for name in ("DEFTCLEAN_CACHE_DIR", "HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    told = Told()
+    assert open_cache(None, 1.0, told) is None
+    assert told.warned[0].startswith("the cache of the user cannot be used (no home folder)")
+
+
+def test_a_clock_that_goes_back_evicts_nothing_in_use(tmp_path: Path) -> None:
+    _, place = filled(tmp_path, 3)
+    age(tmp_path, -1e6)  # written in what is now the future
+    cache = Cache.open(tmp_path, 2 * 1252)
+    cache.put(place, digest(7), pixels(7))
+    told = Told()
+    cache.say(told)
+    assert [place.touch(digest(seed)) for seed in (0, 1, 2, 7)] == [True, True, True, False]
+    assert told.warned == []
+
+
 def test_the_default_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEFTCLEAN_CACHE_DIR")
     assert "deftclean" in default_folder().parts
@@ -355,7 +467,7 @@ def test_workers_share_one_limit(
         pytest.skip("no such start method here")
     context: Any = multiprocessing.get_context(method)
     monkeypatch.setattr(multiprocessing, "Value", context.Value)  # as where it is the default
-    cache, place = filled(tmp_path, 0, limit=30 * 1220)
+    cache, place = filled(tmp_path, 0, limit=30 * 1252)
     workers = [
         context.Process(target=put_all, args=(cache, place, range(40 * i, 40 * i + 40)))
         for i in range(2)
@@ -366,7 +478,7 @@ def test_workers_share_one_limit(
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert len(files(tmp_path)) == 30
-    assert cache.size() == 30 * 1220
+    assert cache.size() == 30 * 1252
 
 
 WRITER = """
@@ -437,4 +549,4 @@ def test_eviction_beside_a_run_that_evicts_too(
     for path in files(tmp_path):
         path.unlink()
     monkeypatch.setattr(cache_module, "_files", lambda _root: iter(listed))
-    assert Cache.open(tmp_path, 100).size() == 4 * 1220
+    assert Cache.open(tmp_path, 100).size() == 4 * 1252

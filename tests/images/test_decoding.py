@@ -1,5 +1,7 @@
 """Every format, mode, rotation and kind of damage, at full and at reduced size."""
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deftclean.images.decoding import ImageError, decode
+from deftclean.images.tiff import listening
 from tests.support.pictures import BLACK, RED, WHITE, check, encode, noise, plain, smooth, with_exif
 
 
@@ -353,3 +356,25 @@ def test_hostile_bytes_are_the_same_finding_at_any_size(data: bytes) -> None:
         except ImageError as error:
             found = error.status
         assert found == outcome(hostile)
+
+
+# ---------------------------------------------------------------- what libraries say by themselves
+
+
+def test_libtiff_is_heard_and_not_seen(capfd: pytest.CaptureFixture[str]) -> None:
+    data = encode(smooth(64, 64), "TIFF", compression="tiff_adobe_deflate")
+    spoiled = data[:8] + bytes(8) + data[16:]
+    assert "decoder error -2 (ZIPDecode: " in bad(spoiled).reason
+    assert decode(data).size == (64, 64)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_others_say_meanwhile_cannot_block(capfd: pytest.CaptureFixture[str]) -> None:
+    with listening() as said:
+        os.write(2, b"first\x1b[2K\nsecond\n")
+        for _ in range(40):
+            with contextlib.suppress(BlockingIOError):
+                os.write(2, b"x" * 4096)
+    assert said == ["first\\x1b[2K"]
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from deftclean.images.loading import ResizedPictures, Wanted, make_loader
+from deftclean.images.loading import ResizedPictures, Wanted
 from deftclean.images.resizing import Preparation
 from deftclean.images.sources import DistinctPictures
+from deftclean.images.workers import Batches
 from tests.support.pictures import RED, encode, folder, noise, plain, preprocess
 
 
@@ -48,18 +49,18 @@ def test_the_loader_yields_the_batches_it_is_given_as_they_are_made(tmp_path: Pa
     for index, name in enumerate(names):
         (tmp_path / name).write_bytes(encode(plain("RGB", (index, 0, 0))))
 
-    class Batches:
+    class Asked:
         made = 0
 
         def __iter__(self):
             for chosen in ([4, 0], [2]):
-                Batches.made += 1
+                Asked.made += 1
                 yield Wanted.plain(np.array(chosen))
 
-    loader = make_loader(pictures(tmp_path, *names), Batches(), workers=0)
+    loader = Batches(pictures(tmp_path, *names), Asked(), 0, "looking")
     for turn in range(2):
         batches = iter(loader)
-        assert Batches.made == 2 * turn
+        assert Asked.made == 2 * turn
         first, second = next(batches), next(batches)
         assert first.rows.tolist() == [4, 0]
         assert first.pixels[:, 0, 0, 0].tolist() == [4, 0]

@@ -13,7 +13,7 @@ from deftclean.core.errors import InputError, RunError
 from deftclean.data.manifest import ImageColumn
 from deftclean.images import sources as images
 from deftclean.images.first_pass import ImageCheck
-from deftclean.images.row_images import spool_images
+from deftclean.images.row_images import spool_images, work_folder
 from deftclean.images.sources import SpooledImages
 from tests.support.pictures import check, check_one, encode, noise
 
@@ -153,3 +153,16 @@ def test_no_bytes_are_read_beyond_the_rows_own(tmp_path: Path) -> None:
     (tmp_path / "flat").write_bytes(b"aabbb")
     spooled = SpooledImages(tmp_path / "flat", np.array([2, 2, 5]), np.array([True] * 3))
     assert [spooled.read(row) for row in range(3)] == [b"aa", b"", b"bbb"]
+
+
+def test_no_temporary_folder_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    with (
+        pytest.raises(RunError, match="no temporary folder to work in") as caught,
+        work_folder(),
+    ):
+        pass
+    assert "TMPDIR" in caught.value.hint

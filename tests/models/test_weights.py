@@ -236,7 +236,7 @@ def test_a_model_folder_is_named_relative_to_the_detector(tmp_path, monkeypatch)
         ("ViT-B-32", "laion2b_s34b_b79k"),
         ("ViT-B-32-256", "datacomp_s34b_b86k"),
         ("RN50", "openai"),
-        ("ViT-B-16-SigLIP", "webli"),
+        ("EVA02-B-16", "merged2b_s8b_b131k"),
         ("ViT-B-16-plus-240", "laion400m_e32"),
     ],
 )

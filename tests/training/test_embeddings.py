@@ -1,12 +1,16 @@
 """Embeddings in a file of the run and in the cache."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from deftclean.core.errors import RunError
 from deftclean.images.cache import Cache
 from deftclean.training import embeddings as module
 from deftclean.training.embeddings import Embeddings, StoredEmbeddings
@@ -80,11 +84,11 @@ def test_nothing_is_known_of_another_size_or_model(tmp_path: Path) -> None:
     assert len(other.fill(Embeddings(tmp_path / "b", 5, SIZE), digests(5))) == 5
 
 
-@pytest.mark.parametrize("left", [0, 1, 23, 24, 30, 24 + 5 * 32, 24 + 5 * 64 - 1])
+@pytest.mark.parametrize("left", [0, 1, 27, 28, 30, 28 + 5 * 32, 28 + 5 * 64 - 1])
 def test_a_block_that_is_not_whole_is_not_used(tmp_path: Path, left: int) -> None:
     keep(tmp_path, 5)
     (block,) = blocks(tmp_path)
-    assert block.stat().st_size == 24 + 5 * 32 + 5 * SIZE * 4
+    assert block.stat().st_size == 28 + 5 * 32 + 5 * SIZE * 4
     block.write_bytes(block.read_bytes()[:left])
     assert len(stored(tmp_path).fill(Embeddings(tmp_path / "b", 5, SIZE), digests(5))) == 5
 
@@ -92,18 +96,91 @@ def test_a_block_that_is_not_whole_is_not_used(tmp_path: Path, left: int) -> Non
 def test_zeros_in_the_place_of_vectors_are_not_used(tmp_path: Path) -> None:
     keep(tmp_path, 5)
     (block,) = blocks(tmp_path)
-    block.write_bytes(block.read_bytes()[: 24 + 5 * 32] + bytes(5 * SIZE * 4))
+    block.write_bytes(block.read_bytes()[: 28 + 5 * 32] + bytes(5 * SIZE * 4))
     assert len(stored(tmp_path).fill(Embeddings(tmp_path / "b", 5, SIZE), digests(5))) == 5
 
 
-def test_a_block_removed_while_it_is_in_use_does_no_harm(tmp_path: Path) -> None:
-    values = keep(tmp_path, 5)
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(bit=st.integers(0, 8 * (28 + 2 * 64) - 1))
+def test_any_bit_that_turns_has_the_block_computed_anew(tmp_path: Path, bit: int) -> None:
+    values = keep(tmp_path, 2)
+    (block,) = blocks(tmp_path)
+    spoiled = bytearray(block.read_bytes())
+    spoiled[bit // 8] ^= 1 << bit % 8
+    block.write_bytes(spoiled)
+    run = Embeddings(tmp_path / "b", 2, SIZE)
+    missing = stored(tmp_path).fill(run, digests(2))
+    assert missing.tolist() == [0, 1]
+    run.put(missing, values)
+    stored(tmp_path).add(digests(2), missing, run)  # what is bad is written over
+    again = Embeddings(tmp_path / "c", 2, SIZE)
+    assert len(stored(tmp_path).fill(again, digests(2))) == 0
+    assert np.array_equal(again.take(np.arange(2)).numpy(), values)
+
+
+def test_a_block_that_moved_from_another_models_folder_is_not_believed(tmp_path: Path) -> None:
+    keep(tmp_path, 5)
+    (block,) = blocks(tmp_path)
+    cache = Cache.open(tmp_path / "cache", 10**9)
+    other = cache.folder("embeddings", {"model": "y"})
+    other.mkdir()
+    (other / block.name).write_bytes(block.read_bytes())
+    found = StoredEmbeddings(cache, other, SIZE).fill(
+        Embeddings(tmp_path / "b", 5, SIZE), digests(5)
+    )
+    assert len(found) == 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes and links")
+def test_pipes_and_links_are_not_opened(tmp_path: Path) -> None:
+    keep(tmp_path, 5)
+    (block,) = blocks(tmp_path)
+    os.mkfifo(block.with_name("0.vectors"))
+    block.rename(tmp_path / "elsewhere")
+    block.symlink_to(tmp_path / "elsewhere")
+    assert len(stored(tmp_path).fill(Embeddings(tmp_path / "b", 5, SIZE), digests(5))) == 5
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda block: os.truncate(block, 100)])
+def test_a_block_that_goes_while_it_is_in_use_is_computed_anew(tmp_path: Path, change: Any) -> None:
+    keep(tmp_path, 5)
     found = stored(tmp_path)
     (block,) = blocks(tmp_path)
-    block.unlink()
-    run = Embeddings(tmp_path / "b", 5, SIZE)
-    assert len(found.fill(run, digests(5))) == 0
-    assert np.array_equal(run.take(np.arange(5)).numpy(), values)
+    change(block)
+    assert len(found.fill(Embeddings(tmp_path / "b", 5, SIZE), digests(5))) == 5
+
+
+def test_a_bad_block_is_not_joined_to_good_ones(tmp_path: Path) -> None:
+    for seed in range(16):
+        keep(tmp_path, 3, seed)
+    bad = blocks(tmp_path)[0]
+    data = bytearray(bad.read_bytes())
+    data[-1] ^= 1
+    bad.write_bytes(data)
+    keep(tmp_path, 3, 16)
+    assert len(blocks(tmp_path)) == 1
+    found = [
+        len(stored(tmp_path).fill(Embeddings(tmp_path / "b", 3, SIZE), digests(3, seed)))
+        for seed in range(17)
+    ]
+    assert sorted(found) == [0] * 16 + [3]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of the system's own")
+def test_no_room_for_the_runs_own_file_is_told_before_it_is_mapped(tmp_path: Path) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        Embeddings(tmp_path / "small", 3_000, SIZE)
+        with pytest.raises(RunError, match=r"0\.1 MB of features do not fit into the temporary"):
+            Embeddings(tmp_path / "run", 4_000, SIZE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "run").exists()
 
 
 def test_large_sets_lie_in_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
