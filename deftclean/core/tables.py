@@ -10,10 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from deftclean.core.csv_text import WholeLineEnds, check_csv, record_lines
 from deftclean.core.errors import InputError, UsageError
 
 _CHUNK = 65_536  # rows that are Python objects at once
 _CSV_BLOCK = 16 * 1024 * 1024  # no cell may be larger
+_SHOWN = 5  # bad lines that are named
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
@@ -81,40 +83,43 @@ def _read_csv(path: Path, delimiter: str) -> pa.Table:
 
     if not path.stat().st_size:
         raise InputError(f"{path} is empty.", "The first line names the columns.")
-    if not ((delimiter.isascii() and delimiter.isprintable()) or delimiter == "\t"):
+    if delimiter == '"' or not (
+        (delimiter.isascii() and delimiter.isprintable()) or delimiter == "\t"
+    ):
         raise InputError(f"The delimiter {delimiter!r} cannot be one.", "Use --delimiter ';'")
-    bad: list[str] = []
+    check_csv(path, delimiter)
+    bad: list[tuple[int, str]] = []
 
     def note(row: Any) -> str:
-        bad.append(
-            f"record {row.number} has {row.actual_columns} fields, not {row.expected_columns}"
-        )
+        bad.append((row.number, f"has {row.actual_columns} fields, not {row.expected_columns}"))
         return "skip"
 
+    # One thread: only then does Arrow know the numbers of bad records.
+    reading = pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK)
     parse = pv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note)
-    # One thread: only then does Arrow know the numbers of bad lines.
-    names = pv.open_csv(
-        path,
-        read_options=pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
-        parse_options=parse,
-    ).schema.names
+    with WholeLineEnds(path) as file:
+        names = pv.open_csv(file, read_options=reading, parse_options=parse).schema.names
     refuse_double(path, names)
     bad.clear()
-    table = pv.read_csv(
-        path,
-        read_options=pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
-        parse_options=parse,
-        convert_options=pv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-        ),
+    texts = pv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
     )
+    with WholeLineEnds(path) as file:
+        table = pv.read_csv(file, read_options=reading, parse_options=parse, convert_options=texts)
     if bad:
-        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-        raise InputError(
-            f"{path}: {'; '.join(bad[:5])}{more}.",
-            'Quote cells that hold the separator: "a, b".',
-        )
+        raise _ragged(path, delimiter, bad)
     return table
+
+
+def _ragged(path: Path, delimiter: str, bad: list[tuple[int, str]]) -> InputError:
+    """Records with more or fewer cells than the header, by the lines they begin on."""
+    lines = record_lines(path, delimiter)
+    where = [f"line {lines[number - 1]} {what}" for number, what in bad[:_SHOWN]]
+    more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+    return InputError(
+        f"{path}: {'; '.join(where)}{more}.",
+        'Quote cells that hold the separator: "a, b".',
+    )
 
 
 def _read_json_lines(path: Path) -> pa.Table:
