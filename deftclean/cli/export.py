@@ -30,7 +30,7 @@ To = Annotated[
     Target,
     typer.Option(
         help="csv, parquet: the cleaned table. folder: pictures by class. imagefolder: "
-        "pictures and metadata.csv, for Hugging Face. cleanlab: its columns, CSV or Parquet. "
+        "pictures and metadata.jsonl, for Hugging Face. cleanlab: its columns, CSV or Parquet. "
         "fiftyone: samples with mistakenness. label-studio: tasks with predictions."
     ),
 ]
