@@ -10,6 +10,7 @@ In reading order::
     cards: what a folder of ours says of itself, read back
     runs: runs of unequal length, kept end to end in one array
     arrow: Arrow columns as NumPy arrays, read from their buffers
+    arrow_types: layouts that other programs write, normalised on reading
     csv_text: CSV as RFC 4180 has it; the lines that its records begin on
     tables: CSV, TSV, JSON lines and Parquet to Arrow tables and back
     run: where a run computes and what it keeps for later ones

@@ -10,12 +10,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from deftclean.core.arrow_types import plain_schema, plain_table, refuse_bad_text
 from deftclean.core.csv_text import WholeLineEnds, check_csv, record_lines
 from deftclean.core.errors import InputError, UsageError
 
 _CHUNK = 65_536  # rows that are Python objects at once
 _CSV_BLOCK = 16 * 1024 * 1024  # no cell may be larger
 _SHOWN = 5  # bad lines that are named
+
+DEEPEST = 32
+"""Levels of lists and objects in a column of JSON; readers of Parquet give up somewhat later."""
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
@@ -30,7 +34,7 @@ def columns_of(path: Path, delimiter: str | None) -> pa.Schema:
         import pyarrow.parquet as pq
 
         with _reading(path):
-            return pq.read_schema(path)
+            return plain_schema(pq.read_schema(path))
     return read_table(path, delimiter, None).schema
 
 
@@ -139,6 +143,10 @@ def _read_json_lines(path: Path) -> pa.Table:
             if not isinstance(row, dict):
                 bad.append(f"line {number} is not a JSON object")
                 continue
+            # Brackets are counted first: few lines have as many as are looked at one by one.
+            if line.count("{") + line.count("[") > DEEPEST and (deep := _too_deep(row)):
+                bad.append(f"line {number}: {deep} is nested more than {DEEPEST} deep")
+                continue
             chunk.append(row)
             if len(chunk) == _CHUNK:
                 tables.append(_from_objects(path, chunk))
@@ -148,6 +156,18 @@ def _read_json_lines(path: Path) -> pa.Table:
         raise InputError(f"{path}: {'; '.join(bad[:5])}{more}.", "Each line is one JSON object.")
     tables.append(_from_objects(path, chunk))
     return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _too_deep(row: dict[str, Any]) -> str:
+    """The first column that is nested too deeply, as it is shown; empty where none is."""
+    return next((repr(name) for name, value in row.items() if _deeper(value, DEEPEST)), "")
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(each, levels - 1) for each in inner)
 
 
 def _from_objects(path: Path, rows: list[dict[str, Any]]) -> pa.Table:
@@ -167,7 +187,7 @@ def _read_parquet(path: Path, images: tuple[str, bool] | None) -> pa.Table:
     schema = pq.read_schema(path)
     refuse_double(path, schema.names)
     if images is None:
-        return pq.read_table(path, use_pandas_metadata=False)
+        return _checked(path, pq.read_table(path, use_pandas_metadata=False))
     name, nested = images
     others = [column for column in schema.names if column != name]
     has_path = nested and schema.field(name).type.get_field_index("path") >= 0
@@ -175,11 +195,17 @@ def _read_parquet(path: Path, images: tuple[str, bool] | None) -> pa.Table:
     with pq.ParquetFile(path) as file:
         table = file.read(columns=columns)
     if not has_path:
-        return table
+        return _checked(path, table)
     import pyarrow.compute as pc
 
     paths = pc.struct_field(table[name], "path")
-    return table.set_column(table.column_names.index(name), name, paths)
+    return _checked(path, table.set_column(table.column_names.index(name), name, paths))
+
+
+def _checked(path: Path, table: pa.Table) -> pa.Table:
+    plain = plain_table(table)
+    refuse_bad_text(path, plain)
+    return plain
 
 
 def refuse_double(path: Path, names: list[str]) -> None:

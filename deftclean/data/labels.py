@@ -106,7 +106,7 @@ def name_labels(
     if listed is None:
         _refuse_integers(used)
         return Labels(coded.decoded(), {name: name for name in sorted(used)}, notes)
-    numbers = not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type))
+    numbers = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
     names = listed if isinstance(listed, dict) else _by_index_or_name(listed, used, numbers)
     _refuse_foreign(coded.counts(), names)
     return Labels(coded.renamed(names).decoded(), names, notes)
@@ -137,6 +137,8 @@ def _coded_texts(values: pa.Array | pa.ChunkedArray) -> _CodedTexts:
     kind = values.type
     if pa.types.is_floating(kind):
         values = _whole_numbers(values)
+    elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        values = _decoded(values)
     elif not (
         pa.types.is_string(kind)
         or pa.types.is_large_string(kind)
@@ -155,6 +157,17 @@ def _coded_texts(values: pa.Array | pa.ChunkedArray) -> _CodedTexts:
     distinct = [text if text.strip() else None for text in coded.dictionary.to_pylist()]
     rows = np.bincount(coded.indices.drop_null().to_numpy(), minlength=len(distinct))
     return _CodedTexts(coded.indices, distinct, rows.tolist())
+
+
+def _decoded(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Text that Parquet's older writers do not mark as such."""
+    try:
+        return values.cast(pa.string())
+    except pa.ArrowInvalid as error:
+        raise InputError(
+            "The labels are bytes, and not UTF-8 text.",
+            "Choose another column: --label-column NAME",
+        ) from error
 
 
 def _whole_numbers(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.core.arrow_types import refuse_unwritable
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.tables import columns_of, read_table
 from deftclean.core.text import few
@@ -181,7 +182,7 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     metadata = _own_metadata(schema) if own else {}
     if root is None:
         root = _recorded_root(metadata, path) if own else path.parent
-    features = huggingface_features(schema)
+    features = huggingface_features(path, schema)
     images = image_column(path, schema, options.path_column)
     wanted = _wanted(options.path_column, "file_name", own)
     path_name = images.name if images else find_path_column(path, schema, wanted)
@@ -203,10 +204,12 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     columns = table.drop_columns(
         [c for c in table.column_names if c in dropped or c in (path_name, "given_label")]
     )
+    columns = renamed(columns, options.rename or {}, path)
+    refuse_unwritable(path, columns)
     return Manifest(
         source=path.name,
         root=root,
-        columns=renamed(columns, options.rename or {}, path),
+        columns=columns,
         file_names=file_names,
         named=named,
         given_labels=labelled.given,

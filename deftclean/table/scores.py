@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from deftclean.core.arrow_types import plain_table
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import whole_file
 from deftclean.core.outputs import check_output
@@ -206,7 +207,7 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
                 raise ValueError("not an object")
             _check_columns(path, schema.names, metadata)
             there = None if asked is None else _read(asked, schema.names)
-            table = file.read(columns=there)
+            table = plain_table(file.read(columns=there))
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{path} cannot be read: {str(error).splitlines()[0]}",

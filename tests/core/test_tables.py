@@ -220,6 +220,23 @@ def test_json_that_no_column_can_hold(jsonl: Path, line: str) -> None:
     assert str(jsonl) in refusal(jsonl, line + "\n").message
 
 
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_json_nested_deeper_than_any_reader_of_parquet_goes(
+    jsonl: Path, opening: str, closing: str
+) -> None:
+    def row(levels: int) -> str:
+        return f'{{"n": 1, "deep": {opening * levels}1{closing * levels}}}\n'
+
+    assert len(read(jsonl, row(32))["deep"]) == 1
+    error = refusal(jsonl, row(1) + row(33) + row(120))
+    assert error.message.startswith(
+        f"{jsonl}: line 2: 'deep' is nested more than 32 deep; line 3: 'deep' is nested"
+    )
+    # Many brackets are not deep.
+    wide = ", ".join(["[1]"] * 100)
+    assert len(read(jsonl, f'{{"n": [{wide}], "s": "{"[" * 99}"}}\n')["n"][0]) == 100
+
+
 def test_empty_jsonl(jsonl: Path) -> None:
     assert read(jsonl, "") == {}
     assert read(jsonl, "\n \n") == {}
