@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from deftclean.cli.from_settings import takes
 from deftclean.cli.options import RUN, Quiet, progress_of
+from deftclean.cli.terminal import Terminal, shown
 from deftclean.core.run import RunOptions
 
 if TYPE_CHECKING:
@@ -47,12 +46,12 @@ def demo(
         run=replace(run, model="nano"),
         progress=progress_of(quiet),
     )
-    print_result(result, Console())
+    print_result(result, Terminal())
     _print_comparison(compare_with_truth(result.scores, made.truth), made.command(seed))
 
 
 def _print_comparison(found: "SelectionMetrics", command: str) -> None:
-    out = Console(highlight=False)
+    out = Terminal()
     out.print()
     out.print("[bold]against the truth[/bold]")
     out.print(f"precision      {found.precision:.1%}  [dim]of the kept rows are right[/dim]")
@@ -61,4 +60,4 @@ def _print_comparison(found: "SelectionMetrics", command: str) -> None:
     out.print(f"AUROC          {found.auroc:.3f}  [dim]of clean_prob; 0.5 is chance[/dim]")
     out.print()
     out.print("The same scan by hand (add --overwrite to repeat it):")
-    out.print(escape(command), soft_wrap=True)
+    out.print(shown(command), soft_wrap=True)

@@ -6,6 +6,7 @@ In reading order::
     fields: help text, option and bounds of a setting, beside its field
     text: text from file names and labels, made harmless where it is shown
     files: files and folders written whole or not at all
+    signals: Ctrl-C and SIGTERM, in a process and in its workers
     outputs: may this output be made or replaced?
     cards: what a folder of ours says of itself, read back
     runs: runs of unequal length, kept end to end in one array

@@ -221,14 +221,14 @@ def _with_data(
     cells = tuple(cell for cell in chosen.cells if cell.data.name not in missing)
     if not missing:
         return cells
-    listed = "\n".join(f"  {name}: {problem}" for name, problem in missing.items())
+    listed = "; ".join(f"{name}: {problem}" for name, problem in missing.items())
     what = "data set is" if len(missing) == 1 else "data sets are"
-    text = f"{len(missing)} {what} missing or incomplete:\n{listed}"
+    text = f"{len(missing)} {what} missing or incomplete: {listed}"
     if not skip_missing:
         raise InputError(text, "Put them there, or give --skip-missing to go on without them.")
     if not cells:
         raise InputError(text, "There is nothing left to run.")
-    progress.warn(f"{text}\n  {len(chosen.cells) - len(cells):,} cells are skipped")
+    progress.warn(f"{text}; {len(chosen.cells) - len(cells):,} cells are skipped")
     return cells
 
 

@@ -76,8 +76,8 @@ def read_grid(path: str | Path) -> Grid:
     reader = _Reader(path.parent)
     grid = reader.grid(parsed)
     if reader.problems.told:
-        problems = "\n".join(f"  {problem}" for problem in reader.problems.told)
-        raise InputError(f"{path}:\n{problems}", "See docs: Comparing strategies, A grid file.")
+        problems = "; ".join(reader.problems.told)
+        raise InputError(f"{path}: {problems}.", "See docs: Comparing strategies, A grid file.")
     return grid
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from deftclean.core.signals import leave_to_the_parent
 from deftclean.images.cache import PictureFolder
 from deftclean.images.decoding import ImageError
 from deftclean.images.resizing import Pixels, Preparation, Resize, View, seen
@@ -115,6 +116,7 @@ def make_loader(
         collate_fn=_as_it_is,
         pin_memory=pin,
         persistent_workers=workers > 0,
+        worker_init_fn=leave_to_the_parent if workers else None,
     )
 
 
