@@ -23,6 +23,7 @@ def whole_file(path: Path, overwrite: bool) -> Iterator[Path]:
         RunError: the disk is full or the file cannot be written.
         UsageError: `path` appeared meanwhile and `overwrite` is false.
     """
+    path = linked_to(path)
     temporary = _beside(path)
     try:
         yield temporary
@@ -44,6 +45,7 @@ def whole_folder(path: Path, overwrite: bool) -> Iterator[Path]:
     Raises:
         RunError, UsageError: as `whole_file`.
     """
+    path = linked_to(path)
     temporary = _beside(path)
     try:
         temporary.mkdir()
@@ -65,6 +67,11 @@ def whole_folder(path: Path, overwrite: bool) -> Iterator[Path]:
         raise _cannot_write(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def linked_to(path: Path) -> Path:
+    """What a link leads to, in whose place is written; the path itself where it is no link."""
+    return path.resolve() if path.is_symlink() else path
 
 
 def _beside(path: Path) -> Path:

@@ -1,7 +1,7 @@
 """The command `corrupt`, whole: clean labels in, noisy labels and the truth out. No torch."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import whole_file
-from deftclean.core.outputs import check_output
+from deftclean.core.outputs import check_name, check_output
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.core.tables import check_suffix, read_table, write_table
@@ -22,7 +22,7 @@ from deftclean.data.columns import find_label_column, find_path_column
 from deftclean.data.file_names import relative_names
 from deftclean.data.labels import name_labels
 from deftclean.data.manifest import Manifest, read_manifest
-from deftclean.data.options import ManifestOptions
+from deftclean.data.options import ManifestOptions, input_files
 from deftclean.datasets.noise import (
     Instances,
     check_ratio,
@@ -113,7 +113,9 @@ def corrupt(
     progress = progress or Silent()
     _check_options(options)
     source = Path(labels) if labels is not None else Path(data)
-    target = _target(source, Path(output) if output is not None else None, overwrite)
+    others = [Path(each) for each in (options.transition, options.labels) if each is not None]
+    inputs = [*input_files(data, labels, reading), *others]
+    target = _target(source, Path(output) if output is not None else None, overwrite, inputs)
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
     if manifest.images is not None and target.suffix.lower() != ".parquet":
         raise UsageError(
@@ -197,15 +199,16 @@ def _check_options(options: NoiseOptions) -> None:
         raise UsageError(f"--size is {options.size}; it must be 1 pixel or more.")
 
 
-def _target(source: Path, output: Path | None, overwrite: bool) -> Path:
+def _target(
+    source: Path, output: Path | None, overwrite: bool, inputs: Iterable[Path | None]
+) -> Path:
     if output is None:
         output = Path(f"noisy{'.csv' if source.is_dir() else source.suffix}")
+    check_name(output)
     check_suffix(output)
     truth = truth_path(output)
     for path in (output, truth):
-        check_output(path, overwrite)
-        if path.exists() and source.exists() and path.samefile(source):
-            raise UsageError(f"{path} is the input itself.", "Choose another -o.")
+        check_output(path, overwrite, inputs)
     return output
 
 

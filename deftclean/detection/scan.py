@@ -13,7 +13,7 @@ from deftclean.core.outputs import PARTS, check_checkpoint_output, checkpoint_fo
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.data.manifest import read_manifest
-from deftclean.data.options import ManifestOptions
+from deftclean.data.options import ManifestOptions, input_files
 from deftclean.detection.result import ScanResult
 from deftclean.gate.check import Gates
 from deftclean.models.detector_card import check_detector_output, detector_folder
@@ -82,7 +82,7 @@ def scan(
     check_threshold(threshold)
     asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
     check_compile(run, asked)
-    _check_outputs(output, overwrite)
+    _check_outputs(output, overwrite, input_files(data, labels, reading))
     gates = Gates.of(fail_on, baseline)
     reading = reading or ManifestOptions()
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
@@ -144,8 +144,8 @@ def check_compile(run: RunOptions, config: DetectorConfig) -> None:
         )
 
 
-def _check_outputs(output: Path, overwrite: bool) -> None:
-    check_table_output(output, overwrite)
+def _check_outputs(output: Path, overwrite: bool, inputs: Iterable[Path | None]) -> None:
+    check_table_output(output, overwrite, inputs)
     check_detector_output(detector_folder(output), overwrite)
     for part in PARTS:
         check_checkpoint_output(checkpoint_folder(output, part))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from deftclean import __version__
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import whole_file
+from deftclean.core.outputs import check_name
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.core.run import RunOptions
@@ -241,6 +242,7 @@ def _check_folder(output: Path, overwrite: bool) -> None:
     Raises:
         UsageError: it is a file, its parent is missing, or it was not made by `bench`.
     """
+    check_name(output)
     if not output.exists():
         if not output.parent.is_dir():
             raise UsageError(f"The folder {output.parent} does not exist.", "Make it first.")

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from deftclean.core.arrow_types import plain_table
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import whole_file
-from deftclean.core.outputs import check_output
+from deftclean.core.outputs import check_name, check_output
 from deftclean.core.tables import refuse_double
 from deftclean.settings.detector import Rule
 
@@ -174,15 +174,19 @@ def _way(table: Path, place: Path) -> str:
     return Path(os.path.relpath(place.resolve(), table.resolve().parent)).as_posix()
 
 
-def check_table_output(path: Path, overwrite: bool) -> None:
+def check_table_output(path: Path, overwrite: bool, inputs: Iterable[Path | None] = ()) -> None:
     """Refuse an output that exists, cannot be made, or is not called a Parquet file.
+
+    Args:
+        path, overwrite, inputs: as `check_output`.
 
     Raises:
         UsageError: what is wrong with it.
     """
+    check_name(path)
     if path.suffix.lower() != ".parquet":
         raise UsageError(f"-o {path}: the score table is Parquet.", "Let its name end in .parquet.")
-    check_output(path, overwrite)
+    check_output(path, overwrite, inputs)
 
 
 def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:

@@ -248,3 +248,31 @@ def test_a_folder_of_many_files(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         write_folder(tmp_path / "broken", names, fail=RuntimeError())
     assert not (tmp_path / "broken").exists()
+
+
+def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
+    link, real = tmp_path / "link.txt", tmp_path / "elsewhere" / "real.txt"
+    real.parent.mkdir()
+    real.write_text("old")
+    link.symlink_to(real)
+    with whole_file(link, overwrite=True) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        "elsewhere",
+        "link.txt",
+        "real.txt",
+    ]
+
+
+def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
+    link, real = tmp_path / "link", tmp_path / "elsewhere" / "real"
+    real.mkdir(parents=True)
+    (real / "old.txt").touch()
+    link.symlink_to(real)
+    with whole_folder(link, overwrite=True) as temporary:
+        (temporary / "new.txt").touch()
+    assert link.is_symlink()
+    assert [path.name for path in real.iterdir()] == ["new.txt"]
+    assert [path.name for path in real.parent.iterdir()] == ["real"]

@@ -107,9 +107,10 @@ TRAINING = (
 @pytest.mark.parametrize("attempt", range(3))
 def test_a_signal_to_the_whole_group(number, attempt, data, tmp_path):
     """As Slurm, systemd and timeout send it; it is a race, so more than once."""
-    process = start_process(
-        *TRAINING, "-o", f"{attempt}.parquet", cwd=tmp_path, stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL, start_new_session=True,
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deftclean", *TRAINING, "-o", f"{attempt}.parquet"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     heard = ""
     while "epoch 2/" not in heard:
