@@ -12,6 +12,7 @@ from deftclean.cli.from_settings import takes
 from deftclean.cli.options import RUN, Quiet, progress_of
 from deftclean.cli.terminal import Terminal, shown
 from deftclean.core.errors import UsageError
+from deftclean.core.fields import check_integer
 from deftclean.core.run import RunOptions
 
 if TYPE_CHECKING:
@@ -165,9 +166,12 @@ def _seeds(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(int(part) for part in text.split(","))
+        seeds = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"--seeds {text!r}: write numbers with commas, 0,1,2.") from None
+    for seed in seeds:
+        check_integer("--seeds", seed)
+    return seeds
 
 
 def _print_chosen(

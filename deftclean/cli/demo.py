@@ -9,6 +9,7 @@ import typer
 from deftclean.cli.from_settings import takes
 from deftclean.cli.options import RUN, Quiet, progress_of
 from deftclean.cli.terminal import Terminal, shown
+from deftclean.core.fields import check_integer
 from deftclean.core.run import RunOptions
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="New folder for data and results.")] = Path(
         "deftclean-demo"
     ),
-    seed: Annotated[int, typer.Option(help="Of the flipped labels and of the scan.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the flipped labels and of the scan.")] = 0,
     *,
     run: RunOptions,
     quiet: Quiet = False,
@@ -36,6 +37,7 @@ def demo(
     from deftclean.datasets.demo import compare_with_truth, write_demo
     from deftclean.detection import scan as api
 
+    check_integer("--seed", seed)
     made = write_demo(folder, seed)
     result = api.scan(
         made.images,

@@ -1,13 +1,18 @@
 """Files and folders are written whole or not at all, and never over something by accident."""
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from deftclean.core.errors import RunError, UsageError
+
+LARGEST_TEXT = 64 * 2**20
+"""Bytes of a file of names, settings or facts: none that is meant for reading is larger."""
 
 _MANY = 64  # files of a folder that are waited for one by one
 
@@ -67,6 +72,22 @@ def whole_folder(path: Path, overwrite: bool) -> Iterator[Path]:
         raise _cannot_write(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_text(path: Path) -> str:
+    """A small text file, in UTF-8, with or without a byte order mark.
+
+    Raises:
+        OSError: it cannot be opened, or is a device, a pipe or a folder, which may never end.
+        ValueError: it is larger than `LARGEST_TEXT`, or no UTF-8.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    with path.open("rb") as file:
+        data = file.read(LARGEST_TEXT + 1)
+    if len(data) > LARGEST_TEXT:
+        raise ValueError(f"it is larger than {LARGEST_TEXT // 2**20} MiB")
+    return data.decode("utf-8-sig")
 
 
 def linked_to(path: Path) -> Path:

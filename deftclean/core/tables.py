@@ -5,6 +5,7 @@ Knows nothing of images or labels.
 
 import csv
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from deftclean.core.errors import InputError, UsageError
 _CHUNK = 65_536  # rows that are Python objects at once
 _CSV_BLOCK = 16 * 1024 * 1024  # no cell may be larger
 _SHOWN = 5  # bad lines that are named
+
+LARGEST_TEXT_TABLE = 4 * 2**30
+"""Bytes of a CSV, TSV or JSON-lines file, which is held in memory whole."""
 
 DEEPEST = 32
 """Levels of lists and objects in a column of JSON; readers of Parquet give up somewhat later."""
@@ -34,6 +38,7 @@ def columns_of(path: Path, delimiter: str | None) -> pa.Schema:
         import pyarrow.parquet as pq
 
         with _reading(path):
+            _refuse_endless(path, ".parquet")
             return plain_schema(pq.read_schema(path))
     return read_table(path, delimiter, None).schema
 
@@ -58,6 +63,7 @@ def read_table(path: Path, delimiter: str | None, images: tuple[str, bool] | Non
             f"{path}: tables end in {', '.join(SUFFIXES)}.", "Convert it, or rename the file."
         )
     with _reading(path):
+        _refuse_endless(path, suffix)
         if suffix == ".parquet":
             return _read_parquet(path, images)
         if suffix in (".csv", ".tsv"):
@@ -80,6 +86,21 @@ class _reading:  # noqa: N801 - reads as a statement
             raise InputError(
                 f"{self.path} cannot be read: {text}", "Is the file whole, and UTF-8 text?"
             ) from error
+
+
+def _refuse_endless(path: Path, suffix: str) -> None:
+    """Refuse what may never end, or would not fit into memory."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(
+            f"{path} is not a regular file.", "A device, a pipe or a folder is not read as a table."
+        )
+    if suffix != ".parquet" and found.st_size > LARGEST_TEXT_TABLE:
+        raise InputError(
+            f"{path} has {found.st_size / 2**30:.1f} GiB; text tables are read up to "
+            f"{LARGEST_TEXT_TABLE // 2**30} GiB.",
+            "Write it as Parquet.",
+        )
 
 
 def _read_csv(path: Path, delimiter: str) -> pa.Table:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError
+from deftclean.core.files import read_text
 from deftclean.core.text import few
 
 _WHOLE = re.compile(r"[+-]?\d+\.0*")  # an integer that pandas made a float for a gap
@@ -197,9 +198,9 @@ def read_class_names(path: Path) -> list[str] | dict[str, str]:
         InputError: the file cannot be read, or names are empty or double.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         parsed = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--class-names {path} cannot be read: {error}.") from error
     if isinstance(parsed, list) and all(isinstance(name, str) for name in parsed):
         names = [name.strip() for name in parsed]

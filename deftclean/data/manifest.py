@@ -31,6 +31,7 @@ from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.data.labels import name_labels
 from deftclean.data.lines import record_lines
 from deftclean.data.options import ManifestOptions
+from deftclean.table.facts import check_facts
 from deftclean.table.reviewed import REVIEW_COLUMNS
 from deftclean.table.scores import METADATA_KEY, image_root, written_columns
 
@@ -180,6 +181,7 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
         raise InputError(f"{path} has no rows.")
     own = METADATA_KEY in (schema.metadata or {})
     metadata = _own_metadata(schema) if own else {}
+    check_facts(path, metadata)
     if root is None:
         root = _recorded_root(metadata, path) if own else path.parent
     features = huggingface_features(path, schema)
@@ -242,7 +244,7 @@ def _own_metadata(schema: pa.Schema) -> dict[str, Any]:
     """What a score table says of itself; nothing where that is damaged."""
     try:
         metadata = json.loads(schema.metadata[METADATA_KEY])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return metadata if isinstance(metadata, dict) else {}
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
+from deftclean.core.fields import check_integer
 from deftclean.core.files import whole_file
 from deftclean.core.outputs import check_name, check_output
 from deftclean.core.progress import Progress, Silent
@@ -195,6 +196,7 @@ def _check_options(options: NoiseOptions) -> None:
         check_ratio(options.ratio)
     if options.seed < 0:
         raise UsageError(f"--seed is {options.seed}; it must be 0 or more.")
+    check_integer("--seed", options.seed)
     if options.size < 1:
         raise UsageError(f"--size is {options.size}; it must be 1 pixel or more.")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from deftclean.core import files
 from deftclean.core.errors import RunError, UsageError
-from deftclean.core.files import whole_file, whole_folder
+from deftclean.core.files import read_text, whole_file, whole_folder
 from tests.support.processes import start_python
 
 
@@ -276,3 +277,16 @@ def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert [path.name for path in real.iterdir()] == ["new.txt"]
     assert [path.name for path in real.parent.iterdir()] == ["real"]
+
+
+def test_text_files_have_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"\xef\xbb\xbfcaf\xc3\xa9")
+    assert read_text(path) == "café"
+    monkeypatch.setattr(files, "LARGEST_TEXT", 4)
+    with pytest.raises(ValueError, match="larger than"):
+        read_text(path)
+    os.mkfifo(tmp_path / "pipe")
+    for endless in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match="not a regular file"):
+            read_text(endless)

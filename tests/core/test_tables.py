@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -318,3 +319,22 @@ def test_unknown_suffixes(tmp_path: Path, name: str) -> None:
 def test_a_missing_table(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"cannot be read: .*No such file"):
         columns_of(tmp_path / name, None)
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.parquet"])
+def test_what_may_never_end_is_not_read(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / name)
+    for read_any in (
+        lambda path: read_table(path, None, None),
+        lambda path: columns_of(path, None),
+    ):
+        with pytest.raises(InputError, match="is not a regular file"):
+            read_any(tmp_path / name)
+    (tmp_path / f"zero-{name}").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="is not a regular file"):
+        read_table(tmp_path / f"zero-{name}", None, None)
+    monkeypatch.setattr(tables, "LARGEST_TEXT_TABLE", 3)
+    if not name.endswith("parquet"):
+        assert "text tables are read up to" in refusal(tmp_path / f"large-{name}", "abcd").message
