@@ -21,7 +21,7 @@ _LF, _CR, _QUOTE = 10, 13, 34
 
 
 def check_csv(path: Path, separator: str) -> None:
-    """Refuse a file whose quotes are not those of RFC 4180, or that is no text.
+    """Refuse a file whose quotes are not those of RFC 4180, or that is no UTF-8 text.
 
     Args:
         path: the file.
@@ -149,6 +149,8 @@ class _Scan:
                 f"{self._path}: line {self._line_of(block, block.index(0))} holds a NUL byte.",
                 "Is it text, saved as UTF-8?",
             )
+        if not block.isascii():
+            self._check_encoding(block)
         data = np.frombuffer(block, dtype=np.uint8)
         if b'"' in block:
             self._check_quotes(block, data, _quotes(block, data))
@@ -163,6 +165,17 @@ class _Scan:
         """
         if self._quotes % 2:
             raise self._unclosed("is never closed")
+
+    def _check_encoding(self, block: bytes) -> None:
+        # Of a record with too few cells and such a byte, Arrow's reader says nothing.
+        try:
+            block.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{self._path} cannot be read: line {self._line_of(block, error.start)} is not "
+                "UTF-8 text.",
+                "Save it as UTF-8.",
+            ) from error
 
     def _check_quotes(
         self, block: bytes, data: NDArray[np.uint8], quotes: NDArray[np.int64]

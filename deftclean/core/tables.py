@@ -38,7 +38,7 @@ def columns_of(path: Path, delimiter: str | None) -> pa.Schema:
         import pyarrow.parquet as pq
 
         with _reading(path):
-            _refuse_endless(path, ".parquet")
+            refuse_endless(path, ".parquet")
             return plain_schema(pq.read_schema(path))
     return read_table(path, delimiter, None).schema
 
@@ -63,7 +63,7 @@ def read_table(path: Path, delimiter: str | None, images: tuple[str, bool] | Non
             f"{path}: tables end in {', '.join(SUFFIXES)}.", "Convert it, or rename the file."
         )
     with _reading(path):
-        _refuse_endless(path, suffix)
+        refuse_endless(path, suffix)
         if suffix == ".parquet":
             return _read_parquet(path, images)
         if suffix in (".csv", ".tsv"):
@@ -88,8 +88,17 @@ class _reading:  # noqa: N801 - reads as a statement
             ) from error
 
 
-def _refuse_endless(path: Path, suffix: str) -> None:
-    """Refuse what may never end, or would not fit into memory."""
+def refuse_endless(path: Path, suffix: str) -> None:
+    """Refuse what may never end, or would not fit into memory.
+
+    Args:
+        path: the file.
+        suffix: names the format.
+
+    Raises:
+        InputError: it is a device, a pipe or a folder, or too large a text file.
+        OSError: it is not there.
+    """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise InputError(
@@ -164,6 +173,10 @@ def _read_json_lines(path: Path) -> pa.Table:
             if not isinstance(row, dict):
                 bad.append(f"line {number} is not a JSON object")
                 continue
+            # Of a row without objects in it there are as many colons behind a quote as keys.
+            if line.count('":') + line.count('" :') != len(row) and (twice := _named_twice(line)):
+                bad.append(f"line {number} names {twice!r} twice")
+                continue
             # Brackets are counted first: few lines have as many as are looked at one by one.
             if line.count("{") + line.count("[") > DEEPEST and (deep := _too_deep(row)):
                 bad.append(f"line {number}: {deep} is nested more than {DEEPEST} deep")
@@ -177,6 +190,21 @@ def _read_json_lines(path: Path) -> pa.Table:
         raise InputError(f"{path}: {'; '.join(bad[:5])}{more}.", "Each line is one JSON object.")
     tables.append(_from_objects(path, chunk))
     return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _named_twice(line: str) -> str | None:
+    """The first key that an object of the line has twice: of such the last alone would be read."""
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            names = [name for name, _ in pairs]
+            found.append(next(name for name in names if names.count(name) > 1))
+        return made
+
+    json.loads(line, object_pairs_hook=look)
+    return found[0] if found else None
 
 
 def _too_deep(row: dict[str, Any]) -> str:

@@ -123,6 +123,13 @@ def test_what_a_reader_would_guess_at_is_refused(
     assert message.startswith(f"{csv}: {lines}")
 
 
+@pytest.mark.parametrize("far", [0, 30_000])
+def test_a_line_that_is_not_utf8_is_named(csv: Path, far: int) -> None:
+    """One with too many cells too: Arrow's reader would leave it out."""
+    text = b"a,b\n" + b"x,\xc3\xa9\n" * far + b"1,2,\xff\n"
+    assert refusal(csv, text).message == f"{csv} cannot be read: line {far + 2} is not UTF-8 text."
+
+
 def test_utf16_is_said(csv: Path) -> None:
     assert refusal(csv, "a,b\n1,2\n".encode("utf-16")).message == f"{csv} is UTF-16."
 
@@ -236,6 +243,17 @@ def test_json_nested_deeper_than_any_reader_of_parquet_goes(
     # Many brackets are not deep.
     wide = ", ".join(["[1]"] * 100)
     assert len(read(jsonl, f'{{"n": [{wide}], "s": "{"[" * 99}"}}\n')["n"][0]) == 100
+
+
+def test_a_key_that_stands_twice_in_an_object(jsonl: Path) -> None:
+    """Readers take the last, and say nothing."""
+    text = '{"a": 1, "b": "x"}\n{"a": "1", "a" : "2"}\n{"a": 1, "c": {"d": 1, "d": 2}}\n'
+    assert refusal(jsonl, text).message == (
+        f"{jsonl}: line 2 names 'a' twice; line 3 names 'd' twice."
+    )
+    assert read(jsonl, '{"a": "x\\": ", "b": [{"c": 1}, {"c": 2}]}\n')["b"] == [
+        [{"c": 1}, {"c": 2}]
+    ]
 
 
 def test_empty_jsonl(jsonl: Path) -> None:
