@@ -20,7 +20,7 @@ from deftclean.core.results import Shown, percent
 from deftclean.core.run import RunOptions
 from deftclean.core.tables import refuse_nan
 from deftclean.data.manifest import read_manifest
-from deftclean.data.options import ManifestOptions
+from deftclean.data.options import ManifestOptions, input_files
 from deftclean.table.scores import METADATA_KEY, check_table_output
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def predict(
     began = time.monotonic()
     progress, run = progress or Silent(), run or RunOptions()
     folder, output = Path(folder), Path(output)
-    check_table_output(output, overwrite)
+    check_table_output(output, overwrite, input_files(data, labels, reading))
 
     card = read_card(folder)
     reading = replace(

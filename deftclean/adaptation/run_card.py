@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deftclean.core.cards import card_from
+from deftclean.core.cards import card_from, record
 from deftclean.core.errors import InputError
 from deftclean.core.files import recover
 from deftclean.core.outputs import check_output_folder, refuse_foreign
 from deftclean.settings.adaptation import AdaptConfig
+from deftclean.settings.checks import refuse_out_of_range
 from deftclean.settings.detector import DetectorConfig
 
 CARD = "deftclean.json"
@@ -84,12 +85,10 @@ def read_card(folder: Path) -> AdaptedCard:
 
 
 def _card(values: dict[str, Any]) -> AdaptedCard:
-    detector = values["detector"]
-    return AdaptedCard(
-        **{
-            **values,
-            "class_names": tuple(values["class_names"]),
-            "config": AdaptConfig(**values["config"]),
-            "detector": DetectorConfig(**detector) if detector is not None else None,
-        }
-    )
+    card = record(AdaptedCard, values)
+    for config in (card.config, card.detector):
+        if config is not None:
+            refuse_out_of_range(config, "a number that float32 holds")
+    if not card.class_names:
+        raise ValueError("'class_names' is empty")
+    return card

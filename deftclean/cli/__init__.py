@@ -6,6 +6,7 @@ In reading order::
     from_settings: options made from the fields of settings classes
     options: options that several commands share
     settings_file: option values from deftclean.toml
+    terminal: what is shown, made harmless; streams that never fail
     progress: bars and lines on stderr
     results: the end of scan, score and select
     scan: `scan`

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from deftclean.adaptation.options import AdaptOptions
 from deftclean.cli.from_settings import Options, takes
 from deftclean.cli.options import READING, RUN, Model, Output, Overwrite, Quiet, progress_of
+from deftclean.cli.terminal import Terminal, shown
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.adaptation import RECIPES, AdaptConfig, Method
@@ -121,7 +121,7 @@ def adapt(
         output=output, overwrite=overwrite, resume=resume, settings=settings, options=options,
         run=run, progress=progress_of(quiet),
     )  # fmt: skip
-    print_adapted(result, Console())
+    print_adapted(result, Terminal())
 
 
 @takes(run=_WHERE, reading=READING.without("class_names", "rename"))
@@ -150,7 +150,7 @@ def predict(
         folder, data, labels, output=output, overwrite=overwrite, reading=reading,
         run=replace(run, model=model), progress=progress_of(quiet),
     )  # fmt: skip
-    print_predicted(result, Console())
+    print_predicted(result, Terminal())
 
 
 def print_adapted(result: "AdaptResult", console: Console) -> None:
@@ -161,12 +161,12 @@ def print_adapted(result: "AdaptResult", console: Console) -> None:
     if relabelled := result.counts.get("relabelled"):
         used += f", {relabelled:,} of them with the suggested label"
     console.print()
-    console.print(f"trained on     {used}", highlight=False)
+    console.print(f"trained on     {used}")
     _accuracies(result, console)
-    console.print(f"run            {escape(str(result.output))}/", highlight=False, soft_wrap=True)
+    console.print(f"run            {shown(result.output)}/", soft_wrap=True)
     if result.warnings:
-        console.print(f"warnings       {len(result.warnings)}, see above", highlight=False)
-    console.print(f"time           {result.seconds:.1f} s", highlight=False)
+        console.print(f"warnings       {len(result.warnings)}, see above")
+    console.print(f"time           {result.seconds:.1f} s")
 
 
 def _accuracies(result: "AdaptResult", console: Console) -> None:
@@ -189,21 +189,19 @@ def _accuracies(result: "AdaptResult", console: Console) -> None:
             f"all rows       {other:.1%}  [dim]trained on {uncleaned.rows:,} rows, uncleaned[/dim]",
             f"difference     {100 * (accuracy - other):+.1f} points by cleaning",
         ]
-    console.print("\n".join(lines), highlight=False)
+    console.print("\n".join(lines))
 
 
 def print_predicted(result: "PredictResult", console: Console) -> None:
     """The end of predict, on stdout."""
     console.print()
-    console.print(f"rows           {result.rows:,}", highlight=False)
+    console.print(f"rows           {result.rows:,}")
     if bad := result.rows - result.predicted:
-        console.print(
-            f"not predicted  {bad:,}  [dim](columns status and error)[/dim]", highlight=False
-        )
+        console.print(f"not predicted  {bad:,}  [dim](columns status and error)[/dim]")
     if result.accuracy is not None:
         console.print(
             f"accuracy       {result.accuracy:.1%}  [dim]of the given labels[/dim]",
             highlight=False,
         )
-    console.print(f"table          {escape(str(result.output))}", highlight=False, soft_wrap=True)
-    console.print(f"time           {result.seconds:.1f} s", highlight=False)
+    console.print(f"table          {shown(result.output)}", soft_wrap=True)
+    console.print(f"time           {result.seconds:.1f} s")

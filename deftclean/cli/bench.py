@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from deftclean.cli.from_settings import takes
 from deftclean.cli.options import RUN, Quiet, progress_of
+from deftclean.cli.terminal import Terminal, shown
 from deftclean.core.errors import UsageError
+from deftclean.core.fields import check_integer
 from deftclean.core.run import RunOptions
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def bench(
         limit_rows=limit_rows, all_rows=all_rows, skip_missing=skip_missing,
         run=replace(run, model=model), progress=progress_of(quiet), **chosen,
     )  # fmt: skip
-    print_bench(result, Console())
+    print_bench(result, Terminal())
     if result.failures:
         raise typer.Exit(_FAILED)
 
@@ -165,9 +166,12 @@ def _seeds(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(int(part) for part in text.split(","))
+        seeds = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"--seeds {text!r}: write numbers with commas, 0,1,2.") from None
+    for seed in seeds:
+        check_integer("--seeds", seed)
+    return seeds
 
 
 def _print_chosen(
@@ -175,7 +179,7 @@ def _print_chosen(
 ) -> None:
     from deftclean.experiments.choose import chosen_cells
 
-    print_cells(chosen_cells(grid, paper, model=model, **chosen).cells, Console())
+    print_cells(chosen_cells(grid, paper, model=model, **chosen).cells, Terminal())
 
 
 def print_bench(result: "BenchResult", console: Console) -> None:
@@ -188,19 +192,17 @@ def print_bench(result: "BenchResult", console: Console) -> None:
         lines.append(f"skipped        {result.skipped:,}  [dim]their data are missing[/dim]")
     if result.failures:
         lines.append(f"[red]failed         {len(result.failures):,}[/red]")
-        lines += [f"  {escape(failure)}" for failure in result.failures]
+        lines += [f"  {shown(failure)}" for failure in result.failures]
     lines += [
-        f"results        {escape(str(result.results))}",
-        f"tables         {escape(str(result.markdown))}, {escape(str(result.html))}",
+        f"results        {shown(result.results)}",
+        f"tables         {shown(result.markdown)}, {shown(result.html)}",
         f"time           {result.seconds:.1f} s",
     ]
-    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    console.print("\n".join(lines), soft_wrap=True)
 
 
 def print_cells(cells: "Sequence[Cell]", console: Console) -> None:
     """The cells and nothing else, on stdout."""
     from deftclean.cli.cells import listing
 
-    console.print(
-        listing(cells), end="", highlight=False, soft_wrap=True, markup=False, emoji=False
-    )
+    console.print(listing(cells), end="", soft_wrap=True, markup=False, emoji=False)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from deftclean.cli.options import Overwrite
+from deftclean.cli.terminal import Terminal, put, shown
 from deftclean.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def check(
     if output_file is not None:
         _write(rendered(result, format), output_file, overwrite)
     if output_file is None and format != "text":
-        typer.echo(rendered(result, format), nl=False)
+        put(rendered(result, format))
     else:
-        _print(result, Console())
+        _print(result, Terminal())
     leave(result, exit_zero)
 
 
@@ -104,7 +104,7 @@ def rendered(result: "CheckResult", format: Format) -> str:
     match format:
         case "text":
             text = io.StringIO()
-            _print(result, Console(file=text, width=_WIDTH, no_color=True, force_terminal=False))
+            _print(result, Terminal(file=text, width=_WIDTH, no_color=True, force_terminal=False))
             return text.getvalue()
         case "json":
             from deftclean.gate.formats.json import as_json
@@ -134,7 +134,7 @@ def leave_by_gates(result: "CheckResult | None", exit_zero: bool) -> None:
         return
     from deftclean.gate.formats.text import print_asked
 
-    print_asked(result, Console())
+    print_asked(result, Terminal())
     leave(result, exit_zero)
 
 
@@ -144,14 +144,12 @@ def leave(result: "CheckResult", exit_zero: bool) -> None:
     Raises:
         typer.Exit: always.
     """
-    errors = Console(stderr=True)
+    errors = Terminal(stderr=True)
     for text in result.warnings:
-        errors.print(f"[yellow]Warning:[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
+        errors.print(f"[yellow]Warning:[/yellow] {shown(text)}", soft_wrap=True)
     for gate in result.gates:
         if gate.state == "unknown":
-            errors.print(
-                f"[red]Error:[/red] {escape(gate.message)}", highlight=False, soft_wrap=True
-            )
+            errors.print(f"[red]Error:[/red] {shown(gate.message)}", soft_wrap=True)
     if not result.gates:
         errors.print(
             "[yellow]Warning:[/yellow] no gate was given, so nothing was checked: "

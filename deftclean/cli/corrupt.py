@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from deftclean.cli.from_settings import Options, takes
 from deftclean.cli.options import READING, LabelTable, Overwrite, Quiet, progress_of
 from deftclean.cli.results import scan_command
+from deftclean.cli.terminal import Terminal, shown
 from deftclean.data.options import ManifestOptions
 from deftclean.datasets.options import NoiseOptions
 
@@ -59,7 +59,7 @@ def corrupt(
         data, labels, output=output, options=options, overwrite=overwrite, reading=reading,
         progress=progress_of(quiet),
     )  # fmt: skip
-    print_corrupted(result, Console())
+    print_corrupted(result, Terminal())
 
 
 def print_corrupted(result: "CorruptResult", console: Console) -> None:
@@ -74,9 +74,9 @@ def print_corrupted(result: "CorruptResult", console: Console) -> None:
     if result.unreadable:
         lines.append(f"unreadable     {result.unreadable:,} pictures, whose rows kept their labels")
     lines += [
-        f"labels         {escape(str(result.output))}",
-        f"truth          {escape(str(result.truth))}",
+        f"labels         {shown(result.output)}",
+        f"truth          {shown(result.truth)}",
         f"time           {result.seconds:.1f} s",
-        f"next           {escape(scan_command(result.root, result.output, result.scan_options))}",
+        f"next           {shown(scan_command(result.root, result.output, result.scan_options))}",
     ]
-    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    console.print("\n".join(lines), soft_wrap=True)

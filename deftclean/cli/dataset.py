@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from deftclean.cli.from_settings import Options, takes
 from deftclean.cli.options import Overwrite, Quiet, progress_of
 from deftclean.cli.results import scan_command
+from deftclean.cli.terminal import Terminal, shown
 from deftclean.datasets.options import DatasetName, DatasetOptions
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def dataset(
     result = write_dataset(
         name, root, output=output, options=options, overwrite=overwrite, progress=progress_of(quiet)
     )
-    print_dataset(result, Console())
+    print_dataset(result, Terminal())
 
 
 def print_dataset(result: "DatasetResult", console: Console) -> None:
@@ -73,9 +73,9 @@ def print_dataset(result: "DatasetResult", console: Console) -> None:
         f"rows           {result.rows:,}",
         f"classes        {result.classes:,}",
         f"wrong labels   {known}",
-        f"labels         {escape(str(result.labels))}",
-        f"truth          {escape(str(result.truth))}",
+        f"labels         {shown(result.labels)}",
+        f"truth          {shown(result.truth)}",
         f"time           {result.seconds:.1f} s",
-        f"next           {escape(scan_command(result.root, result.labels, ()))}",
+        f"next           {shown(scan_command(result.root, result.labels, ()))}",
     ]
-    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    console.print("\n".join(lines), soft_wrap=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from deftclean.cli.from_settings import takes
 from deftclean.cli.options import RUN, Quiet, progress_of
+from deftclean.cli.terminal import Terminal, shown
+from deftclean.core.fields import check_integer
 from deftclean.core.run import RunOptions
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="New folder for data and results.")] = Path(
         "deftclean-demo"
     ),
-    seed: Annotated[int, typer.Option(help="Of the flipped labels and of the scan.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the flipped labels and of the scan.")] = 0,
     *,
     run: RunOptions,
     quiet: Quiet = False,
@@ -37,6 +37,7 @@ def demo(
     from deftclean.datasets.demo import compare_with_truth, write_demo
     from deftclean.detection import scan as api
 
+    check_integer("--seed", seed)
     made = write_demo(folder, seed)
     result = api.scan(
         made.images,
@@ -47,12 +48,12 @@ def demo(
         run=replace(run, model="nano"),
         progress=progress_of(quiet),
     )
-    print_result(result, Console())
+    print_result(result, Terminal())
     _print_comparison(compare_with_truth(result.scores, made.truth), made.command(seed))
 
 
 def _print_comparison(found: "SelectionMetrics", command: str) -> None:
-    out = Console(highlight=False)
+    out = Terminal()
     out.print()
     out.print("[bold]against the truth[/bold]")
     out.print(f"precision      {found.precision:.1%}  [dim]of the kept rows are right[/dim]")
@@ -61,4 +62,4 @@ def _print_comparison(found: "SelectionMetrics", command: str) -> None:
     out.print(f"AUROC          {found.auroc:.3f}  [dim]of clean_prob; 0.5 is chance[/dim]")
     out.print()
     out.print("The same scan by hand (add --overwrite to repeat it):")
-    out.print(escape(command), soft_wrap=True)
+    out.print(shown(command), soft_wrap=True)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from deftclean.cli.from_settings import takes
 from deftclean.cli.options import RUN
+from deftclean.cli.terminal import Terminal, put, shown
 from deftclean.core.run import RunOptions
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def doctor(
 
     found = diagnose(replace(run, model=model), model)
     if form == "json":
-        typer.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
+        put(json.dumps(found.as_dict(), indent=2) + "\n")
     else:
-        _print(found, Console(highlight=False))
+        _print(found, Terminal())
     if not found.ok:
         raise typer.Exit(_BROKEN)
 
@@ -60,10 +60,10 @@ def _print(found: "Diagnosis", console: Console) -> None:
             group = finding.group
             console.print()
             console.print(f"[bold]{group}[/bold]")
-        name = escape(finding.name.ljust(width))
-        console.print(f"{_MARKS[finding.state]} {name}  {escape(finding.value)}", soft_wrap=True)
+        name = shown(finding.name.ljust(width))
+        console.print(f"{_MARKS[finding.state]} {name}  {shown(finding.value)}", soft_wrap=True)
         if finding.hint:
-            console.print(f"  {' ' * width}  [dim]{escape(finding.hint)}[/dim]", soft_wrap=True)
+            console.print(f"  {' ' * width}  [dim]{shown(finding.hint)}[/dim]", soft_wrap=True)
     broken = sum(finding.state == "broken" for finding in found.findings)
     console.print()
     console.print("A scan can work here." if found.ok else f"{broken} broken: the lines with an x.")

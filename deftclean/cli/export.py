@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from deftclean.cli.options import AllowOutside, Overwrite, Quiet, progress_of
+from deftclean.cli.terminal import Terminal, shown
 from deftclean.exports.formats import Link, RowChoice, Target
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ To = Annotated[
     Target,
     typer.Option(
         help="csv, parquet: the cleaned table. folder: pictures by class. imagefolder: "
-        "pictures and metadata.csv, for Hugging Face. cleanlab: its columns, CSV or Parquet. "
+        "pictures and metadata.jsonl, for Hugging Face. cleanlab: its columns, CSV or Parquet. "
         "fiftyone: samples with mistakenness. label-studio: tasks with predictions."
     ),
 ]
@@ -111,7 +111,7 @@ def export(
         allow_outside=allow_outside, skip_changed=skip_changed, image_url=image_url,
         overwrite=overwrite, progress=progress_of(quiet),
     )  # fmt: skip
-    _print(result, Console(highlight=False))
+    _print(result, Terminal())
 
 
 _READ = {
@@ -130,8 +130,8 @@ def _print(result: "ExportResult", console: Console) -> None:
         others = ", ".join(f"{count:,} {name}" for name, count in result.left_out.items())
         console.print(f"left out       {others}")
     ending = "/" if result.output.is_dir() else ""
-    console.print(f"{result.to:<14} {escape(str(result.output))}{ending}", soft_wrap=True)
+    console.print(f"{result.to:<14} {shown(result.output)}{ending}", soft_wrap=True)
     if result.to in _READ:
         how = _READ[result.to].format(result.output)
-        console.print(f"read it        [dim]{escape(how)}[/dim]", soft_wrap=True)
+        console.print(f"read it        [dim]{shown(how)}[/dim]", soft_wrap=True)
     console.print(f"time           {result.seconds:.1f} s")

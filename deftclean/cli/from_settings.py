@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import typer
 
 from deftclean.core.errors import UsageError
-from deftclean.core.fields import Setting, in_order, setting_of
+from deftclean.core.fields import LARGEST_INTEGER, Setting, in_order, setting_of
 
 Command = Callable[..., None]
 
@@ -120,6 +120,8 @@ class _Option:
         """Of the field; None where nothing was given."""
         if self._negates and given is not None:
             return not given
+        if isinstance(given, int) and abs(given) > LARGEST_INTEGER:
+            raise UsageError(f"--{self.name.replace('_', '-')} is {given}; it must be of 64 bits.")
         if not isinstance(given, list | tuple):
             return given
         return (self._pairs(given) if _holds(self.hint, Mapping) else tuple(given)) or None

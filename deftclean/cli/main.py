@@ -3,7 +3,6 @@
 Loads neither torch nor pandas nor pyarrow until a command runs.
 """
 
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,8 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from deftclean import __version__
 from deftclean.cli.adapt import ADAPT_EXAMPLES, PREDICT_EXAMPLES, adapt, predict
@@ -27,7 +24,10 @@ from deftclean.cli.report import REPORT_EXAMPLES, REVIEW_EXAMPLES, report, revie
 from deftclean.cli.scan import SCAN_EXAMPLES, scan
 from deftclean.cli.score import SCORE_EXAMPLES, SELECT_EXAMPLES, score, select
 from deftclean.cli.settings_file import file_settings
-from deftclean.core.errors import DeftcleanError
+from deftclean.cli.terminal import Terminal, say_lost, show_safely
+from deftclean.core.errors import DeftcleanError, UsageError
+from deftclean.core.signals import Signals
+from deftclean.core.text import visible
 
 _INTERRUPTED = 130  # what Typer returns for Ctrl-C
 
@@ -93,39 +93,67 @@ app.command(epilog=BENCH_EXAMPLES)(bench)
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(run(sys.argv[1:]))
+    signals = Signals()
+    signals.install()
+    sys.exit(run_process(sys.argv[1:], signals))
+
+
+def run_process(arguments: list[str], signals: Signals) -> int:
+    """One command line that has this process for itself; its exit code."""
+    out = show_safely()
+    try:
+        code = _guarded(lambda: app(arguments, standalone_mode=False), signals)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    if out is not None:
+        say_lost(out)
+    stopped = signals.code()
+    signals.finish()
+    return code if stopped is None else stopped
 
 
 def run(arguments: list[str]) -> int:
     """One command line; its exit code."""
-    return _guarded(lambda: app(arguments, standalone_mode=False))
+    return _guarded(lambda: app(arguments, standalone_mode=False), Signals())
 
 
-def _terminated(_number: int, _frame: object) -> None:
-    # An exception, so that temporary files are removed on the way out.
-    raise SystemExit(128 + signal.SIGTERM)
-
-
-def _guarded(command: Callable[[], object]) -> int:
+def _guarded(command: Callable[[], object], signals: Signals) -> int:
     """The one error handler: message and hint to stderr, exit code back."""
-    errors = Console(stderr=True)
+    errors = Terminal(stderr=True)
     try:
         code = command()
-    except DeftcleanError as error:
-        errors.print(f"[red]Error:[/red] {escape(error.message)}", highlight=False, soft_wrap=True)
-        if error.hint:
-            errors.print(f"[dim]Hint:[/dim] {escape(error.hint)}", highlight=False, soft_wrap=True)
-        return error.exit_code
+    except KeyboardInterrupt:  # a second one, while the first was dealt with
+        code = _INTERRUPTED
+    except UsageError as error:
+        return _told(error, errors)
     except Exception as error:  # noqa: BLE001 - the outermost handler
-        # Typer's own usage errors know how to show themselves.
-        show = getattr(error, "show", None)
-        if show is None:
-            # A bug; 1 would say that a gate has failed.
-            traceback.print_exc()
-            return 3
-        show()
-        return int(getattr(error, "exit_code", 2))
+        return _failed(error, errors, signals)
     if code == _INTERRUPTED:
         errors.print("Interrupted; what was not finished was not written.")
     return code if isinstance(code, int) else 0
+
+
+def _failed(error: Exception, errors: Terminal, signals: Signals) -> int:
+    show: Callable[[], None] | None = getattr(error, "show", None)
+    if show is not None:
+        # Typer's own usage errors know how to show themselves.
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = visible(message)  # type: ignore[attr-defined]
+        show()
+        return int(getattr(error, "exit_code", 2))
+    # A signal to a whole group ends the workers too, and may do so first.
+    if signals.installed and (stopped := signals.code_soon()) is not None:
+        return stopped
+    if isinstance(error, DeftcleanError):
+        return _told(error, errors)
+    # A bug; 1 would say that a gate has failed.
+    for line in traceback.format_exc().splitlines():
+        print(visible(line), file=sys.stderr)  # noqa: T201
+    return 3
+
+
+def _told(error: DeftcleanError, errors: Terminal) -> int:
+    errors.tell("[red]Error:[/red]", error.message)
+    if error.hint:
+        errors.tell("[dim]Hint:[/dim]", error.hint)
+    return error.exit_code

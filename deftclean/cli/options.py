@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from deftclean.cli.from_settings import Options
+from deftclean.cli.terminal import Terminal
 from deftclean.core.run import RunOptions
 from deftclean.data.options import LEAVE_FOLDER, ManifestOptions
 
@@ -51,4 +51,4 @@ def progress_of(quiet: bool) -> "TerminalProgress":
     """Progress on stderr."""
     from deftclean.cli.progress import TerminalProgress
 
-    return TerminalProgress(Console(stderr=True), quiet)
+    return TerminalProgress(Terminal(stderr=True), quiet)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from deftclean.cli.terminal import shown
 
 if TYPE_CHECKING:
     from deftclean.core.progress import Advance
@@ -59,13 +60,11 @@ class TerminalProgress:
     def say(self, text: str) -> None:
         """One line, unless quiet."""
         if not self._quiet:
-            self._console.print(f"[dim]·[/dim] {escape(text)}", highlight=False, soft_wrap=True)
+            self._console.print(f"[dim]·[/dim] {shown(text)}", soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """One line, always."""
-        self._console.print(
-            f"[yellow]Warning:[/yellow] {escape(text)}", highlight=False, soft_wrap=True
-        )
+        self._console.print(f"[yellow]Warning:[/yellow] {shown(text)}", soft_wrap=True)
 
     @contextlib.contextmanager
     def _bar(self, title: str, total: int) -> "Iterator[Advance]":
@@ -79,7 +78,7 @@ class TerminalProgress:
             TextColumn("[dim]{task.fields[text]}"),
         )
         with Progress(*columns, console=self._console) as bars:
-            task = bars.add_task(title, total=total, text="")
+            task = bars.add_task(shown(title), total=total, text="")
 
             def advance(count: int, text: str) -> None:
                 if text:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from deftclean.cli.options import AllowOutside, Output, Overwrite, Quiet, progress_of
+from deftclean.cli.terminal import Terminal, shown
 
 if TYPE_CHECKING:
     from deftclean.reports.report import ReportResult
@@ -89,7 +89,7 @@ def report(
         allow_outside=allow_outside,
         progress=progress_of(quiet),
     )
-    _print_report(result, Console(highlight=False))
+    _print_report(result, Terminal())
 
 
 def review(
@@ -106,7 +106,7 @@ def review(
     from deftclean.reports.review import review as run_review
 
     result = run_review(table, decisions, output=output, overwrite=overwrite)
-    _print_review(result, Console(highlight=False))
+    _print_review(result, Terminal())
 
 
 def _print_report(result: "ReportResult", console: Console) -> None:
@@ -135,7 +135,7 @@ def _print_report(result: "ReportResult", console: Console) -> None:
         lines.append(f"no picture     {kinds}  [dim](said in its place)[/dim]")
     console.print("\n".join(lines))
     size = f"[dim]({result.size / 1e6:.1f} MB)[/dim]"
-    console.print(f"report         {escape(str(result.output))}  {size}", soft_wrap=True)
+    console.print(f"report         {shown(result.output)}  {size}", soft_wrap=True)
 
 
 def _print_review(result: "ReviewResult", console: Console) -> None:
@@ -157,4 +157,4 @@ def _print_review(result: "ReviewResult", console: Console) -> None:
     if result.audited is not None:
         lines += audit_lines(result.audited)
     console.print("\n".join(lines))
-    console.print(f"table          {escape(str(result.output))}", soft_wrap=True)
+    console.print(f"table          {shown(result.output)}", soft_wrap=True)

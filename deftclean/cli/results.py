@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from deftclean.cli.terminal import shown
 from deftclean.core.text import visible
 
 if TYPE_CHECKING:
@@ -30,14 +30,12 @@ def print_result(result: "ScanResult", console: Console) -> None:
     _classes(summary, console)
     _confusions(summary, console)
     _suspects(summary, console)
-    console.print(f"table          {escape(str(result.output))}", highlight=False, soft_wrap=True)
+    console.print(f"table          {shown(result.output)}", soft_wrap=True)
     if result.detector is not None:
-        console.print(
-            f"detector       {escape(str(result.detector))}/", highlight=False, soft_wrap=True
-        )
+        console.print(f"detector       {shown(result.detector)}/", soft_wrap=True)
     if result.warnings:
-        console.print(f"warnings       {len(result.warnings)}, see above", highlight=False)
-    console.print(f"time           {result.seconds:.1f} s", highlight=False)
+        console.print(f"warnings       {len(result.warnings)}, see above")
+    console.print(f"time           {result.seconds:.1f} s")
 
 
 def _headline(summary: "Summary", result: "ScanResult", console: Console) -> None:
@@ -56,7 +54,7 @@ def _headline(summary: "Summary", result: "ScanResult", console: Console) -> Non
         bad = ", ".join(f"{count:,} {status}" for status, count in summary.not_scored.items())
         lines.append(f"not scored     {bad}  [dim](columns status and error)[/dim]")
     console.print()
-    console.print("\n".join(lines), highlight=False)
+    console.print("\n".join(lines))
 
 
 def _classes(summary: "Summary", console: Console) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from deftclean.cli.check import Baseline, ExitZero, FailOn, leave_by_gates
 from deftclean.cli.from_settings import Options, takes
 from deftclean.cli.options import READING, RUN, LabelTable, Output, Overwrite, Quiet, progress_of
+from deftclean.cli.terminal import Terminal
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.detector import PRESETS, DetectorConfig, Noise
@@ -116,5 +116,5 @@ def scan(
         settings=settings, reading=reading, run=replace(run, model=model),
         progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
     )  # fmt: skip
-    print_result(result, Console())
+    print_result(result, Terminal())
     leave_by_gates(result.check, exit_zero)

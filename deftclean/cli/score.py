@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from deftclean.cli.check import Baseline, ExitZero, FailOn, leave_by_gates
 from deftclean.cli.from_settings import takes
@@ -19,6 +18,7 @@ from deftclean.cli.options import (
     Quiet,
     progress_of,
 )
+from deftclean.cli.terminal import Terminal
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.detector import Rule
@@ -68,7 +68,7 @@ def score(
         threshold=threshold, reading=reading, run=replace(run, model=model),
         progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
     )  # fmt: skip
-    print_result(result, Console())
+    print_result(result, Terminal())
     leave_by_gates(result.check, exit_zero)
 
 
@@ -90,4 +90,4 @@ def select(
     from deftclean.detection.select import select as run_select
 
     result = run_select(table, output=output, rule=rule, threshold=threshold, overwrite=overwrite)
-    print_result(result, Console())
+    print_result(result, Terminal())

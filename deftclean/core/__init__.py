@@ -6,10 +6,13 @@ In reading order::
     fields: help text, option and bounds of a setting, beside its field
     text: text from file names and labels, made harmless where it is shown
     files: files and folders written whole or not at all
+    signals: Ctrl-C and SIGTERM, in a process and in its workers
     outputs: may this output be made or replaced?
     cards: what a folder of ours says of itself, read back
     runs: runs of unequal length, kept end to end in one array
     arrow: Arrow columns as NumPy arrays, read from their buffers
+    arrow_types: layouts that other programs write, normalised on reading
+    csv_text: CSV as RFC 4180 has it; the lines that its records begin on
     tables: CSV, TSV, JSON lines and Parquet to Arrow tables and back
     run: where a run computes and what it keeps for later ones
     runtime: device, precision and randomness

@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from deftclean.core.errors import UsageError
+
 T = TypeVar("T")
 
 EVERY_DRAW = "Of every random draw; same seed, same bytes."
 """Help text of a seed."""
+
+LARGEST_INTEGER = 2**63 - 1
+"""Of 64 bits: what tables, tensors and random generators hold."""
 
 _KEY = "setting"  # of a field's metadata
 
@@ -88,6 +93,16 @@ def setting(
     said = Setting(help, option, flags, panel, Bounds(**bounds), preset)
     made: T = field(default=default, metadata={_KEY: said})
     return made
+
+
+def check_integer(option: str, value: int) -> None:
+    """Refuse a number that tables, tensors and random generators do not hold.
+
+    Raises:
+        UsageError: it is beyond 64 bits.
+    """
+    if abs(value) > LARGEST_INTEGER:
+        raise UsageError(f"{option} is {value}; it must be at most {LARGEST_INTEGER}.")
 
 
 def reworded(kind: Any, name: str, help: str, **changes: Any) -> Any:

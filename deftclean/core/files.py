@@ -16,12 +16,16 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from deftclean.core.errors import RunError, UsageError
+
+LARGEST_TEXT = 64 * 2**20
+"""Bytes of a file of names, settings or facts: none that is meant for reading is larger."""
 
 _LOCKS: Any
 try:
@@ -61,6 +65,7 @@ class Outputs:
         self._removed.append(path)
 
     def _temporary(self, path: Path, *, folder: bool) -> Path:
+        path = linked_to(path)
         sweep(path)
         while True:
             temporary = _hidden(path, f"{secrets.token_hex(4)}.tmp")
@@ -86,7 +91,8 @@ class Outputs:
 
     def _switch(self) -> None:
         journal = journal_of(self._main)
-        moves = [[made.name, path.name] for made, path in self._made]
+        here = [pair for pair in self._made if pair[1].parent == journal.parent]
+        moves = [[made.name, path.name] for made, path in here]
         removed = [_hidden(path, f"{secrets.token_hex(4)}.tmp").name for path in self._removed]
         aside = [[path.name, hidden] for path, hidden in zip(self._removed, removed, strict=True)]
         said = {"moves": moves, "removed": aside}
@@ -95,6 +101,9 @@ class Outputs:
                 for _, path in self._made:
                     if path.exists() and not self._overwrite:
                         raise FileExistsError(path)
+                for made, path in self._made:
+                    if path.parent != journal.parent:  # through a link: by itself
+                        made.replace(path)
                 self._committed = True  # before it is true: a signal may come at any time
                 _write_journal(file, journal, json.dumps(said))
             except OSError:
@@ -131,6 +140,7 @@ def together(main: Path, overwrite: bool) -> Iterator[Outputs]:
         RunError: the disk is full or something cannot be written.
         UsageError: an output appeared meanwhile and `overwrite` is false.
     """
+    main = linked_to(main)
     recover(main)
     outputs = Outputs(main, overwrite)
     try:
@@ -181,6 +191,27 @@ def remove_folder(path: Path) -> None:
     except OSError as error:
         raise RunError(f"{path} cannot be removed: {error.strerror or error}.") from error
     _remove(aside)
+
+
+def read_text(path: Path) -> str:
+    """A small text file, in UTF-8, with or without a byte order mark.
+
+    Raises:
+        OSError: it cannot be opened, or is a device, a pipe or a folder, which may never end.
+        ValueError: it is larger than `LARGEST_TEXT`, or no UTF-8.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    with path.open("rb") as file:
+        data = file.read(LARGEST_TEXT + 1)
+    if len(data) > LARGEST_TEXT:
+        raise ValueError(f"it is larger than {LARGEST_TEXT // 2**20} MiB")
+    return data.decode("utf-8-sig")
+
+
+def linked_to(path: Path) -> Path:
+    """What a link leads to, in whose place is written; the path itself where it is no link."""
+    return path.resolve() if path.is_symlink() else path
 
 
 def expanded(path: str | Path) -> Path:

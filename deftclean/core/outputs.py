@@ -5,6 +5,7 @@ are written by `deftclean.core.files`.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from deftclean.core.errors import UsageError
@@ -16,16 +17,28 @@ CHECKPOINT_MARK = "state.json"
 PARTS = (1, 2, 3, 4)
 """Trainings that one run may keep the state of: two halves, and a second attempt at each."""
 
+# What stands beside an output while it is made has a name with some more letters.
+_LONGEST_NAME, _LONGEST_PATH = 255 - 40, 4096 - 100
+
 _EXISTS = "Choose another -o, or give --overwrite."
 _FOREIGN = "Move it away, or choose another -o."
 
 
-def check_output(path: Path, overwrite: bool) -> None:
+def check_output(path: Path, overwrite: bool, inputs: Iterable[Path | None] = ()) -> None:
     """Refuse an output file that exists or cannot be made.
+
+    A link to a file stands for the file that it leads to, which is written in its place.
+
+    Args:
+        path: the output.
+        overwrite: it may be replaced.
+        inputs: what is read, by whatever name; never replaced.
 
     Raises:
         UsageError: it exists and `overwrite` is false, or its folder is missing or read-only.
     """
+    check_name(path)
+    refuse_input(path, inputs)
     recover(path)
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists already.", _EXISTS)
@@ -38,12 +51,57 @@ def check_output(path: Path, overwrite: bool) -> None:
         raise UsageError(f"The folder {folder} for the output cannot be written to.")
 
 
+def check_name(path: Path) -> None:
+    """Refuse an output whose name is none, is too long, or is a link that leads nowhere.
+
+    Raises:
+        UsageError: what is wrong with it.
+    """
+    if not path.name or path.name == ".." or "\0" in str(path):
+        raise UsageError(f"-o {str(path)!r} names nothing that could be written.", "Choose a name.")
+    size = len(os.fsencode(path.name))
+    if size > _LONGEST_NAME or len(os.fsencode(path.absolute())) > _LONGEST_PATH:
+        raise UsageError(
+            f"-o {path.name[:40]}...: the name is too long ({size} bytes, and "
+            f"{len(os.fsencode(path.absolute()))} with its folders).",
+            f"At most {_LONGEST_NAME} and {_LONGEST_PATH} bytes fit.",
+        )
+    if path.is_symlink() and not path.exists():
+        raise UsageError(
+            f"{path} is a link to {path.readlink()}, which does not exist.",
+            "Remove the link, or choose another -o.",
+        )
+
+
+def refuse_input(path: Path, inputs: Iterable[Path | None]) -> None:
+    """Refuse an output that is an input too, by another spelling or a link as well.
+
+    Args:
+        path: the output.
+        inputs: what is read; None for what is not given.
+
+    Raises:
+        UsageError: which of the inputs.
+    """
+    for each in inputs:
+        if each is not None and _is_same(path, each):
+            raise UsageError(f"{path} is the input itself ({each}).", "Choose another -o.")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
+
+
 def check_output_folder(folder: Path, overwrite: bool) -> None:
     """Refuse an output folder that exists or cannot be made; `refuse_foreign` comes after.
 
     Raises:
         UsageError: it exists and `overwrite` is false, or the folder around it is missing.
     """
+    check_name(folder)
     if not folder.parent.is_dir():
         raise UsageError(f"The folder {folder.parent} does not exist.", "Make it first.")
     recover(folder)

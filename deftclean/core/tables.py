@@ -5,16 +5,26 @@ Knows nothing of images or labels.
 
 import csv
 import json
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from deftclean.core.arrow_types import plain_schema, plain_table, refuse_bad_text
+from deftclean.core.csv_text import WholeLineEnds, check_csv, record_lines
 from deftclean.core.errors import InputError, RunError, UsageError
 
 _CHUNK = 65_536  # rows that are Python objects at once
 _CSV_BLOCK = 16 * 1024 * 1024  # no cell may be larger
+_SHOWN = 5  # bad lines that are named
+
+LARGEST_TEXT_TABLE = 4 * 2**30
+"""Bytes of a CSV, TSV or JSON-lines file, which is held in memory whole."""
+
+DEEPEST = 32
+"""Levels of lists and objects in a column of JSON; readers of Parquet give up somewhat later."""
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
@@ -29,7 +39,8 @@ def columns_of(path: Path, delimiter: str | None) -> pa.Schema:
         import pyarrow.parquet as pq
 
         with _reading(path):
-            return pq.read_schema(path)
+            refuse_endless(path, ".parquet")
+            return plain_schema(pq.read_schema(path))
     return read_table(path, delimiter, None).schema
 
 
@@ -53,6 +64,7 @@ def read_table(path: Path, delimiter: str | None, images: tuple[str, bool] | Non
             f"{path}: tables end in {', '.join(SUFFIXES)}.", "Convert it, or rename the file."
         )
     with _reading(path):
+        refuse_endless(path, suffix)
         if suffix == ".parquet":
             return _read_parquet(path, images)
         if suffix in (".csv", ".tsv"):
@@ -77,45 +89,72 @@ class _reading:  # noqa: N801 - reads as a statement
             ) from error
 
 
+def refuse_endless(path: Path, suffix: str) -> None:
+    """Refuse what may never end, or would not fit into memory.
+
+    Args:
+        path: the file.
+        suffix: names the format.
+
+    Raises:
+        InputError: it is a device, a pipe or a folder, or too large a text file.
+        OSError: it is not there.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(
+            f"{path} is not a regular file.", "A device, a pipe or a folder is not read as a table."
+        )
+    if suffix != ".parquet" and found.st_size > LARGEST_TEXT_TABLE:
+        raise InputError(
+            f"{path} has {found.st_size / 2**30:.1f} GiB; text tables are read up to "
+            f"{LARGEST_TEXT_TABLE // 2**30} GiB.",
+            "Write it as Parquet.",
+        )
+
+
 def _read_csv(path: Path, delimiter: str) -> pa.Table:
     import pyarrow.csv as pv
 
     if not path.stat().st_size:
         raise InputError(f"{path} is empty.", "The first line names the columns.")
-    if not ((delimiter.isascii() and delimiter.isprintable()) or delimiter == "\t"):
+    if delimiter == '"' or not (
+        (delimiter.isascii() and delimiter.isprintable()) or delimiter == "\t"
+    ):
         raise InputError(f"The delimiter {delimiter!r} cannot be one.", "Use --delimiter ';'")
-    bad: list[str] = []
+    check_csv(path, delimiter)
+    bad: list[tuple[int, str]] = []
 
     def note(row: Any) -> str:
-        bad.append(
-            f"record {row.number} has {row.actual_columns} fields, not {row.expected_columns}"
-        )
+        bad.append((row.number, f"has {row.actual_columns} fields, not {row.expected_columns}"))
         return "skip"
 
+    # One thread: only then does Arrow know the numbers of bad records.
+    reading = pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK)
     parse = pv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note)
-    # One thread: only then does Arrow know the numbers of bad lines.
-    names = pv.open_csv(
-        path,
-        read_options=pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
-        parse_options=parse,
-    ).schema.names
+    with WholeLineEnds(path) as file:
+        names = pv.open_csv(file, read_options=reading, parse_options=parse).schema.names
     refuse_double(path, names)
     bad.clear()
-    table = pv.read_csv(
-        path,
-        read_options=pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
-        parse_options=parse,
-        convert_options=pv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-        ),
+    texts = pv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
     )
+    with WholeLineEnds(path) as file:
+        table = pv.read_csv(file, read_options=reading, parse_options=parse, convert_options=texts)
     if bad:
-        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-        raise InputError(
-            f"{path}: {'; '.join(bad[:5])}{more}.",
-            'Quote cells that hold the separator: "a, b".',
-        )
+        raise _ragged(path, delimiter, bad)
     return table
+
+
+def _ragged(path: Path, delimiter: str, bad: list[tuple[int, str]]) -> InputError:
+    """Records with more or fewer cells than the header, by the lines they begin on."""
+    lines = record_lines(path, delimiter)
+    where = [f"line {lines[number - 1]} {what}" for number, what in bad[:_SHOWN]]
+    more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+    return InputError(
+        f"{path}: {'; '.join(where)}{more}.",
+        'Quote cells that hold the separator: "a, b".',
+    )
 
 
 def _read_json_lines(path: Path) -> pa.Table:
@@ -135,6 +174,14 @@ def _read_json_lines(path: Path) -> pa.Table:
             if not isinstance(row, dict):
                 bad.append(f"line {number} is not a JSON object")
                 continue
+            # Of a row without objects in it there are as many colons behind a quote as keys.
+            if line.count('":') + line.count('" :') != len(row) and (twice := _named_twice(line)):
+                bad.append(f"line {number} names {twice!r} twice")
+                continue
+            # Brackets are counted first: few lines have as many as are looked at one by one.
+            if line.count("{") + line.count("[") > DEEPEST and (deep := _too_deep(row)):
+                bad.append(f"line {number}: {deep} is nested more than {DEEPEST} deep")
+                continue
             chunk.append(row)
             if len(chunk) == _CHUNK:
                 tables.append(_from_objects(path, chunk))
@@ -144,6 +191,33 @@ def _read_json_lines(path: Path) -> pa.Table:
         raise InputError(f"{path}: {'; '.join(bad[:5])}{more}.", "Each line is one JSON object.")
     tables.append(_from_objects(path, chunk))
     return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _named_twice(line: str) -> str | None:
+    """The first key that an object of the line has twice: of such the last alone would be read."""
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            names = [name for name, _ in pairs]
+            found.append(next(name for name in names if names.count(name) > 1))
+        return made
+
+    json.loads(line, object_pairs_hook=look)
+    return found[0] if found else None
+
+
+def _too_deep(row: dict[str, Any]) -> str:
+    """The first column that is nested too deeply, as it is shown; empty where none is."""
+    return next((repr(name) for name, value in row.items() if _deeper(value, DEEPEST)), "")
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(each, levels - 1) for each in inner)
 
 
 def _from_objects(path: Path, rows: list[dict[str, Any]]) -> pa.Table:
@@ -163,7 +237,7 @@ def _read_parquet(path: Path, images: tuple[str, bool] | None) -> pa.Table:
     schema = pq.read_schema(path)
     refuse_double(path, schema.names)
     if images is None:
-        return pq.read_table(path, use_pandas_metadata=False)
+        return _checked(path, pq.read_table(path, use_pandas_metadata=False))
     name, nested = images
     others = [column for column in schema.names if column != name]
     has_path = nested and schema.field(name).type.get_field_index("path") >= 0
@@ -171,11 +245,17 @@ def _read_parquet(path: Path, images: tuple[str, bool] | None) -> pa.Table:
     with pq.ParquetFile(path) as file:
         table = file.read(columns=columns)
     if not has_path:
-        return table
+        return _checked(path, table)
     import pyarrow.compute as pc
 
     paths = pc.struct_field(table[name], "path")
-    return table.set_column(table.column_names.index(name), name, paths)
+    return _checked(path, table.set_column(table.column_names.index(name), name, paths))
+
+
+def _checked(path: Path, table: pa.Table) -> pa.Table:
+    plain = plain_table(table)
+    refuse_bad_text(path, plain)
+    return plain
 
 
 def refuse_double(path: Path, names: list[str]) -> None:

@@ -1,15 +1,36 @@
 """Text from file names and labels, made harmless where it is shown."""
 
 import html
+import re
 from collections.abc import Sequence
+
+_COMMAND = re.compile("::(?=[A-Za-z-]+(?: .*?)?::)")  # GitHub's, at a line's start
+_HASHES = re.compile(r"##(?=\w*\[)")  # Azure's, GitHub's, TeamCity's, anywhere: "##vso[task.x]"
 
 
 def visible(text: str) -> str:
-    r"""Control characters, and others that cannot be seen, as escapes: "a\nb" -> "a\\nb".
+    r"""Text that is seen and does nothing: the one function for whatever stands in a name or label.
 
-    What stays is printable, on one line, and allowed in XML.
+    Control characters, and others that cannot be seen, become escapes: "a\nb" -> "a\\nb". What
+    stays is printable, on one line, and allowed in XML. What a CI service would take for a command
+    is broken in the same way: "::error::x" -> ":\\x3aerror::x", "##vso[x]" -> "#\\x23vso[x]".
     """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return _COMMAND.sub(r":\\x3a", on_one_line(text))
+
+
+def on_one_line(text: str) -> str:
+    """The same for a format that puts whole lines together and never wraps them.
+
+    GitHub's commands are broken only where the text begins with one.
+    """
+    seen = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    seen = _HASHES.sub(r"#\\x23", seen)
+    return _COMMAND.sub(r":\\x3a", seen, count=1) if seen.lstrip().startswith("::") else seen
+
+
+def quiet_json(text: str) -> str:
+    """JSON with the same values, in which no text is a command to a CI service that reads along."""
+    return text.replace("##", "#\\u0023")
 
 
 def markdown(text: str) -> str:

@@ -11,8 +11,11 @@ import pyarrow as pa
 
 from deftclean.core.errors import InputError
 from deftclean.core.text import few
+from deftclean.data.folders import IMAGE_SUFFIXES
 from deftclean.table.scores import SCORE_COLUMNS
 
+_LOOKED_AT = 16  # values of a column of bytes, to see whether they are text
+_LONGEST_NAME, _LONGEST_SUFFIX = 4096, 8  # bytes, of a path and its ending
 PATH_COLUMNS = (
     "file_name", "filename", "file_path", "filepath", "file", "path",
     "image_path", "image_file", "image_name", "image", "img_path", "img", "uri",
@@ -38,16 +41,43 @@ class ImageColumn:
     nested: bool
 
 
-def huggingface_features(schema: pa.Schema) -> dict[str, Any]:
-    """What Hugging Face's `datasets` says of each column; empty where it says nothing."""
+def huggingface_features(path: Path, schema: pa.Schema) -> dict[str, Any]:
+    """What Hugging Face's `datasets` says of each column; empty where it says nothing.
+
+    Args:
+        path: the table, for messages.
+        schema: its columns.
+
+    Raises:
+        InputError: features are there, and not of the form that `datasets` writes.
+    """
     raw = (schema.metadata or {}).get(b"huggingface")
     if raw is None:
         return {}
     try:
-        features = json.loads(raw)["info"]["features"]
-    except (ValueError, KeyError, TypeError):
+        said = json.loads(raw)["info"]["features"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
-    return {k: v for k, v in features.items() if isinstance(v, dict)}
+    if not isinstance(said, dict):
+        raise _damaged(path, "info.features is not an object")
+    # Lists of one feature, as Sequence was written once, say nothing of labels or images.
+    features = {name: each for name, each in said.items() if isinstance(each, dict)}
+    for name, each in features.items():
+        names = each.get("names")
+        if each.get("_type") == "ClassLabel" and not _is_names(names):
+            raise _damaged(path, f"names of column {name!r} are not a list of text")
+    return features
+
+
+def _is_names(names: Any) -> bool:
+    return names is None or (isinstance(names, list) and all(isinstance(n, str) for n in names))
+
+
+def _damaged(path: Path, what: str) -> InputError:
+    return InputError(
+        f"{path}: its Hugging Face metadata (schema metadata `huggingface`) are damaged: {what}.",
+        "Write the file again with datasets, or without these metadata.",
+    )
 
 
 def image_column(path: Path, schema: pa.Schema, wanted: str | None) -> ImageColumn | None:
@@ -63,12 +93,8 @@ def image_column(path: Path, schema: pa.Schema, wanted: str | None) -> ImageColu
     """
     if path.suffix.lower() != ".parquet":
         return None
-    nested = [
-        f.name
-        for f in schema
-        if pa.types.is_struct(f.type) and f.type.get_field_index("bytes") >= 0
-    ]
-    flat = [f.name for f in schema if _is_binary(f.type)]
+    nested = [f.name for f in schema if _has_bytes(path, f)]
+    flat = [f.name for f in schema if _is_binary(f.type) and not _holds_names(path, f.name)]
     found = nested + flat
     if wanted is not None:
         found = [name for name in found if name == wanted]
@@ -81,6 +107,35 @@ def image_column(path: Path, schema: pa.Schema, wanted: str | None) -> ImageColu
             f"Choose one: --path-column {found[0]}",
         )
     return ImageColumn(path, found[0], found[0] in nested) if found else None
+
+
+def _has_bytes(path: Path, field: pa.Field) -> bool:
+    """Whether a column is a struct with bytes, as `datasets` writes images."""
+    kind = field.type
+    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        return False
+    inner = kind.field("bytes").type
+    if not (_is_binary(inner) or pa.types.is_null(inner)):
+        raise InputError(
+            f"{path}: field bytes of column {field.name!r} holds {inner}, not bytes.",
+            "Write encoded images there, or name a column of file names: --path-column NAME.",
+        )
+    return True
+
+
+def _holds_names(path: Path, name: str) -> bool:
+    """Whether a column of bytes holds text: Parquet's older writers do not mark text as such."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        batch = next(file.iter_batches(_LOOKED_AT, columns=[name]), None)
+    first = [] if batch is None else batch.column(0).drop_null().to_pylist()
+    return bool(first) and all(map(_is_name, first))
+
+
+def _is_name(data: bytes) -> bool:
+    ending = data[-_LONGEST_SUFFIX:].lower().decode("latin-1")
+    return len(data) < _LONGEST_NAME and ending.endswith(tuple(IMAGE_SUFFIXES))
 
 
 def _is_binary(kind: pa.DataType) -> bool:

@@ -1,6 +1,7 @@
 """File names as a table writes them, to POSIX paths below the data folder."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def relative_names(
     """
     names = _texts(written, table)
     nameless = pc.fill_null(_is_blank(names), True)
-    names = _below(names, root)
+    names = _in_existing_form(_below(names, root), root)
     named = ~nameless.to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(~named).tolist()
     spare = pa.array([f"{table.name}#{row}" for row in rows], pa.string())
@@ -60,6 +61,56 @@ def _below(names: pa.Array, root: Path) -> pa.Array:
     distinct = [_relative(name, root, ways) for name in coded.dictionary.to_pylist()]
     clean = pa.array(distinct, pa.string()).take(coded.indices)
     return pc.replace_with_mask(names, unusual, clean)
+
+
+def _in_existing_form(names: pa.Array, root: Path) -> pa.Array:
+    """Names in the Unicode form in which the files have them: composed, or as macOS writes them.
+
+    As with backslashes, a file that is really called so wins.
+    """
+    foreign = pc.fill_null(pc.invert(pc.string_is_ascii(names)), False)
+    if not pc.any(foreign).as_py():
+        return names
+    coded = names.filter(foreign).dictionary_encode()
+    forms = _Forms(root)
+    found = pa.array([forms.of(name) for name in coded.dictionary.to_pylist()], pa.string())
+    return pc.replace_with_mask(names, foreign, found.take(coded.indices))
+
+
+class _Forms:
+    """Finds files whose names differ from what is written in their Unicode form alone."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._listed: dict[str, dict[str, str]] = {}
+
+    def of(self, name: str) -> str:
+        """The name of the file that is there; the name itself where there is none."""
+        if _composed(name) == unicodedata.normalize("NFD", name):
+            return name  # there is no other form
+        parts: list[str] = []
+        for part in name.split("/"):
+            here = "/".join(parts)
+            there = os.path.lexists(self._root / here / part)
+            found = part if there else self._names(here).get(_composed(part), "")
+            if not found or part == "..":
+                return name
+            parts.append(found)
+        return "/".join(parts)
+
+    def _names(self, folder: str) -> dict[str, str]:
+        """What lies in a folder, by its composed name."""
+        if folder not in self._listed:
+            try:
+                found = [path.name for path in (self._root / folder).iterdir()]
+            except OSError:
+                found = []
+            self._listed[folder] = {_composed(name): name for name in found}
+        return self._listed[folder]
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _relative(name: str, root: Path, ways: tuple[str, str]) -> str:

@@ -29,6 +29,16 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 
+SYSTEM_FOLDERS = frozenset(
+    [
+        "@eadir", "@tmp", "@recycle", "@recently-snapshot", "@sharebin", "#recycle", "#snapshot",
+        "lost+found", "__macosx", "$recycle.bin", "recycler", "system volume information",
+        "network trash folder", "temporary items", "found.000", "__pycache__",
+    ]
+)  # fmt: skip
+"""What network drives, systems and archives put beside data, in any case of letters."""
+
+
 def walk_images(root: Path, follow: bool) -> tuple[list[str], tuple[str, ...]]:
     """Relative POSIX names of all images, sorted, and notes on what was left out.
 
@@ -42,10 +52,13 @@ def walk_images(root: Path, follow: bool) -> tuple[list[str], tuple[str, ...]]:
     names: list[str] = []
     others: Counter[str] = Counter()
     linked: list[str] = []
+    system: list[str] = []
     seen = {root.resolve()}
     for folder, folders, files in os.walk(root, followlinks=follow, onerror=_cannot_list):
         here = _prefix(Path(folder).relative_to(root))
-        visible = sorted(name for name in folders if not name.startswith("."))
+        shown = sorted(name for name in folders if not name.startswith("."))
+        visible = [name for name in shown if name.casefold() not in SYSTEM_FOLDERS]
+        system += [here + name for name in shown if name.casefold() in SYSTEM_FOLDERS]
         if follow:
             folders[:] = [name for name in visible if _is_new(Path(folder, name), seen)]
         else:
@@ -62,7 +75,7 @@ def walk_images(root: Path, follow: bool) -> tuple[list[str], tuple[str, ...]]:
             else:
                 others[suffix or "no suffix"] += 1
     _refuse_unprintable(names)
-    return sorted(names), _notes(others, linked)
+    return sorted(names), _notes(others, linked, system)
 
 
 def _prefix(folder: Path) -> str:
@@ -82,11 +95,13 @@ def _suffix(name: str) -> str:
     return f".{ending.lower()}" if stem and ending else ""
 
 
-def _notes(others: Counter[str], linked: list[str]) -> tuple[str, ...]:
+def _notes(others: Counter[str], linked: list[str], system: list[str]) -> tuple[str, ...]:
     notes = []
     if others:
         kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in others.most_common(5))
         notes.append(f"{others.total():,} files that are not images were left out ({kinds})")
+    if system:
+        notes.append(f"{len(system)} folder(s) of the system were left out ({few(system)})")
     if linked:
         notes.append(
             f"{len(linked)} linked folder(s) were not followed ({few(linked)}); "

@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError
+from deftclean.core.files import read_text
 from deftclean.core.text import few
 
 _WHOLE = re.compile(r"[+-]?\d+\.0*")  # an integer that pandas made a float for a gap
+_PADDED = re.compile(r"0\d+")
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -106,10 +108,28 @@ def name_labels(
     if listed is None:
         _refuse_integers(used)
         return Labels(coded.decoded(), {name: name for name in sorted(used)}, notes)
-    numbers = not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type))
+    numbers = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
     names = listed if isinstance(listed, dict) else _by_index_or_name(listed, used, numbers)
+    if class_names is not None and not isinstance(listed, dict):
+        names = _with_zeros(names, used)
     _refuse_foreign(coded.counts(), names)
     return Labels(coded.renamed(names).decoded(), names, notes)
+
+
+def _with_zeros(names: Mapping[str, str], used: set[str]) -> dict[str, str]:
+    """The same names, also for labels with zeros before the number: line 0 names `0` and `00000`.
+
+    Labels as they are written come first, each in the place of its class.
+    """
+    padded: dict[str, list[str]] = {}
+    for label in sorted(used - names.keys()):
+        if _PADDED.fullmatch(label):
+            padded.setdefault(label.lstrip("0") or "0", []).append(label)
+    made: dict[str, str] = {}
+    for number, name in names.items():
+        alone = number not in padded or number in used
+        made |= dict.fromkeys([*padded.get(number, ()), *([number] if alone else [])], name)
+    return made
 
 
 def _refuse_foreign(counts: Counter[str], names: Mapping[str, str]) -> None:
@@ -126,10 +146,14 @@ def _refuse_foreign(counts: Counter[str], names: Mapping[str, str]) -> None:
 def _refuse_integers(used: set[str]) -> None:
     if not used or not all(_INTEGER.fullmatch(label) for label in used):
         return
+    labels = sorted(used, key=int)
+    written = labels if any(map(_PADDED.fullmatch, labels)) else ["0", "1"]
+    pairs = zip(written, ("cat", "dog"), strict=False)
+    example = ", ".join(f'"{label}": "{name}"' for label, name in pairs)
     raise InputError(
-        f"The labels are integers ({few(sorted(used, key=int))}), and prompts need words.",
+        f"The labels are integers ({few(labels)}), and prompts need words.",
         "Write the class names into a file, one a line, the name of label 0 first, and give it: "
-        '--class-names names.txt. Or a JSON object: {"0": "cat", "1": "dog"}.',
+        f"--class-names names.txt. Or a JSON object: {{{example}}}.",
     )
 
 
@@ -137,6 +161,8 @@ def _coded_texts(values: pa.Array | pa.ChunkedArray) -> _CodedTexts:
     kind = values.type
     if pa.types.is_floating(kind):
         values = _whole_numbers(values)
+    elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        values = _decoded(values)
     elif not (
         pa.types.is_string(kind)
         or pa.types.is_large_string(kind)
@@ -155,6 +181,17 @@ def _coded_texts(values: pa.Array | pa.ChunkedArray) -> _CodedTexts:
     distinct = [text if text.strip() else None for text in coded.dictionary.to_pylist()]
     rows = np.bincount(coded.indices.drop_null().to_numpy(), minlength=len(distinct))
     return _CodedTexts(coded.indices, distinct, rows.tolist())
+
+
+def _decoded(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Text that Parquet's older writers do not mark as such."""
+    try:
+        return values.cast(pa.string())
+    except pa.ArrowInvalid as error:
+        raise InputError(
+            "The labels are bytes, and not UTF-8 text.",
+            "Choose another column: --label-column NAME",
+        ) from error
 
 
 def _whole_numbers(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -184,9 +221,9 @@ def read_class_names(path: Path) -> list[str] | dict[str, str]:
         InputError: the file cannot be read, or names are empty or double.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         parsed = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--class-names {path} cannot be read: {error}.") from error
     if isinstance(parsed, list) and all(isinstance(name, str) for name in parsed):
         names = [name.strip() for name in parsed]

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.core.arrow_types import refuse_unwritable
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import recover
 from deftclean.core.tables import columns_of, read_table
@@ -31,6 +32,7 @@ from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.data.labels import name_labels
 from deftclean.data.lines import record_lines
 from deftclean.data.options import ManifestOptions
+from deftclean.table.facts import check_facts
 from deftclean.table.reviewed import REVIEW_COLUMNS, EarlierReview, is_reviewed, review_of
 from deftclean.table.scores import METADATA_KEY, ScoreTable, image_root, written_columns
 
@@ -183,9 +185,10 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
         raise InputError(f"{path} has no rows.")
     own = METADATA_KEY in (schema.metadata or {})
     metadata = _own_metadata(schema) if own else {}
+    check_facts(path, metadata)
     if root is None:
         root = _recorded_root(metadata, path) if own else path.parent
-    features = huggingface_features(schema)
+    features = huggingface_features(path, schema)
     images = image_column(path, schema, options.path_column)
     wanted = _wanted(options.path_column, "file_name", own)
     path_name = images.name if images else find_path_column(path, schema, wanted)
@@ -208,10 +211,12 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     if own:
         replaced |= {*written_columns(metadata), *(REVIEW_COLUMNS if review is not None else ())}
     columns = table.drop_columns([name for name in table.column_names if name in replaced])
+    columns = renamed(columns, options.rename or {}, path)
+    refuse_unwritable(path, columns)
     return Manifest(
         source=path.name,
         root=root,
-        columns=renamed(columns, options.rename or {}, path),
+        columns=columns,
         file_names=file_names,
         named=named,
         given_labels=labelled.given,
@@ -242,7 +247,7 @@ def _own_metadata(schema: pa.Schema) -> dict[str, Any]:
     """What a score table says of itself; nothing where that is damaged."""
     try:
         metadata = json.loads(schema.metadata[METADATA_KEY])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return metadata if isinstance(metadata, dict) else {}
 

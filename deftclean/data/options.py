@@ -54,3 +54,17 @@ class ManifestOptions:
     def __post_init__(self) -> None:
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise UsageError(f"--delimiter {self.delimiter!r} is not one character.")
+
+
+def input_files(
+    data: str | Path, labels: str | Path | None, reading: ManifestOptions | None
+) -> list[Path | None]:
+    """The files that are read before any picture, which no output may replace.
+
+    Args:
+        data: a folder, or a table.
+        labels: a table, or None.
+        reading: with which they are read.
+    """
+    names = None if reading is None else reading.class_names
+    return [Path(data), None if labels is None else Path(labels), names]

@@ -1,7 +1,7 @@
 """The command `corrupt`, whole: clean labels in, noisy labels and the truth out. No torch."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
+from deftclean.core.fields import check_integer
 from deftclean.core.files import together
-from deftclean.core.outputs import check_output
+from deftclean.core.outputs import check_name, check_output
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.core.tables import check_suffix, read_table, write_table
@@ -22,7 +23,7 @@ from deftclean.data.columns import find_label_column, find_path_column
 from deftclean.data.file_names import relative_names
 from deftclean.data.labels import name_labels
 from deftclean.data.manifest import Manifest, read_manifest
-from deftclean.data.options import ManifestOptions
+from deftclean.data.options import ManifestOptions, input_files
 from deftclean.datasets.noise import (
     Instances,
     check_ratio,
@@ -113,7 +114,9 @@ def corrupt(
     progress = progress or Silent()
     _check_options(options)
     source = Path(labels) if labels is not None else Path(data)
-    target = _target(source, Path(output) if output is not None else None, overwrite)
+    others = [Path(each) for each in (options.transition, options.labels) if each is not None]
+    inputs = [*input_files(data, labels, reading), *others]
+    target = _target(source, Path(output) if output is not None else None, overwrite, inputs)
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
     if manifest.images is not None and target.suffix.lower() != ".parquet":
         raise UsageError(
@@ -191,19 +194,21 @@ def _check_options(options: NoiseOptions) -> None:
         check_ratio(options.ratio)
     if options.seed < 0:
         raise UsageError(f"--seed is {options.seed}; it must be 0 or more.")
+    check_integer("--seed", options.seed)
     if options.size < 1:
         raise UsageError(f"--size is {options.size}; it must be 1 pixel or more.")
 
 
-def _target(source: Path, output: Path | None, overwrite: bool) -> Path:
+def _target(
+    source: Path, output: Path | None, overwrite: bool, inputs: Iterable[Path | None]
+) -> Path:
     if output is None:
         output = Path(f"noisy{'.csv' if source.is_dir() else source.suffix}")
+    check_name(output)
     check_suffix(output)
     truth = truth_path(output)
     for path in (output, truth):
-        check_output(path, overwrite)
-        if path.exists() and source.exists() and path.samefile(source):
-            raise UsageError(f"{path} is the input itself.", "Choose another -o.")
+        check_output(path, overwrite, inputs)
     return output
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from deftclean.core.errors import UsageError
 from deftclean.core.files import whole_folder
-from deftclean.core.outputs import check_output, refuse_foreign
+from deftclean.core.outputs import check_name, check_output, refuse_foreign
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.core.tables import write_table
@@ -192,6 +192,7 @@ def dataset(
 
 
 def _check_output(output: Path, root: Path, overwrite: bool) -> None:
+    check_name(output)
     if overwrite and output.is_dir():
         if output.resolve() in (root.resolve(), *root.resolve().parents):
             raise UsageError(f"-o {output} holds the data set itself.", "Choose another -o.")

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
+from deftclean.core.files import read_text
 from deftclean.core.text import few
 from deftclean.datasets.options import Split
 
@@ -91,8 +92,8 @@ class Source:
             InputError: it cannot be read.
         """
         try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeError) as error:
+            text = read_text(path)
+        except (OSError, ValueError) as error:
             raise self.refusal(f"{path} cannot be read: {error}") from error
         return [line.strip() for line in text.splitlines() if line.strip()]
 

@@ -1,6 +1,7 @@
 """Transition matrices: from class changes, or from a file. `matrix[true, noisy]`, rows sum to 1."""
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
+from deftclean.core.files import read_text
 from deftclean.core.text import few
 
 Matrix = NDArray[np.float64]
@@ -100,12 +102,14 @@ def read_transition(path: Path, class_names: Sequence[str]) -> Matrix:
 def _read(path: Path) -> Any:
     match path.suffix.lower():
         case ".npy":
+            if not path.is_file():
+                raise ValueError("it is not a regular file")
             return np.load(path, allow_pickle=False)
         case ".json":
-            return json.loads(path.read_text(encoding="utf-8-sig"))
+            return json.loads(read_text(path))
         case ".csv":
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = [row for row in csv.reader(file) if row]
+            lines = io.StringIO(read_text(path), newline="")
+            rows = [row for row in csv.reader(lines, strict=True) if row]
             return _named_cells(rows) if rows and not _is_number(rows[0][-1]) else rows
     raise ValueError("its name ends neither in .csv nor in .json nor in .npy")
 

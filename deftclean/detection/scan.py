@@ -14,7 +14,7 @@ from deftclean.core.outputs import PARTS, check_checkpoint_output, checkpoint_fo
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.data.manifest import read_manifest
-from deftclean.data.options import ManifestOptions
+from deftclean.data.options import ManifestOptions, input_files
 from deftclean.detection.result import ScanResult
 from deftclean.gate.check import Gates
 from deftclean.models.detector_card import check_detector_output, detector_folder
@@ -87,8 +87,8 @@ def scan(
     if recover(output) and resume:
         progress.say(f"{output} is whole: the run that was stopped had finished it")
         return _finished(output, read_scores(output), options, gates, began)
-    _check_outputs(output, overwrite)
     reading = reading or ManifestOptions()
+    _check_outputs(output, overwrite, input_files(data, labels, reading))
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
     gates.refuse_unknown_classes(manifest.class_names)
     for note in manifest.notes:
@@ -154,8 +154,8 @@ def check_compile(run: RunOptions, config: DetectorConfig) -> None:
         )
 
 
-def _check_outputs(output: Path, overwrite: bool) -> None:
-    check_table_output(output, overwrite)
+def _check_outputs(output: Path, overwrite: bool, inputs: Iterable[Path | None]) -> None:
+    check_table_output(output, overwrite, inputs)
     check_detector_output(detector_folder(output), overwrite)
     for part in PARTS:
         check_checkpoint_output(checkpoint_folder(output, part))

@@ -39,6 +39,7 @@ from deftclean.images.resizing import Preparation
 from deftclean.images.usable_rows import refuse_one_class
 from deftclean.models.detector_card import DetectorCard, detector_folder
 from deftclean.models.encoder import Encoder
+from deftclean.models.prompts import check_names
 from deftclean.models.saved_detector import build_detector, put_detectors
 from deftclean.models.weights import outline_of
 from deftclean.settings.detector import DetectorConfig, Noise, ResolvedConfig, resolve
@@ -122,6 +123,7 @@ class Scan:
         if self.options.prompts:
             build_detector(outline, class_names, asked)
         else:
+            check_names(outline.text, class_names)
             fresh_tower(outline, len(class_names), asked)
 
     def _say_settings(self, resolved: ResolvedConfig, runtime: Runtime) -> None:

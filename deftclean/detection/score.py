@@ -10,7 +10,7 @@ from deftclean.core.errors import InputError
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.data.manifest import Manifest, read_manifest
-from deftclean.data.options import ManifestOptions
+from deftclean.data.options import ManifestOptions, input_files
 from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import check_compile, check_threshold
 from deftclean.gate.check import Gates
@@ -58,7 +58,7 @@ def score(
     began = time.monotonic()
     progress, run = progress or Silent(), run or RunOptions()
     output, home = Path(output), Path(detector)
-    check_table_output(output, overwrite)
+    check_table_output(output, overwrite, input_files(data, labels, reading))
     gates = Gates.of(fail_on, baseline)
     card = read_card(home)
     threshold = card.threshold if threshold is None else threshold

@@ -40,7 +40,7 @@ def select(
     """
     began = time.monotonic()
     table, output = Path(table), Path(output)
-    check_table_output(output, overwrite)
+    check_table_output(output, overwrite, [table])
     if threshold is not None:
         check_threshold(threshold)
     scores = read_scores(table)

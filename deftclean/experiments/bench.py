@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from deftclean import __version__
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import whole_file
+from deftclean.core.outputs import check_name
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.core.run import RunOptions
@@ -221,14 +222,14 @@ def _with_data(
     cells = tuple(cell for cell in chosen.cells if cell.data.name not in missing)
     if not missing:
         return cells
-    listed = "\n".join(f"  {name}: {problem}" for name, problem in missing.items())
+    listed = "; ".join(f"{name}: {problem}" for name, problem in missing.items())
     what = "data set is" if len(missing) == 1 else "data sets are"
-    text = f"{len(missing)} {what} missing or incomplete:\n{listed}"
+    text = f"{len(missing)} {what} missing or incomplete: {listed}"
     if not skip_missing:
         raise InputError(text, "Put them there, or give --skip-missing to go on without them.")
     if not cells:
         raise InputError(text, "There is nothing left to run.")
-    progress.warn(f"{text}\n  {len(chosen.cells) - len(cells):,} cells are skipped")
+    progress.warn(f"{text}; {len(chosen.cells) - len(cells):,} cells are skipped")
     return cells
 
 
@@ -241,6 +242,7 @@ def _check_folder(output: Path, overwrite: bool) -> None:
     Raises:
         UsageError: it is a file, its parent is missing, or it was not made by `bench`.
     """
+    check_name(output)
     if not output.exists():
         if not output.parent.is_dir():
             raise UsageError(f"The folder {output.parent} does not exist.", "Make it first.")

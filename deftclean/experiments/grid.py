@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from deftclean.core.errors import InputError
+from deftclean.core.files import read_text
 from deftclean.datasets.dataset import NOISY_SETS
 from deftclean.datasets.options import DatasetName
 from deftclean.experiments.cells import Adaptation, Cell, CellNoise, LabelledData, Selection
@@ -70,14 +71,14 @@ def read_grid(path: str | Path) -> Grid:
     """
     path = Path(path)
     try:
-        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        parsed = tomllib.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}.", "A grid is a TOML file.") from error
     reader = _Reader(path.parent)
     grid = reader.grid(parsed)
     if reader.problems.told:
-        problems = "\n".join(f"  {problem}" for problem in reader.problems.told)
-        raise InputError(f"{path}:\n{problems}", "See docs: Comparing strategies, A grid file.")
+        problems = "; ".join(reader.problems.told)
+        raise InputError(f"{path}: {problems}.", "See docs: Comparing strategies, A grid file.")
     return grid
 
 

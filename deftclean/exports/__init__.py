@@ -6,6 +6,7 @@ In reading order::
     names: names that every file system takes
     rows: which rows, under which label
     tables: exports that are one table
+    json_lines: a table as JSON lines that come back as they were
     folders: exports that are pictures
     tasks: samples for FiftyOne, tasks for Label Studio
     export: `export()`, whole

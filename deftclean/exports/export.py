@@ -139,7 +139,7 @@ def export(
     )  # fmt: skip
     _check_options(wish, scores)
     if target.suffixes:
-        check_output(output, overwrite)
+        check_output(output, overwrite, [table, wish.data])
     else:
         _check_folder(output, overwrite)
     read = read_scores(table)

@@ -1,4 +1,4 @@
-"""Exports that are a folder of pictures: by class, or with Hugging Face's `metadata.csv`.
+"""Exports that are a folder of pictures: by class, or with Hugging Face's `metadata.jsonl`.
 
 Every picture is compared with the one that was scored before it goes in.
 """
@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, RunError, UsageError
 from deftclean.core.progress import Progress
+from deftclean.core.text import few
 from deftclean.data.folders import IMAGE_SUFFIXES
 from deftclean.exports.formats import Link
+from deftclean.exports.json_lines import read_as_dates, write_json_lines
 from deftclean.exports.names import class_folders, file_names
 from deftclean.exports.rows import ChosenRows
-from deftclean.exports.tables import cleaned_table, write_plain_table
+from deftclean.exports.tables import cleaned_table
 from deftclean.images.decoding import ImageError, suffix_of
 from deftclean.images.sources import FolderImages, RowImages
 
 CLASS_NAMES = "class-names.json"
-METADATA = "metadata.csv"
+METADATA = "metadata.jsonl"
 SPLIT = "train"
 """The one folder of an image folder: names of others could be taken for further splits."""
 
@@ -117,10 +119,10 @@ def fill_class_folders(pictures: ChosenPictures, folder: Path) -> dict[str, int]
 
 
 def fill_image_folder(pictures: ChosenPictures, scores: bool, folder: Path) -> dict[str, int]:
-    """Pictures named by their row, and `metadata.csv`, whose column `file_name` names them.
+    """Pictures named by their row, and `metadata.jsonl`, whose column `file_name` names them.
 
     The names that the input gives its files stand in the column `source`: they may be what Hugging
-    Face takes for a split, or a spreadsheet for a formula, and two may meet.
+    Face takes for a split, and two may meet.
 
     Args:
         pictures: of n rows.
@@ -151,7 +153,12 @@ def fill_image_folder(pictures: ChosenPictures, scores: bool, folder: Path) -> d
     table = table.rename_columns(["source", *table.column_names[1:]])
     table = table.add_column(0, "file_name", pa.array(names, pa.string()))
     kept = table.filter(pa.array(fine))
-    write_plain_table(kept, within / METADATA, overwrite=False, names=("source",))
+    write_json_lines(kept, within / METADATA)
+    if dates := read_as_dates(kept):
+        pictures.progress.warn(
+            f"text that looks like dates throughout is read as time stamps by Hugging Face: column "
+            f"{few(dates)}"
+        )
     return left_out
 
 

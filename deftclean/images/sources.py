@@ -129,6 +129,28 @@ class SpooledImages:
 
 
 @dataclass(frozen=True)
+class TableImages:
+    """Images of a table: the bytes that it holds, or else the file that its path names.
+
+    Args:
+        spooled: F images, as far as the table holds their bytes.
+        files: the same F by name; an empty one where the table names none.
+    """
+
+    spooled: SpooledImages
+    files: FolderImages
+
+    def __len__(self) -> int:
+        return len(self.spooled)
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one row."""
+        if self.spooled.present[index] or not self.files.file_names[index]:
+            return self.spooled.read(index)
+        return self.files.read(index)
+
+
+@dataclass(frozen=True)
 class RowImages:
     """The image of every row; several rows may name one.
 

@@ -1,6 +1,7 @@
 """Where the pictures of a score table are: in a folder, or in another table. No torch."""
 
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from deftclean.data.columns import ImageColumn
 from deftclean.data.manifest import read_manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.images.decoding import ImageError
-from deftclean.images.row_images import images_at, spool_images
-from deftclean.images.sources import FolderImages, RowImages
+from deftclean.images.row_images import images_at, spool_images, table_names
+from deftclean.images.sources import FolderImages, RowImages, TableImages
 from deftclean.table.scores import ScoreTable, image_root
 
 Encoded = bytes | ImageError
@@ -35,9 +36,10 @@ def images_of_table(
         InputError: there is no such folder, or the images lay in a table that is not given.
     """
     if data is not None and data.is_file():
-        column = _column_of(scores, data)
+        column, files = _column_of(scores, table, data, allow_outside)
         of_row = scores.table["row"].to_numpy().astype(np.int64)
-        return RowImages(spool_images(column, folder / "images-of-table"), of_row)
+        source = TableImages(spool_images(column, folder / "images-of-table"), files)
+        return RowImages(source, of_row)
     root = _root_of(scores, table, data)
     names = scores.table["file_name"].combine_chunks()
     coded = pc.fill_null(names, "").dictionary_encode()
@@ -60,15 +62,18 @@ def encoded_images(
         InputError: as `images_of_table`, before any picture is read.
     """
     if data is not None and data.is_file():
-        column = _column_of(scores, data)
-        return map(_present, images_at(column, scores.table["row"].to_numpy().astype(np.int64)))
+        column, files = _column_of(scores, table, data, allow_outside)
+        rows = scores.table["row"].to_numpy().astype(np.int64)
+        return map(_present, images_at(column, rows), repeat(files), rows.tolist())
     root = _root_of(scores, table, data)
     names = np.array(scores.table["file_name"].to_pylist(), dtype=object)
     source = FolderImages(root, names, allow_outside)
     return (_read(source, index) for index in range(len(names)))
 
 
-def _present(data: bytes | None) -> Encoded:
+def _present(data: bytes | None, files: FolderImages, row: int) -> Encoded:
+    if data is None and files.file_names[row]:
+        return _read(files, row)
     if data is None:
         return ImageError("missing", "the table holds no image bytes in this row")
     return data
@@ -98,8 +103,10 @@ def _root_of(scores: ScoreTable, table: Path, data: Path | None) -> Path:
     return root
 
 
-def _column_of(scores: ScoreTable, data: Path) -> ImageColumn:
-    """The column of `data` that holds the images of all rows."""
+def _column_of(
+    scores: ScoreTable, table: Path, data: Path, allow_outside: bool
+) -> tuple[ImageColumn, FolderImages]:
+    """The column of `data` that holds the images of all rows, and the files that it names."""
     manifest = read_manifest(data, None, ManifestOptions(known_labels={}))
     if manifest.images is None:
         raise InputError(
@@ -112,4 +119,6 @@ def _column_of(scores: ScoreTable, data: Path) -> ImageColumn:
             f"--data {data} has {len(manifest):,} rows; the scores name row {last:,}.",
             "Give the table that was scanned.",
         )
-    return manifest.images
+    # As the scan has found them: it may have been given a folder too.
+    root = image_root(scores.metadata, table)
+    return manifest.images, FolderImages(root, table_names(manifest), allow_outside)

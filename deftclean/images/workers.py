@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import pickle
 import queue
-import signal
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from deftclean.core.errors import RunError
 from deftclean.core.progress import Progress
 from deftclean.core.run import most_workers
+from deftclean.core.signals import leave_to_the_parent
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -198,7 +198,7 @@ def _stop(processes: list[Any], pipes: "list[Connection]") -> None:
     for pipe in pipes:
         pipe.close()
     for process in processes:
-        process.terminate()
+        process.kill()  # it keeps nothing, and leaves milder signals to the parent
     for process in processes:
         process.join(_GONE)
 
@@ -207,9 +207,7 @@ def _stop(processes: list[Any], pipes: "list[Connection]") -> None:
 
 
 def _work(pipe: "Connection", source: Source, parent: int) -> None:
-    # A key that interrupts goes to all processes; the parent decides what happens then.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    leave_to_the_parent()
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)  # also: threads of before a fork are gone, and would be waited for
     made: queue.Queue[bytes] = queue.Queue(1)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deftclean.core.cards import card_from
+from deftclean.core.cards import card_from, record
 from deftclean.core.errors import InputError
 from deftclean.core.files import recover
 from deftclean.core.outputs import check_output_folder, is_empty_folder, refuse_foreign
+from deftclean.settings.checks import refuse_out_of_range
 from deftclean.settings.detector import DetectorConfig, Rule
 
 CARD = "detector.json"
@@ -83,8 +84,18 @@ def read_card(folder: Path) -> DetectorCard:
     return card_from(
         path,
         FORMAT_VERSION,
-        lambda values: DetectorCard(**{**values, "config": DetectorConfig(**values["config"])}),
+        _card,
     )
+
+
+def _card(values: dict[str, Any]) -> DetectorCard:
+    card = record(DetectorCard, values)
+    refuse_out_of_range(card.config, "a number that float32 holds")
+    if not 0 <= card.threshold <= 1:
+        raise ValueError(f"'threshold' is {card.threshold}")
+    if len(card.class_names) < 2:
+        raise ValueError("'label_names' names fewer than two classes")
+    return card
 
 
 def detector_folder(output: Path) -> Path:

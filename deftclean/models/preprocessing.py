@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deftclean.core.errors import UsageError
+from deftclean.core.files import read_text
 
 
 def configuration_in_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -16,7 +17,7 @@ def configuration_in_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any
     """
     file = folder / "open_clip_config.json"
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(read_text(file))
         architecture = config["model_cfg"]
         settings = config.get("preprocess_cfg", {})
         return dict(architecture), merged_preprocess(settings, architecture, {})

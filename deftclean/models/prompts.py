@@ -19,6 +19,7 @@ from deftclean.settings.detector import ClassPosition
 
 _CONTEXT_STD = 0.02
 _FRAME_TOKENS = 3  # start mark, full stop, end mark
+_ZERO_SHOT_TOKENS = 4  # "a photo of a", before the name
 
 
 class DualPrompts(nn.Module):
@@ -220,7 +221,7 @@ def name_tokens(
             f"reads {tower.context_length} tokens.",
             f"Use at most {tower.context_length - _FRAME_TOKENS}, less the longest name's tokens.",
         )
-    problems = []
+    problems, ways = [], []
     empty = [name for name, row in zip(names, tokens, strict=True) if len(row) < 2]
     if empty:
         problems.append(f"{_listed(empty)} have no words")
@@ -232,19 +233,38 @@ def name_tokens(
             f"{', '.join(long[:5])}{_more(long)} do not fit: {room} tokens are left for a name "
             f"beside {length} context vectors"
         )
+    if empty or long:
+        ways.append(
+            'Give such labels other names, in words: --class-names names.json, {"label": "name"} '
+            "for every label."
+        )
     same: dict[tuple[int, ...], list[str]] = {}
     for name, row in zip(names, tokens, strict=True):
         same.setdefault(tuple(row), []).append(name)
     twins = [_listed(group) for group in same.values() if len(group) > 1]
     if twins:
         problems.append(f"{'; '.join(twins[:5])}{_more(twins)} are the same words to the model")
+        ways.append("Write labels of one class alike where they are given.")
     if problems:
         raise UsageError(
-            f"Class names that cannot be prompts: {'. '.join(problems)}.",
-            "Give classes distinct, short names: rename them, or map labels to names with "
-            "--class-names FILE.",
+            f"Class names that cannot be prompts: {'. '.join(problems)}.", " ".join(ways)
         )
     return tokens
+
+
+def check_names(tower: TextTower, names: tuple[str, ...]) -> None:
+    """Refuse names that the untrained model cannot tell apart, or would read in part alone.
+
+    The same rule as for trained prompts, for everything that asks the model without training one.
+
+    Args:
+        tower: embeds the names.
+        names: K class names.
+
+    Raises:
+        UsageError: as `name_tokens`.
+    """
+    name_tokens(tower, names, _ZERO_SHOT_TOKENS, "end")
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:

@@ -97,7 +97,7 @@ def report(
         RunError: the file cannot be written, or would be too large.
     """
     table, output = Path(table), Path(output)
-    check_output(output, overwrite)
+    check_output(output, overwrite, [table, None if data is None else Path(data)])
     if not 0 <= images <= MOST_IMAGES:
         raise UsageError(f"--images is {images}; it lies between 0 and {MOST_IMAGES:,}.")
     scores = read_scores(table)

@@ -83,7 +83,7 @@ def review(
         RunError: the output cannot be written.
     """
     table, output = Path(table), Path(output)
-    check_table_output(output, overwrite)
+    check_table_output(output, overwrite, [Path(decisions)])  # the table may be written over
     scores = read_scores(table)
     refuse_foreign_columns(scores, str(table))
     read = read_review(Path(decisions), scores, table)

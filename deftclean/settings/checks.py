@@ -4,7 +4,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from deftclean.core.errors import UsageError
-from deftclean.core.fields import in_order, setting_of
+from deftclean.core.fields import LARGEST_INTEGER, in_order, setting_of
 from deftclean.settings.training import TrainingConfig
 
 LARGEST_FLOAT = 3.4e38
@@ -58,6 +58,11 @@ def refuse_out_of_range(config: TrainingConfig, number: str) -> None:
         f"{option} must be {number}"
         for option, value, _ in given
         if isinstance(value, float) and not abs(value) <= LARGEST_FLOAT
+    ]
+    problems += [
+        f"{option} is {value}; it must be at most {LARGEST_INTEGER}"
+        for option, value, _ in given
+        if isinstance(value, int) and value > LARGEST_INTEGER
     ]
     if problems:
         raise UsageError("; ".join(problems) + ".")

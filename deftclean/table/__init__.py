@@ -2,6 +2,7 @@
 
 In reading order::
 
+    facts: what a table says of itself, looked at once
     scores: its columns, how it is written and read, what `keep` means
     estimate: what it says of how much is wrong
     reviewed: what people decided, and what follows for `keep`

@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from deftclean.core.arrow_types import plain_table, refuse_bad_text
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import recover, whole_file
-from deftclean.core.outputs import check_output
+from deftclean.core.outputs import check_name, check_output
 from deftclean.core.tables import refuse_double, refuse_nan
 from deftclean.settings.detector import Rule
+from deftclean.table.facts import check_facts, typed
 
 Status = Literal[
     "ok", "unreadable", "too_large", "missing", "outside", "unlabeled", "unknown_label"
@@ -178,15 +180,19 @@ def _way(table: Path, place: Path) -> str:
     return Path(os.path.relpath(place.resolve(), table.resolve().parent)).as_posix()
 
 
-def check_table_output(path: Path, overwrite: bool) -> None:
+def check_table_output(path: Path, overwrite: bool, inputs: Iterable[Path | None] = ()) -> None:
     """Refuse an output that exists, cannot be made, or is not called a Parquet file.
+
+    Args:
+        path, overwrite, inputs: as `check_output`.
 
     Raises:
         UsageError: what is wrong with it.
     """
+    check_name(path)
     if path.suffix.lower() != ".parquet":
         raise UsageError(f"-o {path}: the score table is Parquet.", "Let its name end in .parquet.")
-    check_output(path, overwrite)
+    check_output(path, overwrite, inputs)
 
 
 def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
@@ -211,15 +217,17 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
             metadata = json.loads((schema.metadata or {})[METADATA_KEY])
             if not isinstance(metadata, dict):
                 raise ValueError("not an object")
+            check_facts(path, metadata, ("rule", "threshold", "image_root"))
             _check_columns(path, schema.names, metadata)
             there = None if asked is None else _read(asked, schema.names)
-            table = file.read(columns=there)
+            table = typed(path, plain_table(file.read(columns=there)), SCORE_SCHEMA)
+            refuse_bad_text(path, table)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{path} cannot be read: {str(error).splitlines()[0]}",
             "It is not a Parquet file, or it is damaged.",
         ) from error
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is not a score table.", "Give a table written by deftclean scan or score."
         ) from error

@@ -50,6 +50,10 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def read_json_lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 # ---------------------------------------------------------------- tables
 
 
@@ -310,19 +314,20 @@ def test_pictures_out_of_a_table(tmp_path):
     with pytest.raises(UsageError, match="nothing to link to"):
         deftclean.export(table, to="folder", output=tmp_path / "b", data=data, link="hard")
     deftclean.export(table, to="imagefolder", output=tmp_path / "hub", data=data)
-    names = [row["file_name"] for row in read_csv(tmp_path / "hub" / "train" / "metadata.csv")]
+    rows = read_json_lines(tmp_path / "hub" / "train" / "metadata.jsonl")
+    names = [row["file_name"] for row in rows]
     assert names == [f"0000/{row:08d}.png" for row in range(5)]
     with pytest.raises(InputError, match="needs files"):
         deftclean.export(table, to="fiftyone", output=tmp_path / "c")
 
 
-def test_metadata_csv_names_its_pictures_whatever_they_are_called(scored, tmp_path):
+def test_the_metadata_name_its_pictures_whatever_they_are_called(scored, tmp_path):
     names = ["=cmd.png", "test/1.png", "x/test_1.PNG", "a b#c.png"]
     relabelled(scored, ["=evil()", "test", "train", "a"], names)
     deftclean.export(scored.table, to="imagefolder", output=tmp_path / "out")
-    rows = read_csv(tmp_path / "out" / "train" / "metadata.csv")
-    assert [row["source"] for row in rows] == ["./=cmd.png", *names[1:]]
-    assert [row["label"] for row in rows] == ["'=evil()", "test", "train", "a"]
+    rows = read_json_lines(tmp_path / "out" / "train" / "metadata.jsonl")
+    assert [row["source"] for row in rows] == names
+    assert [row["label"] for row in rows] == ["=evil()", "test", "train", "a"]
     for row in rows:
         assert not row["file_name"].startswith(tuple("=+-@"))
         assert (tmp_path / "out" / "train" / row["file_name"]).is_file()

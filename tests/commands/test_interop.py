@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 import deftclean
-from deftclean.table.scores import read_scores
+from deftclean.table.scores import read_scores, write_scores
 from tests.support.scored import Scored, make_scored
 
 ANY_WARNING = pytest.mark.filterwarnings("ignore")  # other people's libraries
@@ -32,7 +33,12 @@ def test_cleanlab_trains_without_the_rows_that_are_issues(name, scored, tmp_path
     from sklearn.neighbors import KNeighborsClassifier
 
     deftclean.export(scored.table, to="cleanlab", output=tmp_path / name)
-    issues = (pd.read_csv if name.endswith("csv") else pd.read_parquet)(tmp_path / name)
+    text = dict.fromkeys(["given_label", "predicted_label"], str)
+    issues = (
+        pd.read_csv(tmp_path / name, dtype=text, keep_default_na=False, na_values=[""])
+        if name.endswith("csv")
+        else pd.read_parquet(tmp_path / name)
+    )
     names = sorted(set(issues["given_label"]))
     for column in ("given_label", "predicted_label"):  # CleanLearning counts its classes
         issues[column] = issues[column].map(names.index)
@@ -63,6 +69,22 @@ def test_hugging_face_reads_the_image_folder(scored, tmp_path, monkeypatch):
     for row, name in zip(found["train"], kept["file_name"].to_pylist(), strict=True):
         with Image.open(scored.images / name) as original:
             assert np.array_equal(np.asarray(row["image"]), np.asarray(original))
+
+
+@ANY_WARNING
+def test_hugging_face_reads_names_that_look_like_something_else(scored, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets", reason="needs datasets")
+    scores = read_scores(scored.table)
+    labels = ["NA", "None", "007", "1e5", "true", "nan"] * 8
+    at = scores.table.column_names.index("given_label")
+    table = scores.table.set_column(at, "given_label", pa.array(labels))
+    write_scores(type(scores)(table, scores.metadata), scored.table, scored.images, overwrite=True)
+    deftclean.export(scored.table, to="imagefolder", output=tmp_path / "hub", rows="all")
+    found = datasets.load_dataset(
+        "imagefolder", data_dir=str(tmp_path / "hub"), cache_dir=str(tmp_path / "cache")
+    )["train"]
+    assert found["label"][:] == labels
 
 
 @ANY_WARNING

@@ -324,3 +324,15 @@ def test_cleanlab_that_is_not_there_is_named_before_any_work(folder, tmp_path, m
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(UsageError, match="needs cleanlab"):
         scanned(folder, tmp_path / "t.parquet", "confident-learning")
+
+
+@pytest.mark.parametrize("strategy", get_args(Strategy))
+def test_labels_that_are_the_same_words_are_refused_by_all(pictures, tmp_path, strategy):
+    labels = tmp_path / "labels.csv"
+    names = ["cat", "cat ", "Cat", "caf\u00e9", "cafe\u0301", "dog"]
+    found = enumerate(sorted(pictures.rglob("*.png")))
+    rows = [f"{path.relative_to(pictures)},{names[at % 6]}\n" for at, path in found]
+    labels.write_text("file_name,label\n" + "".join(rows), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"'Cat', 'cat', 'cat '; 'caf.*' are the same words"):
+        scanned(pictures, tmp_path / "t.parquet", strategy, labels)
+    assert not (tmp_path / "t.parquet").exists()

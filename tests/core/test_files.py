@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from deftclean.core import files
 from deftclean.core.errors import RunError, UsageError
 from deftclean.core.files import (
     expanded,
     make_sized,
+    read_text,
     recover,
     remove_folder,
     together,
@@ -427,3 +429,44 @@ def test_homes_of_nobody(monkeypatch):
     assert expanded("~") == Path.home()
     assert expanded("~no-such-user/a") == Path("~no-such-user/a")
     assert expanded("a/b") == Path("a/b")
+
+
+def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
+    link, real = tmp_path / "link.txt", tmp_path / "elsewhere" / "real.txt"
+    real.parent.mkdir()
+    real.write_text("old")
+    link.symlink_to(real)
+    with whole_file(link, overwrite=True) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        "elsewhere",
+        "link.txt",
+        "real.txt",
+    ]
+
+
+def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
+    link, real = tmp_path / "link", tmp_path / "elsewhere" / "real"
+    real.mkdir(parents=True)
+    (real / "old.txt").touch()
+    link.symlink_to(real)
+    with whole_folder(link, overwrite=True) as temporary:
+        (temporary / "new.txt").touch()
+    assert link.is_symlink()
+    assert [path.name for path in real.iterdir()] == ["new.txt"]
+    assert [path.name for path in real.parent.iterdir()] == ["real"]
+
+
+def test_text_files_have_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"\xef\xbb\xbfcaf\xc3\xa9")
+    assert read_text(path) == "café"
+    monkeypatch.setattr(files, "LARGEST_TEXT", 4)
+    with pytest.raises(ValueError, match="larger than"):
+        read_text(path)
+    os.mkfifo(tmp_path / "pipe")
+    for endless in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match="not a regular file"):
+            read_text(endless)

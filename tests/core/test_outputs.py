@@ -58,3 +58,49 @@ def test_a_file_is_never_a_folder_of_ours(tmp_path: Path) -> None:
     assert not is_empty_folder(tmp_path / "file")
     with pytest.raises(UsageError, match="is foreign"):
         refuse_foreign(tmp_path / "file", ("a.json",), "is foreign.")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "a\0b", "x" * 230, "é" * 120])
+def test_a_name_that_is_none_or_too_long(tmp_path: Path, name: str) -> None:
+    path = Path(name) if name in ("", "/") else tmp_path / name if name != "." else Path()
+    for check in (check_output, check_output_folder):
+        with pytest.raises(UsageError, match=r"^-o "):
+            check(path, True)
+
+
+def test_a_path_that_is_too_long(tmp_path: Path) -> None:
+    path = tmp_path.joinpath(*["x" * 200] * 25, "out.parquet")
+    with pytest.raises(UsageError, match="the name is too long"):
+        check_output(path, overwrite=True)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_input_is_never_an_output(tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "sub").mkdir()
+    labels = tmp_path / "labels.csv"
+    labels.write_text("mine")
+    (tmp_path / "link.csv").symlink_to(labels)
+    (tmp_path / "hard.csv").hardlink_to(labels)
+    for name in ("labels.csv", "sub/../labels.csv", "link.csv", "hard.csv"):
+        with pytest.raises(UsageError, match="is the input itself"):
+            check_output(tmp_path / name, overwrite, [None, labels])
+    check_output(tmp_path / "new.csv", overwrite, [None, labels, tmp_path / "nowhere"])
+
+
+def test_links_as_outputs(tmp_path: Path) -> None:
+    link, real = tmp_path / "link.txt", tmp_path / "elsewhere" / "real.txt"
+    link.symlink_to(real)
+    with pytest.raises(
+        UsageError, match=r"is a link to .*real\.txt, which does not exist"
+    ) as caught:
+        check_output(link, overwrite=True)
+    assert "Remove the link" in caught.value.hint
+    real.parent.mkdir()
+    real.write_text("old")
+    with pytest.raises(UsageError, match="exists already"):
+        check_output(link, overwrite=False)
+    check_output(link, overwrite=True)
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(UsageError, match="is a link to"):
+        check_output_folder(loop, overwrite=True)

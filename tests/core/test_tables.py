@@ -1,3 +1,5 @@
+import os
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -72,20 +74,20 @@ def test_tsv_and_upper_case_suffix(tmp_path: Path) -> None:
 
 def test_bad_csv_records_are_reported_together(csv: Path) -> None:
     error = refusal(csv, 'a,b\n1,2\n1,2,3\n"x\ny",4\n5\n6,7\n')
-    assert error.message == (f"{csv}: record 3 has 3 fields, not 2; record 5 has 1 fields, not 2.")
+    assert error.message == (f"{csv}: line 3 has 3 fields, not 2; line 6 has 1 fields, not 2.")
     assert error.exit_code == 2
 
 
 def test_many_bad_csv_records_are_counted(csv: Path) -> None:
     error = refusal(csv, "a,b\n" + "1,2,3\n" * 9)
-    assert "record 2 has 3 fields, not 2; record 3" in error.message
-    assert error.message.endswith("record 6 has 3 fields, not 2 and 4 more.")
+    assert "line 2 has 3 fields, not 2; line 3" in error.message
+    assert error.message.endswith("line 6 has 3 fields, not 2 and 4 more.")
 
 
 def test_bad_csv_record_far_down(csv: Path) -> None:
     """Past Arrow's first block of a megabyte the numbers still count from the top."""
     text = "a,b\n" + "".join(f"{i},{'x' * 40}\n" for i in range(50_000)) + "1,2,3\n"
-    assert refusal(csv, text).message == f"{csv}: record 50002 has 3 fields, not 2."
+    assert refusal(csv, text).message == f"{csv}: line 50002 has 3 fields, not 2."
 
 
 def test_quoted_newlines_on_every_megabyte(csv: Path) -> None:
@@ -95,8 +97,52 @@ def test_quoted_newlines_on_every_megabyte(csv: Path) -> None:
     assert table["a"][-1] == f"49999\n{'x' * 40}"
 
 
-def test_an_unclosed_quote_loses_no_rows_silently(csv: Path) -> None:
-    assert "record 3" in refusal(csv, 'a,b\n1,2\n"3,4\n5,6\n').message
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('a,b\n1,2\n"3,4\n5,6\n', "the quote that begins a cell on line 3 is never closed."),
+        (
+            'a,b\n1,"7 inch\n2,x\n3,15" wide\n',
+            "the quote that begins a cell on line 2 is closed on line 4, where more text follows.",
+        ),
+        ('a,b\n1,"x" \n', "the quote that begins a cell on line 2 is closed on line 2"),
+        ('a,b\n1,15" wide\n', "line 2 has a quote within a cell that does not begin with one."),
+        ('a,b\n1, "x, y"\n', "line 2 has a quote within a cell"),
+        ("a,b\n1,2\n3,\0\n", "line 3 holds a NUL byte."),
+    ],
+)
+@pytest.mark.parametrize("far", [0, 30_000])
+def test_what_a_reader_would_guess_at_is_refused(
+    csv: Path, content: str, said: str, far: int
+) -> None:
+    """A lenient reader makes 9 rows of 24, and says nothing; past a megabyte lines still count."""
+    header, _, rest = content.partition("\n")
+    filler = f"{'x' * 40},y\r\n" * far
+    message = refusal(csv, f"{header}\n{filler}{rest}").message
+    lines = re.sub(r"line (\d+)", lambda found: f"line {int(found[1]) + far}", said)
+    assert message.startswith(f"{csv}: {lines}")
+
+
+@pytest.mark.parametrize("far", [0, 30_000])
+def test_a_line_that_is_not_utf8_is_named(csv: Path, far: int) -> None:
+    """One with too many cells too: Arrow's reader would leave it out."""
+    text = b"a,b\n" + b"x,\xc3\xa9\n" * far + b"1,2,\xff\n"
+    assert refusal(csv, text).message == f"{csv} cannot be read: line {far + 2} is not UTF-8 text."
+
+
+def test_utf16_is_said(csv: Path) -> None:
+    assert refusal(csv, "a,b\n1,2\n".encode("utf-16")).message == f"{csv} is UTF-16."
+
+
+@pytest.mark.parametrize("ends", ["\r\n", "\r", "\n"])
+@pytest.mark.parametrize("size", [64, 65, 66])
+def test_line_ends_in_cells_stay_whole_across_blocks(
+    csv: Path, monkeypatch: pytest.MonkeyPatch, ends: str, size: int
+) -> None:
+    monkeypatch.setattr(tables, "_CSV_BLOCK", size)
+    notes = [f"{'z' * width}{ends}B" for width in range(1, 40)]
+    text = "a,b\n" + "".join(f'{at},"{note}"\n' for at, note in enumerate(notes))
+    assert read(csv, text)["b"] == notes
 
 
 def test_empty_csv(csv: Path) -> None:
@@ -118,7 +164,7 @@ def test_csv_that_is_not_utf8(csv: Path, content: str) -> None:
     assert "UTF-8" in error.hint
 
 
-@pytest.mark.parametrize("delimiter", ["§", "\n"])
+@pytest.mark.parametrize("delimiter", ["§", "\n", '"'])
 def test_impossible_delimiters_are_refused(csv: Path, delimiter: str) -> None:
     assert "delimiter" in refusal(csv, "a,b\n1,2\n", delimiter).message.lower()
 
@@ -180,6 +226,34 @@ def test_jsonl_is_one_table_whatever_the_chunks(
 )
 def test_json_that_no_column_can_hold(jsonl: Path, line: str) -> None:
     assert str(jsonl) in refusal(jsonl, line + "\n").message
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_json_nested_deeper_than_any_reader_of_parquet_goes(
+    jsonl: Path, opening: str, closing: str
+) -> None:
+    def row(levels: int) -> str:
+        return f'{{"n": 1, "deep": {opening * levels}1{closing * levels}}}\n'
+
+    assert len(read(jsonl, row(32))["deep"]) == 1
+    error = refusal(jsonl, row(1) + row(33) + row(120))
+    assert error.message.startswith(
+        f"{jsonl}: line 2: 'deep' is nested more than 32 deep; line 3: 'deep' is nested"
+    )
+    # Many brackets are not deep.
+    wide = ", ".join(["[1]"] * 100)
+    assert len(read(jsonl, f'{{"n": [{wide}], "s": "{"[" * 99}"}}\n')["n"][0]) == 100
+
+
+def test_a_key_that_stands_twice_in_an_object(jsonl: Path) -> None:
+    """Readers take the last, and say nothing."""
+    text = '{"a": 1, "b": "x"}\n{"a": "1", "a" : "2"}\n{"a": 1, "c": {"d": 1, "d": 2}}\n'
+    assert refusal(jsonl, text).message == (
+        f"{jsonl}: line 2 names 'a' twice; line 3 names 'd' twice."
+    )
+    assert read(jsonl, '{"a": "x\\": ", "b": [{"c": 1}, {"c": 2}]}\n')["b"] == [
+        [{"c": 1}, {"c": 2}]
+    ]
 
 
 def test_empty_jsonl(jsonl: Path) -> None:
@@ -263,3 +337,22 @@ def test_unknown_suffixes(tmp_path: Path, name: str) -> None:
 def test_a_missing_table(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"cannot be read: .*No such file"):
         columns_of(tmp_path / name, None)
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.parquet"])
+def test_what_may_never_end_is_not_read(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / name)
+    for read_any in (
+        lambda path: read_table(path, None, None),
+        lambda path: columns_of(path, None),
+    ):
+        with pytest.raises(InputError, match="is not a regular file"):
+            read_any(tmp_path / name)
+    (tmp_path / f"zero-{name}").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="is not a regular file"):
+        read_table(tmp_path / f"zero-{name}", None, None)
+    monkeypatch.setattr(tables, "LARGEST_TEXT_TABLE", 3)
+    if not name.endswith("parquet"):
+        assert "text tables are read up to" in refusal(tmp_path / f"large-{name}", "abcd").message

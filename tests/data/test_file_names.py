@@ -85,3 +85,23 @@ def test_every_space_that_python_knows_is_blank(root: Path) -> None:
 def test_names_that_are_not_text(root: Path) -> None:
     with pytest.raises(InputError, match="the file names are not text"):
         relative_names(pa.array([["a.png"]]), Path("x.csv"), root)
+
+
+def test_names_in_another_unicode_form(tmp_path):
+    """macOS writes accents as letters of their own; the name that is there wins."""
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    for name in (apart, composed):
+        (tmp_path / name).mkdir()
+    for name in (f"{apart}/{apart}1.png", f"{composed}/{apart}2.png", f"{apart}-only.png"):
+        (tmp_path / name).touch()
+    written = [
+        f"{apart}/{composed}1.png", f"{composed}/{composed}2.png", f"{composed}-only.png",
+        f"{apart}-only.png", f"{composed}/missing.png", "plain.png", "猫.png", None,
+        f"../{composed}.png",
+    ]  # fmt: skip
+    names, _ = relative_names(pa.array(written), tmp_path / "x.csv", tmp_path)
+    assert names.to_pylist() == [
+        f"{apart}/{apart}1.png", f"{composed}/{apart}2.png", f"{apart}-only.png",
+        f"{apart}-only.png", f"{composed}/missing.png", "plain.png", "猫.png", "x.csv#7",
+        f"../{composed}.png",
+    ]  # fmt: skip

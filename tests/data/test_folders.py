@@ -60,3 +60,15 @@ def test_a_relative_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: 
     monkeypatch.chdir(tmp_path)
     expected = "data/cat/a.png" if root == "." else "cat/a.png"
     assert walk_images(Path(root), follow=False) == ([expected], ())
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "#recycle", "lost+found", "__MACOSX", "$RECYCLE.BIN",
+                                  "System Volume Information", ".ipynb_checkpoints"])  # fmt: skip
+def test_folders_of_the_system_are_no_classes(tmp_path, name):
+    for folder in ("cat", name, f"cat/{name}"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").touch()
+    names, notes = walk_images(tmp_path, follow=False)
+    assert names == ["cat/a.png"]
+    if not name.startswith("."):
+        assert notes == (f"2 folder(s) of the system were left out ({name}, cat/{name})",)

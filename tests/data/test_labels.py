@@ -114,3 +114,20 @@ def test_a_label_that_has_a_name_as_it_is_written_is_no_integer(label, tmp_path)
     (tmp_path / "names.json").write_text(json.dumps({label: "cat"}))
     labels = name_labels(pa.array([label, label]), tmp_path / "names.json", None, None)
     assert labels.given.to_pylist() == ["cat", "cat"]
+
+
+def test_zeros_before_a_number_change_nothing(tmp_path):
+    """Class folders 00000, 00001, ... of many data sets."""
+    names = tmp_path / "names.txt"
+    names.write_text("stop\nyield\nlimit\n")
+    labels = name_labels(pa.array(["00002", "00000", "1", "01"]), names, None, None)
+    assert labels.given.to_pylist() == ["limit", "stop", "yield", "yield"]
+    assert list(dict.fromkeys(labels.names.values())) == ["stop", "yield", "limit"]
+    with pytest.raises(InputError, match=r"1 label\(s\) have no class name: '00003'"):
+        name_labels(pa.array(["00003", "00000"]), names, None, None)
+
+
+def test_the_hint_shows_padded_labels_as_they_are_written():
+    with pytest.raises(InputError) as caught:
+        name_labels(pa.array(["00000", "00001", "00002"]), None, None, None)
+    assert '{"00000": "cat", "00001": "dog"}' in caught.value.hint

@@ -603,6 +603,86 @@ def test_broken_hugging_face_metadata_is_ignored(tmp_path: Path, metadata: str) 
     assert pairs(read(path)) == [("a", "cat")]
 
 
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        ([], "info.features is not an object"),
+        ("x", "info.features is not an object"),
+        ({"label": {"_type": "ClassLabel", "names": 3}}, "names of column 'label'"),
+        ({"label": {"_type": "ClassLabel", "names": [1, 2]}}, "names of column 'label'"),
+        ({"label": {"_type": "ClassLabel", "names": {"a": "b"}}}, "names of column 'label'"),
+    ],
+)
+def test_hugging_face_metadata_of_the_wrong_form(
+    tmp_path: Path, features: object, said: str
+) -> None:
+    columns = {"file_name": ["a", "b"], "label": [0, 1]}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    path = parquet(tmp_path / "x.parquet", columns, metadata)
+    message = refusal(path).message
+    assert message.startswith(f"{path}: its Hugging Face metadata")
+    assert said in message
+
+
+@pytest.mark.parametrize("features", [None, {}, {"label": []}, {"label": {"_type": ["x"]}}])
+def test_hugging_face_metadata_that_say_nothing(tmp_path: Path, features: object) -> None:
+    columns = {"file_name": ["a", "b"], "label": ["cat", "dog"]}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    path = parquet(tmp_path / "x.parquet", columns, metadata)
+    if features is None:
+        assert "info.features" in refusal(path).message
+    else:
+        assert len(read(path)) == 2
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.int64(), pa.list_(pa.uint8())])
+def test_an_image_column_of_something_else(tmp_path: Path, kind: pa.DataType) -> None:
+    cells: list = {"string": ["x"], "int64": [1]}.get(str(kind), [[1]])
+    images = pa.StructArray.from_arrays([pa.array(cells, kind), pa.array(["a"])], ["bytes", "path"])
+    path = parquet(tmp_path / "x.parquet", {"image": images, "label": ["cat"]})
+    assert f"field bytes of column 'image' holds {str(kind)[:5]}" in refusal(path).message
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()])
+def test_names_and_labels_that_are_not_marked_as_text(tmp_path: Path, kind: pa.DataType) -> None:
+    """As older writers of Parquet leave them."""
+    columns = {
+        "file_name": pa.array([b"a.png", "é/b.JPEG".encode()], kind),
+        "label": pa.array([b"cat", b"dog"], kind),
+    }
+    manifest = read(parquet(tmp_path / "x.parquet", columns))
+    assert pairs(manifest) == [("a.png", "cat"), ("é/b.JPEG", "dog")]
+    assert manifest.images is None
+    bad = parquet(tmp_path / "y.parquet", {**columns, "label": pa.array([b"\xff", b"x"], kind)})
+    assert "The labels are bytes" in refusal(bad).message
+
+
+@pytest.mark.parametrize("kind", [pa.binary_view(), pa.dictionary(pa.int32(), pa.binary())])
+def test_image_bytes_in_other_layouts(tmp_path: Path, kind: pa.DataType) -> None:
+    images = pa.array([b"\x89PNG", b"\xff\xd8"]).cast(kind)
+    path = parquet(tmp_path / "x.parquet", {"image": images, "label": ["cat", "dog"]})
+    assert read(path).images == ImageColumn(path, "image", nested=False)
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string(), pa.json_()])
+def test_names_and_labels_in_other_layouts(tmp_path: Path, kind: pa.DataType) -> None:
+    cells = {"file_name": ["a.png", "b.png"], "label": ["cat", "dog"], "note": ["x", "y"]}
+    columns = {
+        name: pa.ExtensionArray.from_storage(kind, pa.array(texts))
+        if isinstance(kind, pa.BaseExtensionType)
+        else pa.array(texts, kind)
+        for name, texts in cells.items()
+    }
+    manifest = read(parquet(tmp_path / "x.parquet", columns))
+    assert pairs(manifest) == [("a.png", "cat"), ("b.png", "dog")]
+    assert manifest.columns["note"].to_pylist() == ["x", "y"]
+
+
+def test_a_column_that_no_output_can_hold(tmp_path: Path) -> None:
+    path = text(tmp_path / "x.jsonl", '{"file_name": "a.png", "label": "cat", "extra": {}}\n')
+    assert "1 column(s) that a Parquet table cannot hold: 'extra'" in refusal(path).message
+
+
 def test_flat_image_bytes(tmp_path: Path) -> None:
     path = parquet(tmp_path / "x.parquet", {"jpg": [b"1", b"2"], "label": ["cat", "dog"]})
     manifest = read(path)

@@ -6,7 +6,7 @@ import torch
 from deftclean.core.errors import UsageError
 from deftclean.core.runtime import initial_weights
 from deftclean.models.prefixes import pack, pad
-from deftclean.models.prompts import DualPrompts, name_tokens
+from deftclean.models.prompts import DualPrompts, check_names, name_tokens
 
 NAMES = ("cat", "pickup_truck", "sweet pepper", "zebra")
 
@@ -92,6 +92,15 @@ def test_all_bad_names_are_reported_together(encoder):
         name_tokens(encoder.text, ("Cat", "cat", " ", "dog " * 30), 16, "end")
     for part in ("'Cat', 'cat' are the same words", "' ' have no words", "do not fit"):
         assert part in error.value.message
+    for way in ("--class-names names.json", "Write labels of one class alike"):
+        assert way in error.value.hint
+
+
+def test_names_are_checked_where_no_prompt_is_trained(encoder):
+    room = 32 - 4 - 3
+    check_names(encoder.text, ("cat " * room, "dog"))
+    with pytest.raises(UsageError, match="do not fit"):
+        check_names(encoder.text, ("cat " * (room + 1), "dog"))
 
 
 def test_a_context_that_fills_the_tower_is_refused(encoder):

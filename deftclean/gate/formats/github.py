@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deftclean.core.text import visible
+from deftclean.core.text import on_one_line
 from deftclean.gate.results import CheckResult, Finding, Gate
 from deftclean.table.places import Place
 
@@ -42,7 +42,7 @@ def _command(level: str, place: Place, title: str, message: str) -> str:
 def _data(text: str) -> str:
     """As the runner unescapes it. What is not printable cannot break out of the line or hide."""
     escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return visible(escaped)
+    return on_one_line(escaped)
 
 
 def _property(text: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deftclean import __version__
+from deftclean.core.text import quiet_json
 from deftclean.gate.results import ChangedRow, CheckResult, Finding, Gate, SeenRow
 from deftclean.table.audit import LEVEL
 
@@ -14,7 +15,7 @@ VERSION = 1
 
 def as_json(result: CheckResult, base: Path) -> str:
     """One object, ASCII only; places are relative to the folder `base`."""
-    return json.dumps(_object(result, base), indent=2, allow_nan=False) + "\n"
+    return quiet_json(json.dumps(_object(result, base), indent=2, allow_nan=False)) + "\n"
 
 
 def _object(result: CheckResult, base: Path) -> dict[str, Any]:

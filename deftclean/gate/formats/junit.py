@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from deftclean.core.text import visible
+from deftclean.core.text import on_one_line
 from deftclean.gate.results import CheckResult, Gate
 
 
@@ -32,14 +32,14 @@ def as_junit(result: CheckResult, base: Path) -> str:
 def _add(suite: ET.Element, gate: Gate, result: CheckResult, base: Path) -> None:
     named = {
         "classname": "deftclean.check",
-        "name": visible(gate.expression.text),
-        "file": visible(result.source.seen_from(base).path),
+        "name": on_one_line(gate.expression.text),
+        "file": on_one_line(result.source.seen_from(base).path),
     }
     case = ET.SubElement(suite, "testcase", named)
     if gate.state == "passed":
         return
     kind = "failure" if gate.state == "failed" else "error"
-    said = {"message": visible(gate.message), "type": gate.state}
+    said = {"message": on_one_line(gate.message), "type": gate.state}
     ET.SubElement(case, kind, said).text = _listed(result, base)
 
 
@@ -48,4 +48,4 @@ def _listed(result: CheckResult, base: Path) -> str:
     if result.total > len(lines):
         lines.append(f"{len(lines):,} of {result.total:,} rows are listed.")
     # XML has no way to write most control characters, and readers refuse them.
-    return "\n".join(visible(line) for line in lines)
+    return "\n".join(on_one_line(line) for line in lines)

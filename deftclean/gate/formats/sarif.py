@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from deftclean import __version__
-from deftclean.core.text import visible
+from deftclean.core.text import quiet_json, visible
 from deftclean.gate.results import CheckResult, Finding, Gate
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -43,7 +43,7 @@ def as_sarif(result: CheckResult, base: Path) -> str:
         },
     }
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, indent=2, allow_nan=False) + "\n"
+    return quiet_json(json.dumps(log, indent=2, allow_nan=False)) + "\n"
 
 
 def _driver() -> dict[str, Any]:

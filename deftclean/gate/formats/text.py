@@ -5,7 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from deftclean.core.text import visible
+from deftclean.core.text import on_one_line, visible
 from deftclean.gate.results import Change, ChangedRow, CheckResult, Finding, shown
 from deftclean.table.audit import Audited
 
@@ -132,7 +132,7 @@ def _title(text: str, console: Console) -> None:
 
 
 def _lines(texts: list[str], console: Console) -> None:
-    text = "\n".join(visible(text) for text in texts)
+    text = "\n".join(on_one_line(text) for text in texts)
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
