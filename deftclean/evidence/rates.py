@@ -130,23 +130,25 @@ def _at_pool(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     classes, kept = len(pool.log_marginal), len(some.labels)
 
-    def both(values: Tensor, log_probs: Tensor, label: Tensor, barred: Tensor) -> Tensor:
+    def both(
+        values: Tensor, log_probs: Tensor, label: Tensor, barred: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Of one row: -log P(label), and the probability that it is wrong."""
         at = Pool(values, pool.witnesses, pool.log_marginal, pool.loss)
         known = at.log_probs(log_probs[None])
         joint = known + at.noise.log_chances(known, label[None]) + barred
         whole = torch.logsumexp(joint, dim=1)
         wrong = 1 - (joint.gather(1, label[None, None])[:, 0] - whole).exp()
-        return torch.cat([-whole, wrong])
+        found = torch.cat([-whole, wrong])
+        return found, found
 
     barred = torch.zeros(kept, classes, dtype=torch.float64)
     if some.impossible is not None:
         barred = some.impossible
     rows = (pool.values, some.log_probs, some.labels, barred)
     of_each = (None, 0, 0, 0)
-    slopes = torch.func.vmap(torch.func.jacrev(both), in_dims=of_each)(*rows)
-    slopes = slopes[..., :-1]  # τ is what the pools differ in
-    wrong = torch.func.vmap(both, in_dims=of_each)(*rows)[:, 1]
+    slopes, values = torch.func.vmap(torch.func.jacrev(both, has_aux=True), of_each)(*rows)
+    slopes, wrong = slopes[..., :-1], values[:, 1]  # τ is what the pools differ in
     of_loss, of_wrong = slopes[:, 0], slopes[:, 1]
 
     def prior(values: Tensor) -> Tensor:
