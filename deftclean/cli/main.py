@@ -117,6 +117,11 @@ def _guarded(command: Callable[[], object]) -> int:
         if error.hint:
             errors.print(f"[dim]Hint:[/dim] {escape(error.hint)}", highlight=False, soft_wrap=True)
         return error.exit_code
+    except MemoryError as error:
+        more = f": {error}" if str(error) else ""
+        errors.print(f"[red]Error:[/red] Memory ran out{escape(more)}.", highlight=False)
+        errors.print("[dim]Hint:[/dim] Give the run more memory, or fewer --workers.")
+        return 3
     except Exception as error:  # noqa: BLE001 - the outermost handler
         # Typer's own usage errors know how to show themselves.
         show = getattr(error, "show", None)
