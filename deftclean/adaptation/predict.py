@@ -164,7 +164,8 @@ def _probabilities(
     from deftclean.training.picture_sets import PictureSet
 
     runtime, progress = reader.runtime, reader.progress
-    named = None if run.model is None else (run.model, run.weights)
+    same = run.weights is None and run.model == card.model
+    named = None if run.model is None else (run.model, card.weights if same else run.weights)
     classifier = load_adapted(folder, card, run.offline, progress.say, named)
     classifier.to(runtime.device)
     pictures = PictureSet(rows, reader.preparation, reader.cache, runtime)

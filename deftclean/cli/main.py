@@ -25,7 +25,7 @@ from deftclean.cli.scan import SCAN_EXAMPLES, scan
 from deftclean.cli.score import SCORE_EXAMPLES, SELECT_EXAMPLES, score, select
 from deftclean.cli.settings_file import file_settings
 from deftclean.cli.terminal import Terminal, say_lost, show_safely
-from deftclean.core.errors import DeftcleanError, UsageError
+from deftclean.core.errors import DeftcleanError, RunError, UsageError
 from deftclean.core.signals import Signals
 from deftclean.core.text import visible
 
@@ -126,6 +126,10 @@ def _guarded(command: Callable[[], object], signals: Signals) -> int:
         code = _INTERRUPTED
     except UsageError as error:
         return _told(error, errors)
+    except MemoryError as error:
+        more = f": {error}" if str(error) else ""
+        hint = "Give the run more memory, or fewer --workers."
+        return _told(RunError(f"Memory ran out{more}.", hint), errors)
     except Exception as error:  # noqa: BLE001 - the outermost handler
         return _failed(error, errors, signals)
     if code == _INTERRUPTED:

@@ -158,7 +158,8 @@ def _clip_of(home: Path, card: DetectorCard, run: RunOptions) -> tuple[str, str 
     from deftclean.models.saved_detector import local_name
 
     if run.model is not None:
-        return run.model, run.weights
+        same = run.weights is None and run.model == card.model
+        return run.model, card.weights if same else run.weights
     return local_name(card.model, card.weights if run.weights is None else run.weights, home)
 
 

@@ -4,9 +4,9 @@ An image is encoded bytes; a picture is what they decode to.
 
 In reading order::
 
+    tiff: what is peculiar to TIFF
     bare: encoded pictures without what stands beside their pixels
     limits: what a picture may cost, in memory and time
-    tiff: what is peculiar to TIFF
     rgb: pictures of every mode to RGB
     decoding: encoded bytes to an upright RGB picture
     resizing: pictures to the pixels a model is asked about

@@ -8,6 +8,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+from deftclean.images.tiff import is_tiff, mended
+
 MOST_CHUNKS = 200_000
 """Parts of a PNG or JPEG; a file of more is taken for an attack on the reader's time."""
 
@@ -26,7 +28,7 @@ class TooManyPartsError(ValueError):
 
 
 def bare(data: bytes) -> bytes:
-    """The picture alone; the same object where there is nothing beside it.
+    """The picture alone; the same object where nothing beside it could be in the way.
 
     Raises:
         TooManyPartsError: more than `MOST_CHUNKS`.
@@ -35,7 +37,9 @@ def bare(data: bytes) -> bytes:
         return _joined(data, _png_parts(data), len(_PNG))
     if data.startswith(b"\xff\xd8"):
         return _joined(data, _jpeg_parts(data), 2)
-    return data
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return _webp(data)
+    return mended(data) if is_tiff(data) else data
 
 
 def _joined(data: bytes, parts: Iterator[tuple[int, int, bool]], head: int) -> bytes:
@@ -105,6 +109,21 @@ def _unpacks(data: bytes) -> bool:
     except zlib.error:
         return False
     return not unpack.unconsumed_tail
+
+
+# ---------------------------------------------------------------- WebP
+
+
+def _webp(data: bytes) -> bytes:
+    """Without text or rotation behind the pixels that is cut off, which nobody could read."""
+    at = 12
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from("<4sI", data, at)
+        end = at + 8 + size + size % 2
+        if end > len(data) and kind in (b"EXIF", b"XMP "):
+            return data[:4] + struct.pack("<I", at - 8) + data[8:at]
+        at = end
+    return data
 
 
 # ---------------------------------------------------------------- JPEG

@@ -21,7 +21,10 @@ MOST_VALUES = 500_000
 _BITS, _PHOTOMETRIC, _FILL_ORDER, _PLANES, _INKS, _PALETTE = 258, 262, 266, 284, 332, 320
 _EXTRA, _FORMAT = 338, 339
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
-_READ = (256, 257, 258, 273, 277, 278, 279, 320, 322, 323, 324, 325, 338, 339)  # to find pixels
+_READ = (
+    *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 332),
+    *(338, 339, 347, 530, 532),
+)  # of the pixels
 _SPARE = 65_536  # bytes by which tags may overlap
 _MOST_ABSURD = 16  # tags that go beyond the end
 _NAMES = {_PHOTOMETRIC: "photometric", _BITS: "bits", _FORMAT: "sample format", _EXTRA: "extra"}
@@ -56,6 +59,24 @@ def refuse_endless(data: bytes) -> None:
         raise UnknownKindError("its directory is larger than the file")
 
 
+def mended(data: bytes) -> bytes:
+    """The file with those tags empty that lead beyond its end and say nothing of the pixels.
+
+    At the first of them Pillow stops reading, and does not know the kind of the samples then.
+    """
+    patched: bytearray | None = None
+    large = data[2:4] in (b"+\0", b"\0+")
+    number = struct.Struct(_order(data) + ("Q" if large else "I"))
+    for tag, kind, count, place, at in _placed_entries(data):
+        size = count * _SIZES.get(kind, 1)
+        if tag in _READ or size <= number.size:
+            continue
+        if number.unpack(place)[0] + size > len(data):
+            patched = patched or bytearray(data)
+            number.pack_into(patched, at + 4, 0)
+    return data if patched is None else bytes(patched)
+
+
 def kind_of(data: bytes) -> str:
     """Of which kind a TIFF's samples are, in words."""
     order = _order(data)
@@ -77,6 +98,11 @@ def _order(data: bytes) -> str:
 
 def _entries(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
     """Tag, type, count and place of the first directory's entries, as far as it goes."""
+    return (entry[:4] for entry in _placed_entries(data))
+
+
+def _placed_entries(data: bytes) -> Iterator[tuple[int, int, int, bytes, int]]:
+    """The same, and where each entry begins."""
     order, large = _order(data), data[2:4] in (b"+\0", b"\0+")
     entry = struct.Struct(order + ("HHQ8s" if large else "HHI4s"))
     with contextlib.suppress(struct.error):
@@ -84,7 +110,8 @@ def _entries(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         number = struct.Struct(order + ("Q" if large else "H"))
         (count,) = number.unpack_from(data, at)
         for index in range(min(count, 65_536)):
-            yield entry.unpack_from(data, at + number.size + index * entry.size)
+            begin = at + number.size + index * entry.size
+            yield (*entry.unpack_from(data, begin), begin)
 
 
 def readable(picture: TiffImageFile, data: bytes) -> TiffImageFile:

@@ -141,10 +141,10 @@ def local_name(model: str, weights: str | None, folder: Path) -> tuple[str, str 
     """
     found, file = findable_name(model, weights, folder)
     if available_weights(found, file) is None:
-        named = f"--model {model}" + (f" --weights {weights}" if weights is not None else "")
         raise WeightsError(
             f"{folder} names the model {model!r}, whose weights are not on this machine, and what "
             "a folder names is not fetched by itself.",
-            f"If you trust it, score or predict with it once and name the model yourself: {named}",
+            f"If you trust it, score or predict with it once and name the model yourself: "
+            f"--model {model}",
         )
     return found, file

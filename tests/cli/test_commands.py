@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deftclean.cli import main
 from deftclean.cli.main import app
 from tests.support.places import PACKAGE
 
@@ -37,3 +38,13 @@ def test_no_other_function_of_the_room_is_longer():
     }
     assert {name for _, name in lengths} >= set(COMMANDS)
     assert {each: lines for each, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_memory_that_runs_out_is_no_bug(monkeypatch, capsys):
+    def greedy(*_arguments, **_options):
+        raise MemoryError("while a picture was decoded")
+
+    monkeypatch.setattr(main, "app", greedy)
+    assert main.run(["report", "t.parquet"]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("Error: Memory ran out: while a picture was decoded.\nHint: ")

@@ -57,7 +57,7 @@ ONLY_IN_PYTHON = {
     "score": {"reading.known_labels"},
     "adapt": {"run.model", "run.weights", "run.compile", "settings.method"},
     "predict": {
-        *("run.model", "run.weights", "run.compile"),
+        *("run.weights", "run.compile"),
         *("reading.known_labels", "reading.class_names", "reading.rename"),
     },
     "corrupt": {"reading.known_labels"},

@@ -97,7 +97,44 @@ def test_jpegs_with_anything_beside_the_pixels(name: str, first: bool) -> None:
     assert decode(spoiled).tobytes() == decode(data).tobytes()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def spoiled_tags(data: bytes, how: str) -> list[bytes]:
+    """The file with one ornament spoiled: text, resolution, profile."""
+    (at,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, at)
+    made = []
+    for place in range(at + 2, at + 2 + 12 * count, 12):
+        tag, kind, number, offset = struct.unpack_from("<HHII", data, place)
+        if tag in (270, 282, 283, 305, 34675):
+            number = 2**31 if how == "count" else 0 if how == "empty" else number
+            offset = 2**31 if how == "offset" else offset
+            entry = struct.pack("<HHII", tag, 99 if how == "type" else kind, number, offset)
+            made.append(data[:place] + entry + data[place + 12 :])
+    return made
+
+
+@pytest.mark.parametrize("how", ["count", "offset", "type", "empty"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "F"])
+def test_tiffs_with_spoiled_tags_beside_the_pixels(how: str, mode: str) -> None:
+    """Tags that say of which kind the pixels are stand behind them."""
+    picture = smooth(32, 24).convert(mode)
+    more = {"description": "text " * 9, "software": "s" * 20, "dpi": (72, 72)}
+    data = encode(picture, "TIFF", icc_profile=b"x" * 300, **more)
+    spoiled = spoiled_tags(data, how)
+    assert len(spoiled) == 5
+    for each in spoiled:
+        assert decode(each).tobytes() == decode(data).tobytes()
+
+
+@pytest.mark.parametrize("kind", [b"EXIF", b"XMP "])
+def test_webps_with_a_cut_text_behind_the_pixels(kind: bytes) -> None:
+    options = {"EXIF": {"exif": b"Exif\0\0" + b"x" * 99}, "XMP ": {"xmp": b"<x/>" * 99}}
+    data = encode(smooth(32, 24), "WEBP", lossless=True, **options[kind.decode()])
+    at = data.index(kind)
+    for cut in (data[: at + 12], data[:-9], data[: at + 4] + b"\xff\xff\0\0" + data[at + 8 :]):
+        assert decode(cut).tobytes() == smooth(32, 24).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "GIF"])
 def test_a_plain_file_is_not_copied(kind: str) -> None:
     data = encode(smooth(32, 24), kind)
     assert bare(data) is data
