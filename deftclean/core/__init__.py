@@ -19,7 +19,6 @@ In reading order::
     progress: what a long command tells while it works
     results: how results show themselves
     metrics: how good a selection was, where the truth is known
-    intervals: exact intervals of shares
     samples: random rows that hold classes in proportion
     html: what every HTML page is made with
 """

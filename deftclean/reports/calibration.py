@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.arrow import bool_values, float_values, valid
-from deftclean.core.intervals import of_endless
 from deftclean.table.estimate import WITNESS_COLUMNS, foretold_labels, heard
+from deftclean.table.intervals import of_endless
 from deftclean.table.reviewed import DECISION, KNOWN, review_of
 from deftclean.table.scores import ScoreTable
 

@@ -6,6 +6,7 @@ In reading order::
     scores: its columns, how it is written and read, what `keep` means
     estimate: what it says of how much is wrong
     reviewed: what people decided, and what follows for `keep`
+    intervals: exact intervals of shares
     audit: a random sample, and what decisions about it prove
     summary: a table at a glance
     problems: what is wrong with each row, as numbers that can be counted

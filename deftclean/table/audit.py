@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.arrow import bool_values, valid
 from deftclean.core.errors import InputError
-from deftclean.core.intervals import of_finite
+from deftclean.table.intervals import of_finite
 from deftclean.table.reviewed import AUDIT, DECISION, KNOWN, review_of
 from deftclean.table.scores import ScoreTable, keep_flags
 

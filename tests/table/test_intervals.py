@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, hypergeom
 
-from deftclean.core.intervals import of_endless, of_finite
+from deftclean.table.intervals import of_endless, of_finite
 
 
 def test_by_hand():
