@@ -15,7 +15,7 @@ from deftclean.table.estimate import EVIDENCE, WITNESS_COLUMNS
 _FACTS: Mapping[str, Any] = {
     "schema_version": int,
     "tool_version": str,
-    "strategy": str,
+    "strategy": str | None,  # None in a table of all rows, which nobody has judged
     "model": str | None,
     "class_names": list[str],
     "rule": Rule,

@@ -150,6 +150,7 @@ def test_pictures_in_a_table_and_beside_it(data, tmp_path):
     assert len(list((tmp_path / "out").rglob("*.png"))) == len(NAMES)
 
 
+@pytest.mark.slow
 def test_other_hints(data, tmp_path):
     """Outputs that are there; pictures that moved, or lie in a table."""
 
