@@ -12,8 +12,8 @@ from deftclean.adaptation.model_card import model_card
 from deftclean.adaptation.run_card import FORMAT_VERSION, AdaptedCard
 from deftclean.adaptation.saved_classifier import write_adapted
 from deftclean.adaptation.trainer import Trained, Trainer
-from deftclean.core.files import together
 from deftclean.core.results import Shown, percent
+from deftclean.core.switch import together
 from deftclean.models.saved_detector import portable_name
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.training.picture_sets import spec_of

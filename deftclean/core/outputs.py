@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deftclean.core.errors import UsageError
-from deftclean.core.files import recover
+from deftclean.core.switch import recover
 
 CHECKPOINT_MARK = "state.json"
 """The file by which the checkpoint of a stopped run is known."""

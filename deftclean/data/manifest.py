@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.arrow_types import refuse_unwritable
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import recover
+from deftclean.core.switch import recover
 from deftclean.core.tables import columns_of, read_table
 from deftclean.core.text import few
 from deftclean.data.columns import (

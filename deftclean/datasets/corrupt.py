@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.fields import check_integer
-from deftclean.core.files import together
 from deftclean.core.outputs import check_name, check_output
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
+from deftclean.core.switch import together
 from deftclean.core.tables import check_suffix, read_table, write_table
 from deftclean.core.text import few
 from deftclean.data.columns import find_label_column, find_path_column

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from deftclean.core.errors import UsageError
-from deftclean.core.files import recover
 from deftclean.core.outputs import PARTS, check_checkpoint_output, checkpoint_folder
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
+from deftclean.core.switch import recover
 from deftclean.data.manifest import read_manifest
 from deftclean.data.options import ManifestOptions, input_files
 from deftclean.detection.result import ScanResult

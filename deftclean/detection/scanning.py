@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deftclean.core.files import together
 from deftclean.core.outputs import PARTS, checkpoint_folder
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime, choose_runtime
+from deftclean.core.switch import together
 from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.detection.assembly import (

@@ -6,8 +6,8 @@ from typing import Any
 
 from deftclean.core.cards import card_from, record
 from deftclean.core.errors import InputError
-from deftclean.core.files import recover
 from deftclean.core.outputs import check_output_folder, is_empty_folder, refuse_foreign
+from deftclean.core.switch import recover
 from deftclean.settings.checks import refuse_out_of_range
 from deftclean.settings.detector import DetectorConfig, Rule
 

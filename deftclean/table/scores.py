@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 
 from deftclean.core.arrow_types import plain_table, refuse_bad_text
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import recover, whole_file
+from deftclean.core.files import whole_file
 from deftclean.core.outputs import check_name, check_output
+from deftclean.core.switch import recover
 from deftclean.core.tables import refuse_double, refuse_nan
 from deftclean.settings.detector import Rule
 from deftclean.table.facts import check_facts, typed
@@ -217,8 +218,9 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
             metadata = json.loads((schema.metadata or {})[METADATA_KEY])
             if not isinstance(metadata, dict):
                 raise ValueError("not an object")
-            check_facts(path, metadata, ("rule", "threshold", "image_root"))
+            check_facts(path, metadata)
             _check_columns(path, schema.names, metadata)
+            check_facts(path, metadata, ("rule", "threshold", "image_root"))
             there = None if asked is None else _read(asked, schema.names)
             table = typed(path, plain_table(file.read(columns=there)), SCORE_SCHEMA)
             refuse_bad_text(path, table)

@@ -40,6 +40,9 @@ NEW = [
 """Columns that schema 3 brought."""
 
 
+DECIDED = {"rule": "threshold", "threshold": 0.5}
+
+
 def table() -> pa.Table:
     n = len(ROWS)
     columns: dict[str, Any] = {
@@ -68,7 +71,7 @@ def table() -> pa.Table:
 
 
 def scores(**metadata: Any) -> ScoreTable:
-    return ScoreTable(table(), {"schema_version": 3, "tool_version": "0.1", **metadata})
+    return ScoreTable(table(), {"schema_version": 3, "tool_version": "0.1", **DECIDED, **metadata})
 
 
 def test_keep_by_threshold() -> None:
@@ -164,7 +167,9 @@ def test_the_same_table_is_the_same_bytes(tmp_path: Path) -> None:
         path.parent.mkdir()
         write_scores(scores(b=1, a=2), path, path.parent / "data", overwrite=False)
     assert first.read_bytes() == second.read_bytes()
-    swapped = ScoreTable(table(), {"a": 2, "b": 1, "tool_version": "0.1", "schema_version": 3})
+    swapped = ScoreTable(
+        table(), {"a": 2, "b": 1, **DECIDED, "tool_version": "0.1", "schema_version": 3}
+    )
     write_scores(swapped, second, second.parent / "data", overwrite=True)
     assert first.read_bytes() == second.read_bytes()
     assert str(tmp_path).encode() not in first.read_bytes()
@@ -254,7 +259,7 @@ def test_a_table_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
 
 def test_a_table_of_schema_1_is_read_as_one_of_today(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    old = ScoreTable(table().drop_columns(["source_line", *NEW]), {"schema_version": 1})
+    old = ScoreTable(table().drop_columns(["source_line", *NEW]), {"schema_version": 1, **DECIDED})
     write_scores(old, path, tmp_path, overwrite=False)
     back = read_scores(path)
     assert set(back.table.column_names) == {"id", *SCORE_COLUMNS}
@@ -268,7 +273,7 @@ def test_a_table_of_schema_2_suggests_what_its_detector_predicted(
     tmp_path: Path, strategy: str, own: str | None
 ) -> None:
     path = tmp_path / "x.parquet"
-    facts = {"schema_version": 2, "strategy": strategy}
+    facts = {"schema_version": 2, "strategy": strategy, **DECIDED}
     write_scores(ScoreTable(table().drop_columns(NEW), facts), path, tmp_path, overwrite=False)
     back = read_scores(path).table
     assert back["suggested_label"] == back["predicted_label"]
@@ -283,7 +288,7 @@ def test_a_table_of_schema_2_suggests_what_its_detector_predicted(
 
 def test_a_column_that_an_old_table_carries_keeps_its_values(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    old = ScoreTable(table().drop_columns(NEW), {"schema_version": 1})
+    old = ScoreTable(table().drop_columns(NEW), {"schema_version": 1, **DECIDED})
     write_scores(old, path, tmp_path, overwrite=False)
     back = read_scores(path).table
     assert back["input_source_line"].to_pylist() == [2, 3, 4, 5, 6, 7]

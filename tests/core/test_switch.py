@@ -1,0 +1,156 @@
+"""Outputs that appear together: killed at any point, signalled, swept, and never half."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deftclean.core.errors import RunError
+from deftclean.core.files import whole_file
+from deftclean.core.switch import recover, remove_folder, together
+from tests.core.test_files import names_in, start, write, write_folder
+
+CALLS = ("rename", "replace", "link", "unlink", "mkdir", "rmdir", "open", "fsync", "scandir")
+
+KILLED = """
+    import os, sys
+    from pathlib import Path
+    from deftclean.core import switch
+
+    home, dies_at = Path(sys.argv[1]), int(sys.argv[2])
+    calls = 0
+
+    def deadly(call):
+        def wrapped(*arguments, **more):
+            global calls
+            calls += 1
+            if calls == dies_at:
+                os._exit(9)
+            return call(*arguments, **more)
+        return wrapped
+
+    for name in {names!r}:
+        setattr(os, name, deadly(getattr(os, name)))
+    with switch.together(home / "clean.parquet", True) as outputs:
+        outputs.file(home / "clean.parquet").write_text("new")
+        folder = outputs.folder(home / "clean.detector")
+        (folder / "card").write_text("new")
+        outputs.remove(home / "clean.unfinished")
+    print(calls)
+"""
+
+
+def old_pair(home: Path) -> None:
+    home.mkdir()
+    (home / "clean.parquet").write_text("old")
+    for name in ("clean.detector", "clean.unfinished"):
+        (home / name).mkdir()
+        (home / name / "card").write_text("old")
+
+
+def pair_in(home: Path) -> tuple[str, str, bool]:
+    return (
+        (home / "clean.parquet").read_text(),
+        (home / "clean.detector" / "card").read_text(),
+        (home / "clean.unfinished" / "card").exists(),
+    )
+
+
+def write_pair(home: Path, text: str) -> None:
+    with together(home / "clean.parquet", True) as outputs:
+        outputs.file(home / "clean.parquet").write_text(text)
+        (outputs.folder(home / "clean.detector") / "card").write_text(text)
+        outputs.remove(home / "clean.unfinished")
+
+
+def test_killed_before_any_call_the_next_look_finds_the_old_pair_or_the_new_one(
+    tmp_path: Path,
+) -> None:
+    script = KILLED.format(names=CALLS)
+    points, seen = 0, set()
+    while True:
+        points += 1
+        home = tmp_path / f"{points}"
+        old_pair(home)
+        process = start(script, home, points)
+        _, _ = process.communicate()
+        if process.returncode == 0:
+            break
+        assert process.returncode == 9
+        recover(home / "clean.detector")
+        pair = pair_in(home)
+        assert pair in {("old", "old", True), ("new", "new", False)}
+        seen.add(pair)
+        # The next run sweeps what is left.
+        write_pair(home, "third")
+        assert pair_in(home) == ("third", "third", False)
+        assert names_in(home) == ["clean.detector", "clean.parquet"]
+    assert len(seen) == 2
+    assert points > 15
+
+
+def test_what_a_living_run_makes_is_not_swept(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    with whole_file(path, True) as slow:
+        slow.write_text("slow")
+        write(path, "quick")
+        assert slow.exists()
+        assert path.read_text() == "quick"
+    assert path.read_text() == "slow"
+    assert names_in(tmp_path) == ["out.txt"]
+
+
+def test_what_others_have_left_is_swept(tmp_path: Path) -> None:
+    (tmp_path / ".out.txt.00aa00aa.tmp").write_text("half")
+    (tmp_path / ".out.txt.00aa00ab.tmp").mkdir()
+    (tmp_path / ".out.txt2.00aa00ab.tmp").write_text("of another output")
+    write(tmp_path / "out.txt", "whole")
+    assert names_in(tmp_path) == [".out.txt2.00aa00ab.tmp", "out.txt"]
+
+
+def test_a_signal_between_the_moves_is_no_half(tmp_path: Path, monkeypatch) -> None:
+    home = tmp_path / "home"
+    old_pair(home)
+    replace = os.replace
+    calls = []
+
+    def interrupted(*arguments: Any, **more: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        replace(*arguments, **more)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_pair(home, "new")
+    assert pair_in(home) == ("new", "new", False)
+    assert names_in(home) == ["clean.detector", "clean.parquet"]
+
+
+def test_a_journal_that_leads_elsewhere_moves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    home = tmp_path / "home"
+    old_pair(home)
+    text = '{"moves": [["clean.parquet", "../victim"]], "removed": []}\n'
+    (home / ".clean.switch").write_text(text)
+    with pytest.raises(RunError, match="half replaced"):
+        recover(home / "clean.parquet")
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
+def test_names_that_leave_no_room_for_more_letters(tmp_path: Path) -> None:
+    name = "n" * 255
+    write(tmp_path / name, "whole")
+    write_folder(tmp_path / ("f" * 255), {"a": "1"}, overwrite=True)
+    assert names_in(tmp_path) == ["f" * 255, name]
+
+
+def test_a_folder_is_removed_under_another_name(tmp_path: Path, monkeypatch) -> None:
+    folder = tmp_path / "clean.unfinished"
+    folder.mkdir()
+    (folder / "state.json").write_text("{}")
+    monkeypatch.setattr("shutil.rmtree", lambda *_arguments, **_more: None)  # killed here
+    remove_folder(folder)
+    assert not folder.exists()
+    remove_folder(folder)  # nothing is there
