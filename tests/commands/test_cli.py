@@ -398,7 +398,11 @@ def test_an_interrupted_scan_writes_no_table_and_says_how_to_go_on(folder, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("recipe", "when"), [("deft", "epoch 2/"), ("evidence", "Training, half 1")]
+    ("recipe", "when"),
+    [
+        pytest.param("deft", "epoch 2/", marks=pytest.mark.slow),
+        ("evidence", "Training, half 1"),
+    ],
 )
 def test_a_scan_that_was_killed_goes_on_with_the_same_numbers(folder, tmp_path, recipe, when):
     settings = ("--epochs", "5", "--warmup", "2", "--noise", "synthetic", "--recipe", recipe)

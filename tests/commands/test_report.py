@@ -162,7 +162,8 @@ def test_thumbnails_fit_and_are_the_largest_that_do() -> None:
     assert thumbnail(encode(noise(2, 300)), 10**6).width == 2
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [400, 2000])
 def test_many_pictures_of_noise_stay_under_the_limit(tmp_path: Path, count: int) -> None:
     """Of 400 in full quality each would take more than its share too."""
     images = tmp_path / "images"

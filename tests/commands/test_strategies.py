@@ -94,7 +94,7 @@ def test_a_strategy_from_the_command_line(folder):
     assert gate.returncode == 0, gate.stderr
 
 
-@pytest.mark.parametrize("strategy", OTHERS)
+@pytest.mark.parametrize("strategy", [name for name in OTHERS if name != "evidence"])
 def test_same_seed_same_bytes(scans, folder, tmp_path, strategy):
     """Wherever the pictures lie."""
     first = scans(strategy).output.read_bytes()
