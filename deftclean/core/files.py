@@ -3,12 +3,13 @@
 import contextlib
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from deftclean.core.errors import RunError
-from deftclean.core.switch import together
+from deftclean.core.switch import UNKNOWN, discard, held, sweep_names, together
 
 _PIECE = 4 * 1024 * 1024  # bytes of zeros that are written at once
 
@@ -85,3 +86,27 @@ def make_sized(path: Path, size: int) -> None:
             f"{error.strerror or error}.",
             "Free space there, or set TMPDIR to a folder on a larger disk.",
         ) from error
+
+
+@contextlib.contextmanager
+def private_folder(home: Path) -> Iterator[Path]:
+    """Yield a folder of this run's own, gone afterwards; those of killed runs are swept.
+
+    Args:
+        home: for temporary things.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    sweep_names(home, r"deftclean-run-[0-9a-f]{16}")
+    lock = None
+    while lock is None:
+        folder = home / f"deftclean-run-{secrets.token_hex(8)}"
+        folder.mkdir(mode=0o700)
+        lock = held(folder)
+    try:
+        yield folder
+    finally:
+        discard(folder)  # what cannot be removed is no reason to fail: the work is done
+        if lock != UNKNOWN:
+            os.close(lock)

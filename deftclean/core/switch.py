@@ -32,7 +32,7 @@ except ImportError:  # a system without such locks: nothing is swept there
 _MANY = 64  # files of a folder that are waited for one by one
 _LONGEST = 200  # bytes of a name in a hidden one, which has some letters more
 _TOGETHER = (".parquet", ".detector")  # outputs of one name with these suffixes have one journal
-_UNKNOWN = -1  # in place of a handle: nobody can say who holds what
+UNKNOWN = -1  # in place of a handle: nobody can say who holds what
 _PATIENCE = 10.0  # seconds that another run may take for its moves
 
 
@@ -68,7 +68,7 @@ class Outputs:
                 temporary.mkdir()
             else:
                 temporary.touch(exist_ok=False)
-            if (lock := _locked(temporary)) is not None:
+            if (lock := held(temporary)) is not None:
                 break  # else swept away before it was held
         self._locks.append(lock)
         self._made.append((temporary, path))
@@ -114,9 +114,9 @@ class Outputs:
                 recover(self._main)
         else:
             for temporary, _ in self._made:
-                _remove(temporary)
+                discard(temporary)
         for lock in self._locks:
-            if lock != _UNKNOWN:
+            if lock != UNKNOWN:
                 os.close(lock)
 
 
@@ -160,7 +160,7 @@ def remove_folder(path: Path) -> None:
         return
     except OSError as error:
         raise RunError(f"{path} cannot be removed: {error.strerror or error}.") from error
-    _remove(aside)
+    discard(aside)
 
 
 def linked_to(path: Path) -> Path:
@@ -203,17 +203,21 @@ def recover(path: Path) -> bool:
 
 def sweep(path: Path) -> None:
     """Remove what killed runs have left of an output beside it; nothing that a living one makes."""
+    sweep_names(path.parent, rf"{re.escape(_hidden(path, '').name)}[0-9a-f]{{8}}(\.old)?\.tmp")
+
+
+def sweep_names(home: Path, names: str) -> None:
+    """Remove what has such a name and is held by nobody."""
     if _LOCKS is None:
         return
-    leftover_name = re.compile(rf"{re.escape(_hidden(path, '').name)}[0-9a-f]{{8}}(\.old)?\.tmp")
-    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+    with contextlib.suppress(OSError), os.scandir(home) as entries:
         for entry in entries:
-            if not leftover_name.fullmatch(entry.name):
+            if not re.fullmatch(names, entry.name):
                 continue
-            leftover = path.with_name(entry.name)
-            lock = _locked(leftover)
-            if lock is not None and lock != _UNKNOWN:
-                _remove(leftover)
+            leftover = home / entry.name
+            lock = held(leftover)
+            if lock is not None and lock != UNKNOWN:
+                discard(leftover)
                 os.close(lock)
 
 
@@ -231,10 +235,10 @@ def _hidden(path: Path, end: str) -> Path:
     return path.with_name(f".{name}.{end}")
 
 
-def _locked(path: Path) -> int | None:
+def held(path: Path) -> int | None:
     """A handle that holds a file or folder; None where another one does, or it is gone."""
     if _LOCKS is None:
-        return _UNKNOWN
+        return UNKNOWN
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:
@@ -246,7 +250,7 @@ def _locked(path: Path) -> int | None:
     except OSError as error:
         if error.errno in (errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS):
             os.close(handle)
-            return _UNKNOWN  # a file system without locks
+            return UNKNOWN  # a file system without locks
     os.close(handle)
     return None
 
@@ -323,7 +327,7 @@ def _make_moves(journal: Path, said: dict[str, list[list[str]]]) -> None:
     _sync_folder(home)
     journal.unlink(missing_ok=True)
     for path in aside:
-        _remove(path)
+        discard(path)
 
 
 # ---------------------------------------------------------------- small things
@@ -343,7 +347,8 @@ def _publish_file(temporary: Path, path: Path, overwrite: bool) -> None:
         temporary.replace(path)
 
 
-def _remove(path: Path) -> None:
+def discard(path: Path) -> None:
+    """Remove a file or folder as far as that can be done."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

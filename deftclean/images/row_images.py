@@ -5,6 +5,7 @@ images that lie in a Parquet column are copied once to a flat file. Row groups s
 memory stays flat.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, RunError
+from deftclean.core.files import private_folder
 from deftclean.data.columns import ImageColumn
 from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions
@@ -32,16 +34,15 @@ def work_folder() -> Iterator[Path]:
     Raises:
         RunError: there is no temporary folder that can be written to.
     """
-    try:
-        # What cannot be removed at the end is no reason to fail: the work is done.
-        folder = tempfile.TemporaryDirectory(prefix="deftclean-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise RunError(
-            f"There is no temporary folder to work in: {error.strerror or error}.",
-            "Set TMPDIR to a folder that can be written to.",
-        ) from error
-    with folder as name:
-        yield Path(name)
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(private_folder(Path(tempfile.gettempdir())))
+        except OSError as error:
+            raise RunError(
+                f"There is no temporary folder to work in: {error.strerror or error}.",
+                "Set TMPDIR to a folder that can be written to.",
+            ) from error
+        yield folder
 
 
 def row_images(manifest: Manifest, reading: ManifestOptions, folder: Path) -> RowImages:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deftclean.core.errors import RunError
-from deftclean.core.files import whole_file
+from deftclean.core.files import private_folder, whole_file
 from deftclean.core.switch import recover, remove_folder, together
 from tests.core.test_files import names_in, start, write, write_folder
 
@@ -154,3 +154,24 @@ def test_a_folder_is_removed_under_another_name(tmp_path: Path, monkeypatch) -> 
     remove_folder(folder)
     assert not folder.exists()
     remove_folder(folder)  # nothing is there
+
+
+def test_folders_of_killed_runs_are_swept_and_those_of_living_ones_are_not(tmp_path: Path) -> None:
+    script = """
+        import os, sys
+        from pathlib import Path
+        from deftclean.core.files import private_folder
+        with private_folder(Path(sys.argv[1])) as folder:
+            (folder / "features").write_text("many")
+            os._exit(9)
+    """
+    process = start(script, tmp_path)
+    process.communicate()
+    assert len(names_in(tmp_path)) == 1
+    with private_folder(tmp_path) as first:
+        assert [path.name for path in tmp_path.iterdir()] == [first.name]
+        assert first.stat().st_mode & 0o077 == 0
+        with private_folder(tmp_path) as second:
+            assert first.is_dir()
+        assert not second.exists()
+    assert names_in(tmp_path) == []
