@@ -203,7 +203,7 @@ def test_labels_that_the_detector_does_not_know_keep_their_predictions(folder, t
 
 def test_same_seed_same_bytes_whatever_the_workers(folder, tmp_path):
     outputs = []
-    for index, workers in enumerate((0, 1, 2)):
+    for index, workers in enumerate((0, 2)):
         output = tmp_path / f"{index}.parquet"
         done = run_cli(
             "scan", "data", "--model", "nano", "--epochs", "2", "--workers", workers,
@@ -212,7 +212,7 @@ def test_same_seed_same_bytes_whatever_the_workers(folder, tmp_path):
         assert done.returncode == 0, done.stderr
         tensors = tmp_path / f"{index}.detector" / "detector.safetensors"
         outputs.append((output.read_bytes(), tensors.read_bytes()))
-    assert outputs[0] == outputs[1] == outputs[2]
+    assert outputs[0] == outputs[1]
     other = run_cli(
         "scan", "data", "--model", "nano", "--epochs", "2", "-P", "2", "-M", "4", "-q", "--seed",
         "1", "-o", "other.parquet", cwd=tmp_path,
