@@ -325,9 +325,9 @@ def _make_moves(journal: Path, said: dict[str, list[list[str]]]) -> None:
         if (home / name).exists():
             (home / name).rename(home / hidden)
     _sync_folder(home)
-    journal.unlink(missing_ok=True)
     for path in aside:
         discard(path)
+    journal.unlink(missing_ok=True)  # last: until then the next run knows that this one had ended
 
 
 # ---------------------------------------------------------------- small things

@@ -87,6 +87,8 @@ def scan(
     if recover(output) and resume:
         progress.say(f"{output} is whole: the run that was stopped had finished it")
         return _finished(output, read_scores(output), options, gates, began)
+    if resume and not overwrite:
+        _refuse_finished(output)
     reading = reading or ManifestOptions()
     _check_outputs(output, overwrite, input_files(data, labels, reading))
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
@@ -151,6 +153,20 @@ def check_compile(run: RunOptions, config: DetectorConfig) -> None:
         raise UsageError(
             "--compile cannot go with --tuner none, which computes image features only once.",
             "Leave --compile out.",
+        )
+
+
+def _refuse_finished(output: Path) -> None:
+    """Say of a table that there is nothing to go on with.
+
+    Raises:
+        UsageError: the table is there, and no unfinished run beside it.
+    """
+    unfinished = any(checkpoint_folder(output, part).exists() for part in PARTS)
+    if output.exists() and not unfinished:
+        raise UsageError(
+            f"{output} is whole: its run had finished, and nothing is left to resume.",
+            "Give --overwrite to scan anew.",
         )
 
 

@@ -122,14 +122,15 @@ def test_a_scan_that_is_killed_while_publishing_is_finished_by_the_next(
         process = start_python("-c", KILLED, point, *first, cwd=home, stdout=PIPE, stderr=PIPE)
         out, err = process.communicate()
         if process.returncode == 0:
-            assert point > 5, out
+            assert point == 60, out
             break
         assert process.returncode == 9, err
         if how == "--overwrite":
             read_scores(home / "clean.parquet")  # a reader finishes what was begun
             assert bytes_of(home) in (old, expected)
         again = run_cli("scan", folder, *QUICK, how, cwd=home)
-        assert again.returncode == 0, (point, again.stderr)
+        finished = how == "--resume" and "its run had finished" in again.stderr
+        assert again.returncode == (2 if finished else 0), (point, again.stderr)
         assert bytes_of(home) == expected
         assert what_is_left(home) == {"clean.parquet", "clean.detector"}
 
@@ -137,4 +138,4 @@ def test_a_scan_that_is_killed_while_publishing_is_finished_by_the_next(
 @pytest.fixture(params=["some", pytest.param("all", marks=pytest.mark.slow)])
 def each_point(request: pytest.FixtureRequest) -> Callable[[], list[int]]:
     """Where to kill: in the default run at one point, in the middle of the switch."""
-    return lambda: [8] if request.param == "some" else list(range(1, 60))
+    return lambda: [8] if request.param == "some" else [1, 4, 12, 14, 16, 18, 20, 22, 26, 60]
