@@ -179,7 +179,7 @@ def _check_output(table: Path, baseline: Path | None, output: Path | None, overw
 
 
 def _write(text: str, output: Path, overwrite: bool) -> None:
-    from deftclean.core.files import whole_file
+    from deftclean.core.switch import whole_file
 
     with whole_file(output, overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")

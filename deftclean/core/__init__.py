@@ -5,8 +5,8 @@ In reading order::
     errors: everything raised on purpose, as one tree with exit codes
     fields: help text, option and bounds of a setting, beside its field
     text: text from file names and labels, made harmless where it is shown
-    switch: outputs that appear whole and together
-    files: files and folders written whole, text read with a limit
+    files: text read with a limit, who holds what, folders of one's own
+    switch: files and folders that appear whole and together
     signals: Ctrl-C and SIGTERM, in a process and in its workers
     outputs: may this output be made or replaced?
     cards: what a folder of ours says of itself, read back

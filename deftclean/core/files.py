@@ -1,45 +1,31 @@
-"""Single files and folders written whole or not at all, text read with a limit, room for maps."""
+"""Files in general: text with a limit, room for maps, who holds what, folders of one's own."""
 
 import contextlib
 import errno
 import os
+import re
 import secrets
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from deftclean.core.errors import RunError
-from deftclean.core.switch import UNKNOWN, discard, held, sweep_names, together
 
 _PIECE = 4 * 1024 * 1024  # bytes of zeros that are written at once
 
+LOCKS: Any
+"""Python's `fcntl`; None on a system without such locks, where nothing is swept."""
+try:
+    import fcntl as LOCKS
+except ImportError:
+    LOCKS = None
+
+_UNKNOWN = -1  # in place of a handle: nobody can say who holds what
+
 LARGEST_TEXT = 64 * 2**20
 """Bytes of a file of names, settings or facts: none that is meant for reading is larger."""
-
-
-@contextlib.contextmanager
-def whole_file(path: Path, overwrite: bool) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; when the body ends well, publish it as `path`.
-
-    A reader sees the old file or the whole new one; a process that dies leaves the old one. Two
-    processes that write the same name without `overwrite`: the second one is refused.
-
-    Raises:
-        RunError, UsageError: as `together`.
-    """
-    with together(path, overwrite) as outputs:
-        yield outputs.file(path)
-
-
-@contextlib.contextmanager
-def whole_folder(path: Path, overwrite: bool) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; when the body ends well, publish it as `path`.
-
-    Raises:
-        RunError, UsageError: as `together`.
-    """
-    with together(path, overwrite) as outputs:
-        yield outputs.folder(path)
 
 
 def read_text(path: Path) -> str:
@@ -88,6 +74,76 @@ def make_sized(path: Path, size: int) -> None:
         ) from error
 
 
+def linked_to(path: Path) -> Path:
+    """What a link leads to, in whose place is written; the path itself where it is no link."""
+    return path.resolve() if path.is_symlink() else path
+
+
+# ---------------------------------------------------------------- who holds what
+
+
+def held(path: Path) -> int | None:
+    """A handle that holds a file or folder; None where another one does, or it is gone."""
+    if LOCKS is None:
+        return _UNKNOWN
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        LOCKS.flock(handle, LOCKS.LOCK_EX | LOCKS.LOCK_NB)
+        if path.stat().st_ino == os.fstat(handle).st_ino:
+            return handle
+    except OSError as error:
+        if error.errno in (errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS):
+            os.close(handle)
+            return _UNKNOWN  # a file system without locks
+    os.close(handle)
+    return None
+
+
+def made_and_held(make: Callable[[], Path]) -> tuple[Path, int]:
+    """A file or folder of a new name, and the handle that holds it, for `release`.
+
+    Args:
+        make: makes it; called again where it was swept away before it was held.
+    """
+    while True:
+        path = make()
+        if (lock := held(path)) is not None:
+            return path, lock
+
+
+def release(handle: int) -> None:
+    """Hold no longer what `held` has given a handle of."""
+    if handle != _UNKNOWN:
+        os.close(handle)
+
+
+def sweep_names(home: Path, names: str) -> None:
+    """Remove what has such a name and is held by nobody."""
+    if LOCKS is None:
+        return
+    with contextlib.suppress(OSError), os.scandir(home) as entries:
+        for entry in entries:
+            if not re.fullmatch(names, entry.name):
+                continue
+            leftover = home / entry.name
+            lock = held(leftover)
+            if lock is not None and lock != _UNKNOWN:
+                discard(leftover)
+                release(lock)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or folder as far as that can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 @contextlib.contextmanager
 def private_folder(home: Path) -> Iterator[Path]:
     """Yield a folder of this run's own, gone afterwards; those of killed runs are swept.
@@ -99,14 +155,15 @@ def private_folder(home: Path) -> Iterator[Path]:
         OSError: it cannot be made.
     """
     sweep_names(home, r"deftclean-run-[0-9a-f]{16}")
-    lock = None
-    while lock is None:
+
+    def make() -> Path:
         folder = home / f"deftclean-run-{secrets.token_hex(8)}"
         folder.mkdir(mode=0o700)
-        lock = held(folder)
+        return folder
+
+    folder, lock = made_and_held(make)
     try:
         yield folder
     finally:
         discard(folder)  # what cannot be removed is no reason to fail: the work is done
-        if lock != UNKNOWN:
-            os.close(lock)
+        release(lock)

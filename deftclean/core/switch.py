@@ -15,24 +15,17 @@ import json
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from deftclean.core.errors import RunError, UsageError
-
-_LOCKS: Any
-try:
-    import fcntl as _LOCKS
-except ImportError:  # a system without such locks: nothing is swept there
-    _LOCKS = None
+from deftclean.core.files import LOCKS, discard, linked_to, made_and_held, release, sweep_names
 
 _MANY = 64  # files of a folder that are waited for one by one
 _LONGEST = 200  # bytes of a name in a hidden one, which has some letters more
 _TOGETHER = (".parquet", ".detector")  # outputs of one name with these suffixes have one journal
-UNKNOWN = -1  # in place of a handle: nobody can say who holds what
 _PATIENCE = 10.0  # seconds that another run may take for its moves
 
 
@@ -62,14 +55,16 @@ class Outputs:
     def _temporary(self, path: Path, *, folder: bool) -> Path:
         path = linked_to(path)
         sweep(path)
-        while True:
-            temporary = _hidden(path, f"{secrets.token_hex(4)}.tmp")
+
+        def make() -> Path:
+            temporary = _temporary_name(path)
             if folder:
                 temporary.mkdir()
             else:
                 temporary.touch(exist_ok=False)
-            if (lock := held(temporary)) is not None:
-                break  # else swept away before it was held
+            return temporary
+
+        temporary, lock = made_and_held(make)
         self._locks.append(lock)
         self._made.append((temporary, path))
         return temporary
@@ -88,8 +83,7 @@ class Outputs:
         journal = journal_of(self._main)
         here = [pair for pair in self._made if pair[1].parent == journal.parent]
         moves = [[made.name, path.name] for made, path in here]
-        removed = [_hidden(path, f"{secrets.token_hex(4)}.tmp").name for path in self._removed]
-        aside = [[path.name, hidden] for path, hidden in zip(self._removed, removed, strict=True)]
+        aside = [[path.name, _temporary_name(path).name] for path in self._removed]
         said = {"moves": moves, "removed": aside}
         with _alone(journal) as file:
             try:
@@ -116,8 +110,7 @@ class Outputs:
             for temporary, _ in self._made:
                 discard(temporary)
         for lock in self._locks:
-            if lock != UNKNOWN:
-                os.close(lock)
+            release(lock)
 
 
 @contextlib.contextmanager
@@ -147,13 +140,38 @@ def together(main: Path, overwrite: bool) -> Iterator[Outputs]:
         outputs.clear()
 
 
+@contextlib.contextmanager
+def whole_file(path: Path, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; when the body ends well, publish it as `path`.
+
+    A reader sees the old file or the whole new one; a process that dies leaves the old one. Two
+    processes that write the same name without `overwrite`: the second one is refused.
+
+    Raises:
+        RunError, UsageError: as `together`.
+    """
+    with together(path, overwrite) as outputs:
+        yield outputs.file(path)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; when the body ends well, publish it as `path`.
+
+    Raises:
+        RunError, UsageError: as `together`.
+    """
+    with together(path, overwrite) as outputs:
+        yield outputs.folder(path)
+
+
 def remove_folder(path: Path) -> None:
     """Take a folder away: whole or not at all under its name, though it takes time.
 
     Raises:
         RunError: it cannot be removed.
     """
-    aside = _hidden(path, f"{secrets.token_hex(4)}.tmp")
+    aside = _temporary_name(path)
     try:
         path.rename(aside)
     except FileNotFoundError:
@@ -161,11 +179,6 @@ def remove_folder(path: Path) -> None:
     except OSError as error:
         raise RunError(f"{path} cannot be removed: {error.strerror or error}.") from error
     discard(aside)
-
-
-def linked_to(path: Path) -> Path:
-    """What a link leads to, in whose place is written; the path itself where it is no link."""
-    return path.resolve() if path.is_symlink() else path
 
 
 # ---------------------------------------------------------------- what killed runs have left
@@ -206,21 +219,6 @@ def sweep(path: Path) -> None:
     sweep_names(path.parent, rf"{re.escape(_hidden(path, '').name)}[0-9a-f]{{8}}(\.old)?\.tmp")
 
 
-def sweep_names(home: Path, names: str) -> None:
-    """Remove what has such a name and is held by nobody."""
-    if _LOCKS is None:
-        return
-    with contextlib.suppress(OSError), os.scandir(home) as entries:
-        for entry in entries:
-            if not re.fullmatch(names, entry.name):
-                continue
-            leftover = home / entry.name
-            lock = held(leftover)
-            if lock is not None and lock != UNKNOWN:
-                discard(leftover)
-                os.close(lock)
-
-
 def journal_of(path: Path) -> Path:
     """The journal of an output: clean.parquet and clean.detector have the same."""
     stem = path.stem if path.suffix.lower() in _TOGETHER else path.name
@@ -235,24 +233,9 @@ def _hidden(path: Path, end: str) -> Path:
     return path.with_name(f".{name}.{end}")
 
 
-def held(path: Path) -> int | None:
-    """A handle that holds a file or folder; None where another one does, or it is gone."""
-    if _LOCKS is None:
-        return UNKNOWN
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        _LOCKS.flock(handle, _LOCKS.LOCK_EX | _LOCKS.LOCK_NB)
-        if path.stat().st_ino == os.fstat(handle).st_ino:
-            return handle
-    except OSError as error:
-        if error.errno in (errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS):
-            os.close(handle)
-            return UNKNOWN  # a file system without locks
-    os.close(handle)
-    return None
+def _temporary_name(path: Path) -> Path:
+    """Another one each time; `sweep` knows them."""
+    return _hidden(path, f"{secrets.token_hex(4)}.tmp")
 
 
 # ---------------------------------------------------------------- the journal
@@ -260,14 +243,17 @@ def held(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def _alone(journal: Path, *, create: bool = True) -> Iterator[Any]:
-    """The open journal, held by nobody else; waits for a run that makes its moves."""
+    """The open journal, held by nobody else; waits for a run that makes its moves.
+
+    One that is to be written is empty: what a run has left that was killed is finished first.
+    """
     end = time.monotonic() + _PATIENCE
     while True:
         file = os.fdopen(os.open(journal, os.O_RDWR | (os.O_CREAT if create else 0), 0o666), "r+b")
         with file:
             try:
-                if _LOCKS is not None:
-                    _LOCKS.flock(file, _LOCKS.LOCK_EX | _LOCKS.LOCK_NB)
+                if LOCKS is not None:
+                    LOCKS.flock(file, LOCKS.LOCK_EX | LOCKS.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > end:
                     raise
@@ -275,6 +261,9 @@ def _alone(journal: Path, *, create: bool = True) -> Iterator[Any]:
                 continue
             with contextlib.suppress(FileNotFoundError):
                 if journal.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                    if create and (left := _read_journal(file)) is not None:
+                        _make_moves(journal, left)
+                        continue  # it is gone now
                     yield file
                     return
         if not create:
@@ -283,10 +272,6 @@ def _alone(journal: Path, *, create: bool = True) -> Iterator[Any]:
 
 def _write_journal(file: Any, journal: Path, text: str) -> None:
     """From here on the moves are made, whatever happens."""
-    earlier = _read_journal(file)
-    if earlier is not None:  # of a run that was killed since this one began
-        _make_moves(journal, earlier)
-        raise FileExistsError(journal)
     file.seek(0)
     file.truncate()
     file.write(text.encode() + b"\n")
@@ -296,16 +281,24 @@ def _write_journal(file: Any, journal: Path, text: str) -> None:
 
 
 def _read_journal(file: Any) -> dict[str, list[list[str]]] | None:
-    """The moves; None where it was not written to its end."""
+    """The moves; None where it was not written to its end.
+
+    Raises:
+        OSError: it is damaged, or leads elsewhere.
+    """
     file.seek(0)
     text = file.read()
     if not text.endswith(b"\n"):
         return None
-    said = json.loads(text)
-    names = [name for pair in [*said["moves"], *said["removed"]] for name in pair]
+    try:
+        said = json.loads(text)
+        made = {kind: [[str(a), str(b)] for a, b in said[kind]] for kind in ("moves", "removed")}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise OSError(errno.EINVAL, "its journal is damaged") from error
+    names = [name for pairs in made.values() for pair in pairs for name in pair]
     if any(Path(name).name != name or name in ("", "..") for name in names):
         raise OSError(errno.EINVAL, "its journal names places elsewhere")
-    return {"moves": said["moves"], "removed": said["removed"]}
+    return made
 
 
 def _make_moves(journal: Path, said: dict[str, list[list[str]]]) -> None:
@@ -345,15 +338,6 @@ def _publish_file(temporary: Path, path: Path, overwrite: bool) -> None:
         if path.exists():
             raise FileExistsError(path) from None
         temporary.replace(path)
-
-
-def discard(path: Path) -> None:
-    """Remove a file or folder as far as that can be done."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
 
 
 def _sync_all(path: Path) -> None:

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean.core.errors import UsageError
-from deftclean.core.files import whole_folder
 from deftclean.core.outputs import check_name, check_output, refuse_foreign
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
+from deftclean.core.switch import whole_folder
 from deftclean.core.tables import write_table
 from deftclean.datasets.cifar import (
     HUMAN_LABELS,

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.errors import UsageError
-from deftclean.core.files import whole_folder
 from deftclean.core.metrics import SelectionMetrics, selection_metrics
+from deftclean.core.switch import whole_folder
 from deftclean.core.tables import read_table, write_table
 from deftclean.table.scores import ScoreTable
 

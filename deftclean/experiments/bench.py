@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from deftclean import __version__
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import whole_file
 from deftclean.core.outputs import check_name
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.core.run import RunOptions
+from deftclean.core.switch import whole_file
 from deftclean.core.text import visible
 from deftclean.experiments.cells import Cell
 from deftclean.experiments.choose import chosen_cells

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean.core.errors import DeftcleanError, InputError, UsageError
-from deftclean.core.files import whole_folder
 from deftclean.core.progress import Progress
 from deftclean.core.samples import stratified_sample
+from deftclean.core.switch import whole_folder
 from deftclean.core.tables import read_table, write_table
 from deftclean.data.folders import walk_images
 from deftclean.datasets.corrupt import corrupt

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deftclean.core.errors import InputError
-from deftclean.core.files import whole_file
+from deftclean.core.switch import whole_file
 from deftclean.core.tables import refuse_nan
 from deftclean.experiments.cells import Cell
 

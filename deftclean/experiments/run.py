@@ -17,12 +17,12 @@ from deftclean.adaptation.adapt import adapt
 from deftclean.adaptation.options import AdaptOptions
 from deftclean.adaptation.run_folder import AdaptResult
 from deftclean.core.errors import CollapseError, DeftcleanError, RunError, UsageError
-from deftclean.core.files import whole_file
 from deftclean.core.metrics import SelectionMetrics, selection_metrics
 from deftclean.core.outputs import checkpoint_folder
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime
+from deftclean.core.switch import whole_file
 from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import scan
 from deftclean.experiments.cells import NOISE_RATIO, Adaptation, Cell, Selection

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from deftclean import __version__
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import whole_folder
 from deftclean.core.outputs import (
     check_output,
     check_output_folder,
@@ -23,6 +22,7 @@ from deftclean.core.outputs import (
 )
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
+from deftclean.core.switch import whole_folder
 from deftclean.exports.formats import FORMATS, Link, RowChoice, Target, check_name
 from deftclean.exports.rows import ChosenRows, choose_rows
 from deftclean.exports.tables import cleaned_table, cleanlab_table, write_plain_table

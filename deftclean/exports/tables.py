@@ -15,7 +15,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from deftclean.core.errors import InputError
-from deftclean.core.files import whole_file
+from deftclean.core.switch import whole_file
 from deftclean.core.text import few
 from deftclean.exports.rows import ChosenRows
 from deftclean.table.scores import SCORE_COLUMNS

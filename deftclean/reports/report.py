@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import whole_file
 from deftclean.core.outputs import check_output
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
+from deftclean.core.switch import whole_file
 from deftclean.reports.gallery import (
     MOST_IMAGES,
     exhibits,

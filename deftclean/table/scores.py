@@ -17,9 +17,8 @@ import pyarrow.parquet as pq
 
 from deftclean.core.arrow_types import plain_table, refuse_bad_text
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import whole_file
 from deftclean.core.outputs import check_name, check_output
-from deftclean.core.switch import recover
+from deftclean.core.switch import recover, whole_file
 from deftclean.core.tables import refuse_double, refuse_nan
 from deftclean.settings.detector import Rule
 from deftclean.table.facts import check_facts, typed

@@ -15,9 +15,8 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.files import whole_folder
 from deftclean.core.outputs import CHECKPOINT_MARK
-from deftclean.core.switch import recover, remove_folder
+from deftclean.core.switch import recover, remove_folder, whole_folder
 from deftclean.models.tensors import load_tensors, write_tensors
 
 _TENSORS = "state.safetensors"

@@ -9,7 +9,8 @@ import pytest
 
 from deftclean.core import files
 from deftclean.core.errors import RunError, UsageError
-from deftclean.core.files import expanded, make_sized, read_text, whole_file, whole_folder
+from deftclean.core.files import expanded, make_sized, read_text
+from deftclean.core.switch import whole_file, whole_folder
 from tests.support.processes import start_python
 
 
@@ -133,7 +134,7 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
     script = """
         import sys, time
         from pathlib import Path
-        from deftclean.core.files import whole_file
+        from deftclean.core.switch import whole_file
         with whole_file(Path(sys.argv[1]), True) as temporary:
             temporary.write_text("half")
             print("writing", flush=True)
@@ -156,7 +157,7 @@ def test_of_two_processes_exactly_one_wins(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from deftclean.core.errors import UsageError
-        from deftclean.core.files import whole_file
+        from deftclean.core.switch import whole_file
         try:
             with whole_file(Path(sys.argv[1]), False) as temporary:
                 temporary.write_text(sys.argv[2] * 100_000)
@@ -184,7 +185,7 @@ def test_a_disk_that_fills_up_while_writing(tmp_path: Path) -> None:
         import resource, sys
         from pathlib import Path
         from deftclean.core.errors import RunError
-        from deftclean.core.files import whole_file
+        from deftclean.core.switch import whole_file
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         try:
             with whole_file(Path(sys.argv[1]), True) as temporary:

@@ -1,14 +1,15 @@
 """Outputs that appear together: killed at any point, signalled, swept, and never half."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deftclean.core.errors import RunError
-from deftclean.core.files import private_folder, whole_file
-from deftclean.core.switch import recover, remove_folder, together
+from deftclean.core.errors import RunError, UsageError
+from deftclean.core.files import private_folder
+from deftclean.core.switch import recover, remove_folder, together, whole_file
 from tests.core.test_files import names_in, start, write, write_folder
 
 CALLS = ("rename", "replace", "link", "unlink", "mkdir", "rmdir", "open", "fsync", "scandir")
@@ -175,3 +176,33 @@ def test_folders_of_killed_runs_are_swept_and_those_of_living_ones_are_not(tmp_p
             assert first.is_dir()
         assert not second.exists()
     assert names_in(tmp_path) == []
+
+
+def test_what_another_run_had_begun_meanwhile_is_finished_first(tmp_path: Path) -> None:
+    """It was killed at its moves while this one wrote, which may not replace what is there."""
+    home = tmp_path / "home"
+    old_pair(home)
+
+    def write_meanwhile() -> None:
+        with together(home / "clean.parquet", False) as outputs:
+            outputs.file(home / "clean.parquet").write_text("mine")
+            outputs.folder(home / "clean.detector")
+            (home / ".clean.parquet.00aa00aa.tmp").write_text("theirs")
+            moves = [[".clean.parquet.00aa00aa.tmp", "clean.parquet"]]
+            said = {"moves": moves, "removed": [["clean.detector", ".gone.tmp"]]}
+            (home / ".clean.switch").write_text(json.dumps(said) + "\n")
+
+    with pytest.raises(UsageError, match="made by another process"):
+        write_meanwhile()
+    assert (home / "clean.parquet").read_text() == "theirs"
+    assert names_in(home) == ["clean.parquet", "clean.unfinished"]
+
+
+@pytest.mark.parametrize("text", ["x", "[]", '{"moves": 3, "removed": []}', '{"moves": [[1]]}'])
+def test_a_damaged_journal_is_said_and_moves_nothing(tmp_path: Path, text: str) -> None:
+    home = tmp_path / "home"
+    old_pair(home)
+    (home / ".clean.switch").write_text(text + "\n")
+    with pytest.raises(RunError, match="its journal is damaged"):
+        recover(home / "clean.parquet")
+    assert pair_in(home) == ("old", "old", True)
