@@ -75,7 +75,7 @@ def measure(cell: Cell, data: Path, seed: int) -> list[Figures]:
             else:
                 places = np.argsort(scores.table["clean_prob"].to_numpy(), kind="stable")[:rows]
                 marks = [None] * rows
-            made = _reviewed(scores, truth, places, marks)
+            made = reviewed(scores, truth, places, marks)
             table = folder / f"{review}-{rows}.parquet"
             root, labels = image_root(scores.metadata, first), labels_file(scores.metadata, first)
             write_scores(made, table, root, True, labels)
@@ -97,12 +97,20 @@ def _scan(cell: Cell, data: Sequence[Path], output: Path, seed: int) -> None:
     )
 
 
-def _reviewed(
+def reviewed(
     scores: ScoreTable,
     truth: NDArray[np.object_],
     places: NDArray[np.int64],
-    marks: Sequence[object],
+    marks: Sequence[str | None],
 ) -> ScoreTable:
+    """The table after a person who knows the truth has looked at some rows.
+
+    Args:
+        scores: N rows.
+        truth: (N,) the true labels.
+        places: (n,) rows, in any order.
+        marks: (n,) the sample that each was drawn in, or None.
+    """
     order = np.argsort(places)
     places = places[order]
     given = np.array(scores.table["given_label"].to_pylist(), dtype=object)[places]

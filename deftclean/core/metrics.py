@@ -131,3 +131,39 @@ def _f1(precision: float, recall: float | None) -> float | None:
     if recall is None:  # there is nothing to find
         return None
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows by their probability; parts of [0, 1] without a row are left out.
+
+    Attributes:
+        rows: (p,) how many.
+        mean: (p,) of their probabilities.
+        total: (p,) of their outcomes.
+    """
+
+    rows: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    total: NDArray[np.float64]
+
+
+def by_parts(probability: ArrayLike, outcome: ArrayLike, parts: int = 10) -> Parts:
+    """Sort rows into equally wide parts of [0, 1].
+
+    By hand: probabilities 0.1, 0.3, 1 with outcomes 0, 1, 1 in two parts: two rows of mean 0.2, of
+    whose outcomes one is in all, and one row of mean 1.
+
+    Args:
+        probability: (n,) in [0, 1].
+        outcome: (n,) what came of it, numbers or whether it did.
+        parts: how many.
+    """
+    values = np.asarray(probability)
+    part = np.minimum((values * parts).astype(np.int64), parts - 1)
+    rows = np.bincount(part, minlength=parts)
+    there = np.flatnonzero(rows)
+    mean = np.bincount(part, weights=values, minlength=parts)[there] / rows[there]
+    weights = np.asarray(outcome, dtype=np.float64)
+    total = np.bincount(part, weights=weights, minlength=parts)[there].astype(np.float64)
+    return Parts(rows[there], mean, total)

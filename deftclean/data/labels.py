@@ -185,25 +185,24 @@ def _coded_texts(values: pa.Array | pa.ChunkedArray) -> _CodedTexts:
 
 def _decoded(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Text that Parquet's older writers do not mark as such."""
-    try:
-        return values.cast(pa.string())
-    except pa.ArrowInvalid as error:
-        raise InputError(
-            "The labels are bytes, and not UTF-8 text.",
-            "Choose another column: --label-column NAME",
-        ) from error
+    return _cast(values, pa.string(), "The labels are bytes, and not UTF-8 text.")
 
 
 def _whole_numbers(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Integers that a missing value has turned into floating point, as pandas does."""
     values = pc.if_else(pc.is_nan(values), None, values)
+    return _cast(values, pa.int64(), "The labels are fractional numbers, not classes.")
+
+
+def _cast(
+    values: pa.Array | pa.ChunkedArray, kind: pa.DataType, otherwise: str
+) -> pa.Array | pa.ChunkedArray:
+    """The values as another type, or what is wrong with the column."""
     try:
-        return values.cast(pa.int64())
+        return values.cast(kind)
     except pa.ArrowInvalid as error:
-        raise InputError(
-            "The labels are fractional numbers, not classes.",
-            "Choose another column: --label-column NAME",
-        ) from error
+        hint = "Choose another column: --label-column NAME"
+        raise InputError(otherwise, hint) from error
 
 
 def _by_index_or_name(names: list[str], used: set[str], numbers: bool) -> dict[str, str]:

@@ -61,10 +61,10 @@ def weigh_rows(task: Task, threshold: float | None, keeping: Sequence[KeptHalf])
             "All labelled rows show the same picture: there is nothing to compare it with.",
             "Give more pictures, or use --recipe deft.",
         )
-    said = [*warned(task.progress, _contradictions(known))]
+    said = warned(task.progress, _contradictions(known))
     halves = learned.folds(2, stream(seed, "halves"))
     fitted = cross_fit(task, halves, known, keeping)
-    witnesses, testimony, first, chosen = _witnesses(task, given, known, fitted.witness)
+    witnesses, testimony, first, chosen = _witnesses(task, given, known, learned, fitted.witness)
     names = [each.name for each in witnesses.all]
     belief = weigh(testimony, names, first, chosen)
     belief = corrected_by_people(belief, witnesses.all, given, known)
@@ -121,15 +121,16 @@ class _Witnesses:
 
 
 def _witnesses(
-    task: Task, given: GivenLabels, known: Known, deft: LinearWitness
+    task: Task, given: GivenLabels, known: Known, learned: GivenLabels, deft: LinearWitness
 ) -> tuple[_Witnesses, Testimony, Pool, NDArray[np.bool_]]:
     """All of them, what they say, and what `priced` says of that.
 
-    The head is fitted twice, the second time through what all of them say of the noise.
+    The head is fitted twice, the second time through what all of them say of the noise. Head and
+    neighbours learn from `learned`, the labels with what is known in place of what was given.
     """
     untuned, seed, device = task.untuned, task.config.seed, task.pictures.runtime.device
     assert untuned is not None  # noqa: S101 - embedded for this
-    take, learned = untuned.embeddings.take, known.corrected(given)
+    take = untuned.embeddings.take
     zero_shot = zero_shot_of(untuned, task.manifest.class_names)
     with task.progress.stage("Comparing neighbours", given.count) as advance:
         neighbours = find_neighbours(

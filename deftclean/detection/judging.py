@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deftclean.core.arrow import bool_values
 from deftclean.data.manifest import Manifest
 from deftclean.evidence.belief import Belief, certain_of, foretold, heard, labels_of
 from deftclean.evidence.correction import fit_correction
@@ -103,9 +104,7 @@ def known_of(rows: UsableRows, manifest: Manifest) -> Known:
     corrected = pc.fill_null(final.combine_chunks().take(pa.array(at)), -1).to_numpy()
 
     def decided(decision: str) -> NDArray[np.bool_]:
-        flags = pc.fill_null(pc.equal(decisions, decision), False)
-        found: NDArray[np.bool_] = flags.to_numpy(zero_copy_only=False)
-        return found
+        return bool_values(pc.equal(decisions, decision))
 
     pictures, labels = rows.pictures[at], rows.labels[at]
     kept, relabelled = decided("keep"), decided("relabel")

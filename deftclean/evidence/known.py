@@ -78,6 +78,8 @@ class Known:
         Args:
             pictures: (B,) ascending; one may be there several times.
         """
+        if not len(self.settled[0]) and not len(self.excluded[0]):
+            return None
         barred = torch.zeros(len(pictures), self.classes, dtype=torch.float64)
         for known, pairs in ((True, self.settled), (False, self.excluded)):
             first = np.searchsorted(pictures, pairs[0], side="left")
@@ -90,8 +92,7 @@ class Known:
 
     def decided(self, given: GivenLabels) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Which of P given labels people have decided about, (n,) places, and which are wrong."""
-        excluded = self.excluded[0] * self.classes + self.excluded[1]
-        denied = np.isin(given.pictures * self.classes + given.labels, excluded)
+        denied = self._denies(given.pictures, given.labels)
         settled = np.isin(given.pictures, self.settled[0])
         right, _ = self.of_rows(given.pictures, given.labels)
         at = np.flatnonzero(denied | settled)
@@ -103,6 +104,12 @@ class Known:
             pictures, np.concatenate([self.settled[0], self.excluded[0]])
         )
         return open_ones
+
+    def _denies(self, pictures: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) whether a picture is known not to be of a class."""
+        excluded = self.excluded[0] * self.classes + self.excluded[1]
+        denied: NDArray[np.bool_] = np.isin(pictures * self.classes + labels, excluded)
+        return denied
 
     def of_rows(
         self, pictures: NDArray[np.int64], labels: NDArray[np.int64]
@@ -119,15 +126,12 @@ class Known:
         places = np.searchsorted(settled, pictures).clip(max=max(len(settled) - 1, 0))
         is_settled = np.isin(pictures, settled)
         learned = np.where(is_settled, right[places] if len(right) else labels, labels)
-        excluded = self.excluded[0] * self.classes + self.excluded[1]
-        return learned, ~np.isin(pictures * self.classes + labels, excluded)
+        return learned, ~self._denies(pictures, labels)
 
     def corrected(self, given: GivenLabels) -> GivenLabels:
         """The labels with what is known in place of what was given; a label found wrong is gone."""
-        pairs = given.pictures * self.classes + given.labels
         settled, labels = self.settled
-        excluded = self.excluded[0] * self.classes + self.excluded[1]
-        stays = ~np.isin(given.pictures, settled) & ~np.isin(pairs, excluded)
+        stays = ~np.isin(given.pictures, settled) & ~self._denies(given.pictures, given.labels)
         pictures = np.concatenate([given.pictures[stays], settled])
         all_labels = np.concatenate([given.labels[stays], labels])
         sure = np.concatenate([given.sure[stays], np.ones(len(settled), dtype=bool)])

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-PARTS = 10
-"""Of [0, 1], equally wide."""
+from deftclean.core.metrics import by_parts
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,6 @@ class Reliability:
             foretold: (n,) probabilities.
             happened: (n,) whether it did.
         """
-        part = np.minimum((foretold * PARTS).astype(np.int64), PARTS - 1)
-        rows = np.bincount(part, minlength=PARTS)
-        there = np.flatnonzero(rows)
-        mean = np.bincount(part, weights=foretold, minlength=PARTS)[there] / rows[there]
-        turned_out = np.bincount(part[happened], minlength=PARTS)[there]
-        return cls(tuple(rows[there].tolist()), tuple(mean.tolist()), tuple(turned_out.tolist()))
+        found = by_parts(foretold, happened)
+        times = found.total.astype(np.int64)
+        return cls(tuple(found.rows.tolist()), tuple(found.mean.tolist()), tuple(times.tolist()))

@@ -11,8 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deftclean.core.errors import InputError
-from deftclean.core.text import few
+from deftclean.exports.tables import refuse_columns
 
 _AT_ONCE = 8192  # rows that are Python objects at the same time
 _DATE = r"^\d{4}-\d{2}-\d{2}([ T].*)?$"
@@ -29,12 +28,7 @@ def write_json_lines(table: pa.Table, path: Path) -> None:
         InputError: a column holds what JSON cannot, such as bytes.
         OSError: the file cannot be written.
     """
-    bad = [f"{field.name} ({field.type})" for field in table.schema if not _fits(field.type)]
-    if bad:
-        raise InputError(
-            f"JSON lines cannot hold {len(bad)} column(s): {few(bad)}.",
-            "Export --to parquet, or scan a table without them.",
-        )
+    refuse_columns(table, _fits, "JSON lines")
     for at, field in enumerate(table.schema):
         table = table.set_column(at, field.name, _plain(table.column(at)))
     with path.open("w", encoding="utf-8", newline="\n") as lines:

@@ -7,6 +7,7 @@ every cell that matches ``^'+[=+\-@\t\r\n]`` and all are as they were. Plain num
 are no formulas and stay. File names must go on naming their files; they get ``./`` instead.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -152,12 +153,7 @@ def _flat(table: pa.Table) -> pa.Table:
     Raises:
         InputError: lists, structs, maps or bytes; all such columns together.
     """
-    bad = [f"{f.name} ({f.type})" for f in table.schema if not _fits(f.type)]
-    if bad:
-        raise InputError(
-            f"CSV cannot hold {len(bad)} column(s): {few(bad)}.",
-            "Export --to parquet, or scan a table without them.",
-        )
+    refuse_columns(table, _fits, "CSV")
     for at, field in enumerate(table.schema):
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -165,6 +161,25 @@ def _flat(table: pa.Table) -> pa.Table:
         if kind != field.type:
             table = table.set_column(at, field.name, table.column(at).cast(kind))
     return table
+
+
+def refuse_columns(table: pa.Table, fits: Callable[[pa.DataType], bool], what: str) -> None:
+    """Refuse columns of types that a format has no place for, all together.
+
+    Args:
+        table: to be written.
+        fits: whether the format holds a type.
+        what: the format, for the message.
+
+    Raises:
+        InputError: which they are.
+    """
+    bad = [f"{field.name} ({field.type})" for field in table.schema if not fits(field.type)]
+    if bad:
+        raise InputError(
+            f"{what} cannot hold {len(bad)} column(s): {few(bad)}.",
+            "Export --to parquet, or scan a table without them.",
+        )
 
 
 def _fits(kind: pa.DataType) -> bool:

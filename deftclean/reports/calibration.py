@@ -15,13 +15,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.arrow import bool_values, float_values, valid
+from deftclean.core.metrics import by_parts
 from deftclean.table.estimate import WITNESS_COLUMNS, foretold_labels, heard
 from deftclean.table.intervals import of_endless
 from deftclean.table.reviewed import DECISION, KNOWN, review_of
 from deftclean.table.scores import ScoreTable
-
-PARTS = 10
-"""Of [0, 1], equally wide."""
 
 LEVEL = 0.95
 
@@ -99,14 +97,10 @@ def calibration(scores: ScoreTable) -> Calibration:
 
 
 def _points(believed: NDArray[np.float32], shares: NDArray[np.float64]) -> tuple[Point, ...]:
-    part = np.minimum((believed * PARTS).astype(np.int64), PARTS - 1)
-    rows = np.bincount(part, minlength=PARTS)
-    mean = np.bincount(part, weights=believed, minlength=PARTS) / rows.clip(min=1)
-    share = np.bincount(part, weights=shares, minlength=PARTS) / rows.clip(min=1)
-    return tuple(
-        Point(float(mean[at]), float(share[at]), float(share[at]), float(share[at]), int(rows[at]))
-        for at in np.flatnonzero(rows).tolist()
-    )
+    found = by_parts(believed, shares)
+    share = found.total / found.rows
+    columns = (found.mean, share, share, share, found.rows)
+    return tuple(Point(*row) for row in zip(*(c.tolist() for c in columns), strict=True))
 
 
 def _with_interval(point: Point) -> Point:

@@ -11,8 +11,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import deftclean
+from benchmarks.reviews import reviewed as decided
 from deftclean.table.audit import audited, draw
-from deftclean.table.reviewed import Decisions, apply_decisions
 from deftclean.table.scores import image_root, labels_file, read_scores, write_scores
 from tests.support.commands import run_cli
 
@@ -48,25 +48,7 @@ def reviewed(
 ) -> Path:
     """The table after a person who knows the truth has looked at some rows."""
     scores = read_scores(home / "clean.parquet")
-    order = np.argsort(places)
-    places = places[order]
-    given = np.array(scores.table["given_label"].to_pylist())[places]
-    right = given == true[places]
-    nobody = pa.nulls(len(places), pa.string())
-    drawn = [None] * len(places) if marks is None else np.array(marks)[order].tolist()
-    made = apply_decisions(
-        scores,
-        Decisions(
-            places,
-            pa.array(np.where(right, "keep", "relabel").tolist(), pa.string()),
-            pa.array(
-                [None if r else t for r, t in zip(right, true[places], strict=True)], pa.string()
-            ),
-            nobody,
-            nobody,
-            pa.array(drawn, pa.string()),
-        ),
-    )
+    made = decided(scores, true.astype(object), places, marks or [None] * len(places))
     path = home / name
     write_scores(
         made,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from deftclean.core.metrics import auroc, missed_at_budget, selection_metrics
+from deftclean.core.metrics import auroc, by_parts, missed_at_budget, selection_metrics
 
 # Ten rows: six labels are right, five rows are kept, four of those are right.
 RIGHT = [True, True, True, True, True, True, False, False, False, False]
@@ -133,3 +133,12 @@ def test_missed_is_the_mean_over_all_orders_of_ties(drawn):
         for order in permutations(drawn)
     ]
     assert found == pytest.approx(np.mean(missed))
+
+
+def test_rows_by_their_probability():
+    """The example of its docstring, by hand."""
+    found = by_parts([0.1, 0.3, 1.0], [False, True, True], parts=2)
+    assert found.rows.tolist() == [2, 1]
+    assert found.mean.tolist() == pytest.approx([0.2, 1.0])
+    assert found.total.tolist() == [1.0, 1.0]
+    assert by_parts([], [], parts=2).rows.tolist() == []
