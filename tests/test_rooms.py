@@ -22,7 +22,7 @@ ALLOWED = {
     "images": "core settings table data",
     "models": "core settings",
     "training": "core settings images models",
-    "gate": "core table",
+    "gate": "core table images",
     "evidence": "core",
     "features": "core settings images models training",
     "detection": "core settings table data images models training gate evidence features",

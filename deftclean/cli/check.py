@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from deftclean.cli.options import Overwrite
+from deftclean.cli.options import AllowOutside, Overwrite, Quiet, progress_of
 from deftclean.cli.terminal import Terminal, put, shown
 from deftclean.core.errors import UsageError
 
@@ -21,6 +21,7 @@ CHECK_EXAMPLES = (
     'deftclean check clean.parquet --fail-on "noise_rate>0.05" --fail-on "unreadable>0"\n\n'
     'deftclean check clean.parquet --fail-on "noise_rate\\[cat]>10%"\n\n'
     "deftclean check clean.parquet --baseline old.parquet\n\n"
+    "deftclean check clean.parquet --verify\n\n"
     'deftclean check clean.parquet --fail-on "flagged>100" --format sarif --output-file x.sarif'
 )
 
@@ -59,6 +60,15 @@ def check(
     table: Annotated[Path, typer.Argument(help="Score table that scan, score or select wrote.")],
     fail_on: FailOn = None,
     baseline: Baseline = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Fail where table, detector or pictures are not those that were judged, by their "
+            "hashes. Reads every picture.",
+            rich_help_panel=_GATE,
+        ),
+    ] = False,
     exit_zero: ExitZero = False,
     format: Annotated[
         Format,
@@ -76,6 +86,16 @@ def check(
         int | None,
         typer.Option(min=0, help="Most rows to list. Default: 10; 1,000 with json and sarif."),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Image folder, or the table that holds the images, for --verify. Default: the "
+            "folder of the scan.",
+            rich_help_panel="Input",
+        ),
+    ] = None,
+    allow_outside: AllowOutside = False,
+    quiet: Quiet = False,
 ) -> None:
     """Ask whether a score table is good enough: a gate for CI. Needs no torch.
 
@@ -86,7 +106,16 @@ def check(
 
     _check_output(table, baseline, output_file, overwrite)
     limit = _TOP[format] if top is None else top
-    result = run_check(table, fail_on=fail_on or (), baseline=baseline, top=limit)
+    result = run_check(
+        table,
+        fail_on=fail_on or (),
+        baseline=baseline,
+        verify=verify,
+        data=data,
+        allow_outside=allow_outside,
+        top=limit,
+        progress=progress_of(quiet),
+    )
     if output_file is not None:
         _write(rendered(result, format), output_file, overwrite)
     if output_file is None and format != "text":

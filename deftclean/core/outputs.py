@@ -140,6 +140,11 @@ def checkpoint_folder(output: Path, part: int = 1) -> Path:
     return output.with_name(f"{name}.unfinished" if part == 1 else f"{name}.{part}.unfinished")
 
 
+def detector_folder(output: Path) -> Path:
+    """The detector that belongs to a score table: clean.parquet -> clean.detector."""
+    return output.with_suffix(".detector")
+
+
 def check_checkpoint_output(folder: Path) -> None:
     """Refuse to replace a folder that is no checkpoint of ours.
 

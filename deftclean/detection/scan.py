@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from deftclean.core.errors import UsageError
-from deftclean.core.outputs import PARTS, check_checkpoint_output, checkpoint_folder
+from deftclean.core.outputs import (
+    PARTS,
+    check_checkpoint_output,
+    checkpoint_folder,
+    detector_folder,
+)
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.core.switch import recover
@@ -17,7 +22,7 @@ from deftclean.data.manifest import read_manifest
 from deftclean.data.options import ManifestOptions, input_files
 from deftclean.detection.result import ScanResult
 from deftclean.gate.check import Gates
-from deftclean.models.detector_card import check_detector_output, detector_folder
+from deftclean.models.detector_card import check_detector_output
 from deftclean.settings.detector import DetectorConfig, Noise, resolve
 from deftclean.settings.strategies import Strategy, StrategyOptions
 from deftclean.table.scores import ScoreTable, check_table_output, read_scores

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deftclean.core.outputs import PARTS, checkpoint_folder
+from deftclean.core.outputs import PARTS, checkpoint_folder, detector_folder
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime, choose_runtime
@@ -37,14 +37,14 @@ from deftclean.features.session import Session
 from deftclean.images.prepared import ImageReader, PreparedRows, opened_reader
 from deftclean.images.resizing import Preparation
 from deftclean.images.usable_rows import refuse_one_class
-from deftclean.models.detector_card import DetectorCard, detector_folder
+from deftclean.models.detector_card import DetectorCard
 from deftclean.models.encoder import Encoder
 from deftclean.models.prompts import check_names
 from deftclean.models.saved_detector import build_detector, put_detectors
 from deftclean.models.weights import outline_of
 from deftclean.settings.detector import DetectorConfig, Noise, ResolvedConfig, resolve
 from deftclean.settings.strategies import StrategyOptions
-from deftclean.table.scores import ScoreTable, decide, put_scores
+from deftclean.table.scores import ScoreTable, decide, judged_by, put_scores
 from deftclean.training.checkpoint import Checkpoint
 
 
@@ -213,11 +213,14 @@ class Scan:
         """Table and detector appear together, and what the run would be resumed from goes."""
         root, labels = self.manifest.root, self.manifest.labels_file
         with together(self.output, self.overwrite) as outputs:
-            put_scores(made, outputs.file(self.output), self.output, root, labels)
+            folder = None
             if outcome.detectors:
                 kept = {} if outcome.kept is None else outcome.kept.tensors()
-                put_detectors(outcome.detectors, card, kept, outputs.folder(target))
+                folder = outputs.folder(target)
+                put_detectors(outcome.detectors, card, kept, folder)
             else:
                 outputs.remove(target)
+            made = judged_by(made, folder)
+            put_scores(made, outputs.file(self.output), self.output, root, labels, target)
             for each in keeping:
                 outputs.remove(each.checkpoint.folder)

@@ -17,7 +17,13 @@ from deftclean.gate.check import Gates
 from deftclean.models.detector_card import DetectorCard, read_card
 from deftclean.settings.detector import Rule
 from deftclean.settings.strategies import StrategyOptions
-from deftclean.table.scores import ScoreTable, check_table_output, decide, write_scores
+from deftclean.table.scores import (
+    ScoreTable,
+    check_table_output,
+    decide,
+    judged_by,
+    write_scores,
+)
 from deftclean.table.summary import summarise
 
 if TYPE_CHECKING:
@@ -74,7 +80,8 @@ def score(
     scored, read = _scored(home, card, manifest, reading, run, progress)
     decided = decide(scored, rule or card.rule, threshold)
     made = _with_earlier_review(decided, read, card)
-    write_scores(made, output, manifest.root, overwrite, manifest.labels_file)
+    made = judged_by(made, home)
+    write_scores(made, output, manifest.root, overwrite, manifest.labels_file, home)
     return ScanResult(
         output,
         None,

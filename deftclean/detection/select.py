@@ -9,6 +9,7 @@ from deftclean.settings.detector import Rule
 from deftclean.table.reviewed import decide_unreviewed
 from deftclean.table.scores import (
     check_table_output,
+    detector_of,
     image_root,
     labels_file,
     read_scores,
@@ -48,5 +49,5 @@ def select(
     threshold = scores.metadata["threshold"] if threshold is None else threshold
     made = decide_unreviewed(scores, rule, threshold)
     root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
-    write_scores(made, output, root, overwrite, labels)
+    write_scores(made, output, root, overwrite, labels, detector_of(scores.metadata, table))
     return ScanResult(output, None, made, summarise(made), (), time.monotonic() - began)

@@ -4,7 +4,7 @@ No torch, no printing. What a table holds is counted once, whatever the number o
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from deftclean.core.arrow import int_array
 from deftclean.core.errors import UsageError
+from deftclean.core.progress import Progress, Silent
 from deftclean.gate.expressions import (
+    ALTERED,
     AUDITED,
     ESTIMATED,
     Expression,
     parse_expressions,
+    refuse_altered,
     refuse_changes,
     refuse_unknown_classes,
 )
@@ -29,6 +32,7 @@ from deftclean.gate.results import (
     SeenRow,
     TableCounts,
 )
+from deftclean.gate.verify import REASONS, Verified
 from deftclean.table.audit import Audited, audited
 from deftclean.table.comparison import CHANGES, Comparison, compare
 from deftclean.table.estimate import noise_estimate
@@ -38,6 +42,9 @@ from deftclean.table.reviewed import AUDIT, DECISION, KNOWN
 from deftclean.table.scores import ScoreTable, read_scores
 
 DEFAULT_TOP = 10
+VERIFY = tuple(f"{metric}>0" for metric in ALTERED)
+"""Expressions that `--verify` stands for."""
+
 _NO_NEW_PROBLEMS = "new_problems>0"  # what a baseline is for, where nothing else is asked
 _COLUMNS = (
     *("row", "file_name", "given_label", "clean_prob", "keep", "suggested_label", "status"),
@@ -53,32 +60,61 @@ class _Earlier:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """How the pictures of a table are found.
+
+    Attributes:
+        data: image folder, or the table that holds them; None for the folder of the scan.
+        allow_outside: follow links and names that leave the data folder.
+        progress: told what happens while they are read.
+    """
+
+    data: Path | None = None
+    allow_outside: bool = False
+    progress: Progress = field(default_factory=Silent)
+
+
+@dataclass(frozen=True)
 class Gates:
     """What will be asked of a table that may not be there yet.
 
     Attributes:
         expressions: as asked, or for a baseline alone that there are no new problems.
         earlier: the baseline, read.
+        pictures: where they are, for expressions about altered ones.
     """
 
     expressions: tuple[Expression, ...]
     earlier: _Earlier | None
+    pictures: Pictures
 
     @classmethod
-    def of(cls, fail_on: str | Iterable[str], baseline: str | Path | None) -> "Gates":
+    def of(
+        cls,
+        fail_on: str | Iterable[str],
+        baseline: str | Path | None,
+        pictures: Pictures | None = None,
+    ) -> "Gates":
         """Read expressions and baseline.
+
+        Args:
+            fail_on, baseline: as `check`.
+            pictures: where they are; None where the table is about to be made of them.
 
         Raises:
             UsageError: expressions cannot be read, all of them together; or the baseline cannot.
         """
         expressions = parse_expressions(fail_on)
+        if pictures is None:
+            refuse_altered(expressions)
+        pictures = pictures or Pictures()
         if baseline is None:
             refuse_changes(expressions)
-            return cls(expressions, None)
+            return cls(expressions, None, pictures)
         path = Path(baseline)
         scores = read_scores(path, (*_COLUMNS, "content_sha256"))
         earlier = _Earlier(path, scores, problems_of(scores, path))
-        return cls(expressions or parse_expressions(_NO_NEW_PROBLEMS), earlier)
+        return cls(expressions or parse_expressions(_NO_NEW_PROBLEMS), earlier, pictures)
 
     def refuse_unknown_classes(self, names: Iterable[str]) -> None:
         """Refuse classes that the data do not have.
@@ -98,7 +134,8 @@ class Gates:
         Raises:
             UsageError: it is no score table, or has no such class.
         """
-        hashes = () if self.earlier is None else ("content_sha256",)
+        altered = any(e.metric in ALTERED for e in self.expressions)
+        hashes = ("content_sha256",) if altered or self.earlier is not None else ()
         scores = read_scores(table, (*_COLUMNS, *hashes))
         rows = problems_of(scores, table)
         self.refuse_unknown_classes(rows.names)
@@ -108,6 +145,8 @@ class Gates:
             compared = compare(scores, rows, earlier.scores, earlier.rows)
         judged = rows if compared is None else rows.forgiving(compared.known)
         counts, places, found = Counts.of(judged), Places(scores, table), audited(scores)
+        where = self.pictures
+        verified = Verified(scores, table, where.data, where.allow_outside, where.progress)
         changes: tuple[Change, ...] = ()
         if earlier is not None and compared is not None:
             changes = _changes(scores, rows, earlier, compared, top)
@@ -118,6 +157,8 @@ class Gates:
             gates=tuple(
                 _of_people_or_evidence(e, scores, found)
                 if e.metric in (ESTIMATED, *AUDITED)
+                else _of_hashes(e, verified, rows)
+                if e.metric in ALTERED
                 else _decided(e, counts, rows, compared)
                 for e in self.expressions
             ),
@@ -125,7 +166,7 @@ class Gates:
             found={kind: n for kind in KINDS[1:] if (n := counts.count(kind, None))},
             changes=changes,
             source=places.source,
-            warnings=() if compared is None else compared.notes,
+            warnings=(*(() if compared is None else compared.notes), *verified.notes()),
             estimate=noise_estimate(scores.metadata),
             audited=found,
         )
@@ -136,7 +177,11 @@ def check(
     *,
     fail_on: str | Iterable[str] = (),
     baseline: str | Path | None = None,
+    verify: bool = False,
+    data: str | Path | None = None,
+    allow_outside: bool = False,
     top: int = DEFAULT_TOP,
+    progress: Progress | None = None,
 ) -> CheckResult:
     """Ask whether a score table is good enough, without torch.
 
@@ -146,14 +191,22 @@ def check(
             asked, or with a baseline that there are no new problems.
         baseline: an earlier table of the same data. Rows that had the same problem there are
             forgiven: in gates and findings they count as fine.
+        verify: ask too whether table, detector and pictures are still those that were judged, by
+            their hashes: `altered_table>0`, `altered_detector>0`, `altered_pictures>0`.
+        data: where the pictures are; None for the folder of the scan.
+        allow_outside: follow links and names that leave the data folder.
         top: most rows in each list.
+        progress: told what happens while pictures are read; nobody by default.
 
     Raises:
         UsageError: an expression cannot be read, or a table cannot.
     """
     if top < 0:
         raise UsageError(f"--top is {top}; it must be 0 or more.")
-    return Gates.of(fail_on, baseline).check(Path(table), top)
+    asked = [fail_on] if isinstance(fail_on, str) else list(fail_on)
+    asked += [each for each in VERIFY if verify and each not in asked]
+    pictures = Pictures(None if data is None else Path(data), allow_outside, progress or Silent())
+    return Gates.of(asked, baseline, pictures).check(Path(table), top)
 
 
 # ---------------------------------------------------------------- values
@@ -196,6 +249,17 @@ def _of_people_or_evidence(
         reason = "no random sample was audited (deftclean report --audit 100)"
     if value is None:
         return Gate(expression, None, "unknown", reason)
+    return Gate(expression, value, "failed" if expression.holds(value) else "passed")
+
+
+def _of_hashes(expression: Expression, verified: Verified, rows: Problems) -> Gate:
+    """Whether files are still what they were."""
+    chosen = np.ones(len(rows), dtype=bool)
+    if expression.label is not None:
+        chosen = rows.labels == rows.names.index(expression.label)
+    value = verified.count(expression.metric, chosen)
+    if value is None:
+        return Gate(expression, None, "unknown", REASONS[expression.metric])
     return Gate(expression, value, "failed" if expression.holds(value) else "passed")
 
 

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 ESTIMATED = "estimated_noise"
 AUDITED = ("audited_noise", "audited_precision")
+ALTERED = ("altered_table", "altered_detector", "altered_pictures")
 RATES = ("noise_rate", ESTIMATED, *AUDITED)
 COUNTS = ("rows", "scored", "kept", "flagged", "not_scored", *(s for s in STATUSES if s != "ok"))
-METRICS = (*RATES, *COUNTS, *CHANGES)
-WITHOUT_CLASS = frozenset({"unlabeled", "gone_rows", *AUDITED})
+METRICS = (*RATES, *COUNTS, *CHANGES, *ALTERED)
+WITHOUT_CLASS = frozenset({"unlabeled", "gone_rows", *AUDITED, "altered_table", "altered_detector"})
 
 _GRAMMAR = r"""
 start: METRIC ("[" (PLAIN | QUOTED) "]")? COMPARISON LIMIT
@@ -150,6 +151,20 @@ def refuse_changes(expressions: Iterable[Expression]) -> None:
         )
 
 
+def refuse_altered(expressions: Iterable[Expression]) -> None:
+    """Refuse metrics that compare a table with the files that it was made from.
+
+    Raises:
+        UsageError: which.
+    """
+    found = dict.fromkeys(e.metric for e in expressions if e.metric in ALTERED)
+    if found:
+        raise UsageError(
+            f"--fail-on: {', '.join(found)} can be asked of a table that is there already.",
+            "Ask later: deftclean check clean.parquet --verify",
+        )
+
+
 def _parsed(text: str) -> "Expression | str":
     """The expression, or what is wrong with it."""
     from lark.exceptions import UnexpectedInput
@@ -200,7 +215,8 @@ def _impossible(expression: Expression) -> str:
     if metric not in METRICS:
         return f"there is no metric {metric}{_similar(metric, METRICS)}"
     if expression.label is not None and metric in WITHOUT_CLASS:
-        return f"rows that are {metric.replace('_rows', '')} have no class"
+        what = metric if metric in ALTERED else f"rows that are {metric.replace('_rows', '')}"
+        return f"{what} {'has' if metric in ALTERED else 'have'} no class"
     if metric in RATES:
         return "" if 0 <= limit <= 1 else f"{metric} lies in [0, 1], that is 0% to 100%"
     if "%" in expression.text.rpartition("]")[2]:

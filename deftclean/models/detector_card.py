@@ -98,11 +98,6 @@ def _card(values: dict[str, Any]) -> DetectorCard:
     return card
 
 
-def detector_folder(output: Path) -> Path:
-    """The detector that belongs to a score table: clean.parquet -> clean.detector."""
-    return output.with_suffix(".detector")
-
-
 def check_detector_output(folder: Path, overwrite: bool) -> None:
     """Refuse to overwrite a folder that is no detector of ours.
 

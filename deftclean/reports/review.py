@@ -16,6 +16,7 @@ from deftclean.table.reviewed import (
 from deftclean.table.scores import (
     ScoreTable,
     check_table_output,
+    detector_of,
     image_root,
     labels_file,
     read_scores,
@@ -83,13 +84,13 @@ def review(
         RunError: the output cannot be written.
     """
     table, output = Path(table), Path(output)
-    check_table_output(output, overwrite, [Path(decisions)])  # the table may be written over
+    check_table_output(output, overwrite, [table, Path(decisions)])
     scores = read_scores(table)
     refuse_foreign_columns(scores, str(table))
     read = read_review(Path(decisions), scores, table)
     made = apply_decisions(scores, read.decisions)
     root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
-    write_scores(made, output, root, overwrite, labels)
+    write_scores(made, output, root, overwrite, labels, detector_of(scores.metadata, table))
     return ReviewResult(
         output,
         made,

@@ -25,6 +25,8 @@ _FACTS: Mapping[str, Any] = {
     "warnings": list[str],
     "image_root": str,
     "labels_file": str | None,
+    "detector": str | None,
+    "detector_sha256": str | None,
     EVIDENCE: dict[str, Any] | None,
 }
 _HEARD: Mapping[str, Any] = {

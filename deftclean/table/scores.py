@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 
 from deftclean.core.arrow_types import plain_table, refuse_bad_text
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.outputs import check_name, check_output
+from deftclean.core.outputs import check_name, check_output, detector_folder
 from deftclean.core.switch import recover, whole_file
 from deftclean.core.tables import refuse_double, refuse_nan
 from deftclean.settings.detector import Rule
 from deftclean.table.facts import check_facts, typed
+from deftclean.table.seal import SEAL, folder_digest, write_sealed
 
 Status = Literal[
     "ok", "unreadable", "too_large", "missing", "outside", "unlabeled", "unknown_label"
@@ -127,18 +128,38 @@ def decide(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
     return ScoreTable(table, {**metadata, "noise_rate": noise_rate(table)})
 
 
+def judged_by(scores: ScoreTable, detector: Path | None) -> ScoreTable:
+    """The same table, with the digest of the detector folder that judged in its metadata.
+
+    Args:
+        scores: the table.
+        detector: the folder; None where no detector was trained.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    digest = None if detector is None else folder_digest(detector)
+    return ScoreTable(scores.table, {**scores.metadata, "detector_sha256": digest})
+
+
 def put_scores(
-    scores: ScoreTable, temporary: Path, path: Path, root: Path, labels: Path | None
+    scores: ScoreTable,
+    temporary: Path,
+    path: Path,
+    root: Path,
+    labels: Path | None,
+    detector: Path | None,
 ) -> None:
     """Write Parquet that is to be moved to its place.
 
     Args:
-        scores: what to write; its metadata gets `image_root` and `labels_file`, the ways from the
-            table to `root` and `labels`.
+        scores: what to write; its metadata gets `image_root`, `labels_file` and `detector`, the
+            ways from the table to `root`, `labels` and `detector`.
         temporary: where to write, beside `path`.
         path: the table.
         root: the data folder.
         labels: the file that the labels were read from; None where they are folder names.
+        detector: the folder of the detector that judged; None for the one beside the table.
 
     Raises:
         OSError: the disk is full.
@@ -146,34 +167,39 @@ def put_scores(
     ways = {
         "image_root": _way(path, root),
         "labels_file": None if labels is None else _way(path, labels),
+        # Not named where it lies beside the table: bytes do not depend on what a table is called.
+        "detector": None
+        if detector is None or detector.resolve() == detector_folder(path).resolve()
+        else _way(path, detector),
     }
     text = json.dumps({**scores.metadata, **ways}, sort_keys=True, ensure_ascii=False)
-    kept = {k: v for k, v in (scores.table.schema.metadata or {}).items() if k != METADATA_KEY}
+    before = scores.table.schema.metadata or {}
+    kept = {key: value for key, value in before.items() if key not in (METADATA_KEY, SEAL)}
     table = scores.table.replace_schema_metadata({**kept, METADATA_KEY: text.encode()})
     refuse_nan(table, SCORE_COLUMNS)
-    pq.write_table(
-        table,
-        temporary,
-        compression="zstd",
-        row_group_size=64 * 1024,
-        use_dictionary=[c for c in table.column_names if c not in _HARDLY_REPEATED],
-    )
+    repeated = [name for name in table.column_names if name not in _HARDLY_REPEATED]
+    write_sealed(table, temporary, repeated)
 
 
 def write_scores(
-    scores: ScoreTable, path: Path, root: Path, overwrite: bool, labels: Path | None = None
+    scores: ScoreTable,
+    path: Path,
+    root: Path,
+    overwrite: bool,
+    labels: Path | None = None,
+    detector: Path | None = None,
 ) -> None:
     """Write a table, whole or not at all.
 
     Args:
-        scores, path, root, labels: as `put_scores`.
+        scores, path, root, labels, detector: as `put_scores`.
         overwrite: replace an existing table.
 
     Raises:
         RunError, UsageError: it cannot be written, or exists.
     """
     with whole_file(path, overwrite) as temporary:
-        put_scores(scores, temporary, path, root, labels)
+        put_scores(scores, temporary, path, root, labels, detector)
 
 
 def _way(table: Path, place: Path) -> str:
@@ -290,5 +316,15 @@ def image_root(metadata: Mapping[str, Any], table: Path) -> Path:
 
 def labels_file(metadata: Mapping[str, Any], table: Path) -> Path | None:
     """The file that a table's labels were read from; None where they are folder names."""
-    way = metadata.get("labels_file")
-    return None if way is None else table.resolve().parent / str(way)
+    return _at_way(metadata.get("labels_file"), table)
+
+
+def detector_of(metadata: Mapping[str, Any], table: Path) -> Path | None:
+    """The folder of the detector that judged a table's rows; None where none was trained."""
+    if metadata.get("detector_sha256") is None:
+        return None
+    return _at_way(metadata.get("detector"), table) or detector_folder(table)
+
+
+def _at_way(way: str | None, table: Path) -> Path | None:
+    return None if way is None else table.resolve().parent / way

@@ -36,6 +36,8 @@ def table(tmp_path, monkeypatch):
         (("--fail-on", "flagged[tree]>1", "--exit-zero"), 2),
         (("--fail-on", "new_problems>1"), 2),
         (("--baseline", "clean.parquet"), 0),
+        (("--verify",), 0),
+        (("--verify", "--data", "gone"), 2),
         (("--baseline", "gone.parquet"), 2),
         (("--format", "yaml"), 2),
         (("--top", "-1"), 2),

@@ -290,15 +290,19 @@ def test_an_existing_output_is_refused_first(scored: Scored, tmp_path: Path) -> 
         deftclean.review(scored.table, tmp_path / "none.csv", output=tmp_path / "r.csv")
 
 
-def test_through_the_command_line_over_itself(scored: Scored, tmp_path: Path) -> None:
+def test_through_the_command_line(scored: Scored, tmp_path: Path) -> None:
     write_review(tmp_path / "review.csv", [line(scored, 4, "keep"), line(scored, 4, "drop")])
     done = run_cli(
         "review", scored.table, "review.csv", "-o", scored.table, "--overwrite", cwd=tmp_path
     )
+    assert done.returncode == 2
+    assert "is the input itself" in done.stderr
+    made = scored.table.with_name("r.parquet")
+    done = run_cli("review", scored.table, "review.csv", "-o", made, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "merged         1 decisions" in done.stdout
     assert "repeated       1 lines" in done.stdout
-    metadata = json.loads(pq.read_schema(scored.table).metadata[METADATA_KEY])
+    metadata = json.loads(pq.read_schema(made).metadata[METADATA_KEY])
     assert metadata["image_root"] == "images"
     done = run_cli("review", scored.table, "none.csv", "-o", "x.parquet", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

@@ -123,7 +123,8 @@ def test_write_and_read_again(tmp_path: Path) -> None:
     back = read_scores(path)
     assert back.table.equals(written.table)
     assert back.table.schema.remove_metadata() == written.table.schema
-    assert back.metadata == {**written.metadata, "image_root": "data", "labels_file": None}
+    ways = {"image_root": "data", "labels_file": None, "detector": None}
+    assert back.metadata == {**written.metadata, **ways}
 
 
 def test_other_metadata_of_the_input_survives(tmp_path: Path) -> None:
@@ -135,6 +136,7 @@ def test_other_metadata_of_the_input_survives(tmp_path: Path) -> None:
         "seed": 1,
         "image_root": ".",
         "labels_file": None,
+        "detector": None,
     }
 
 
