@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import psutil
+
 from deftclean.core.errors import RunError
 from deftclean.core.progress import Progress
 from deftclean.core.run import most_workers
@@ -29,7 +31,8 @@ from deftclean.core.signals import leave_to_the_parent
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-_LOOK = 2.0  # seconds between looks whether the parent still lives
+_LOOK = 2.0  # seconds between looks whether the parent still lives, and the workers work
+_PATIENCE = 40.0  # seconds that a worker may be stopped (SIGSTOP) by itself
 _GONE = 5.0  # seconds in which a process that closed its pipe ends
 
 
@@ -118,7 +121,9 @@ class _Crew:
         self._doing = doing
         self._processes: list[Any] = []
         self._pipes: list[Connection] = []
-        self.stop = weakref.finalize(self, _stop, self._processes, self._pipes)
+        self._given_up: set[Any] = set()
+        ended = threading.Event()
+        self.stop = weakref.finalize(self, _stop, self._processes, self._pipes, ended)
         try:
             for _ in range(count):
                 self._start(source)
@@ -128,6 +133,8 @@ class _Crew:
                 f"{count} processes that read images cannot be started: {error.strerror or error}.",
                 "Start fewer: --workers 1, or --workers 0 for none.",
             ) from error
+        watched = self._processes, self._given_up, ended
+        threading.Thread(target=_give_up_stopped, args=watched, daemon=True).start()
 
     def _start(self, source: Source) -> None:
         ours, theirs = multiprocessing.Pipe()
@@ -184,6 +191,12 @@ class _Crew:
         worker = self._processes[self._pipes.index(pipe)]
         worker.join(_GONE)
         code = worker.exitcode
+        if worker in self._given_up:
+            raise RunError(
+                f"One of {len(self._processes)} processes that read images was stopped, and did "
+                f"not go on within {_PATIENCE:.0f} s, while {self._doing}.",
+                "Somebody has sent it SIGSTOP; start again.",
+            )
         how = "ended" if code is None else f"ended with exit code {code}"
         if code is not None and code < 0:
             how = f"was killed by signal {-code}"
@@ -194,7 +207,29 @@ class _Crew:
         )
 
 
-def _stop(processes: list[Any], pipes: "list[Connection]") -> None:
+def _give_up_stopped(processes: list[Any], given_up: set[Any], ended: threading.Event) -> None:
+    """In a thread: ends workers that stand still for good, since nobody would notice otherwise.
+
+    Seen again and again, not timed: a run that is stopped as a whole does not see them.
+    """
+    seen = dict.fromkeys(processes, 0)
+    while not ended.wait(_LOOK):
+        for process in processes:
+            seen[process] = seen[process] + 1 if _is_stopped(process.pid) else 0
+            if seen[process] * _LOOK >= _PATIENCE:
+                given_up.add(process)
+                process.kill()
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
+def _stop(processes: list[Any], pipes: "list[Connection]", ended: threading.Event) -> None:
+    ended.set()
     for pipe in pipes:
         pipe.close()
     for process in processes:

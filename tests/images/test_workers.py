@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from deftclean.core.errors import RunError
 from deftclean.core.run import most_workers
 from deftclean.core.runtime import choose_runtime
+from deftclean.images import workers
 from deftclean.images.loading import ImageBatch
 from deftclean.images.workers import Batches, say_workers
 from tests.images.test_cache import Told
@@ -165,6 +166,39 @@ def test_a_worker_killed_at_any_moment_is_noticed(delay: float) -> None:
         for _ in answers:
             pass
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1])
+def test_a_worker_that_is_stopped_for_good_ends_the_run(
+    delay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while half of an answer is in the pipe."""
+    monkeypatch.setattr(workers, "_LOOK", 0.1)
+    monkeypatch.setattr(workers, "_PATIENCE", 1.0)
+    others = set(multiprocessing.active_children())
+    answers = iter(Batches(Large(), range(10_000), 2, "looking"))
+    next(answers)
+    victim = next(iter(set(multiprocessing.active_children()) - others)).pid
+    threading.Timer(delay, os.kill, (victim, signal.SIGSTOP)).start()
+    began = time.monotonic()
+    with pytest.raises(RunError, match="was stopped, and did not go on within 1 s, while looking"):
+        for _ in answers:
+            pass
+    assert time.monotonic() - began < 20
+    assert set(multiprocessing.active_children()) <= others
+
+
+def test_a_worker_that_is_stopped_for_a_while_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_LOOK", 0.1)
+    monkeypatch.setattr(workers, "_PATIENCE", 5.0)
+    others = set(multiprocessing.active_children())
+    answers = iter(squares(50, 2))
+    assert next(answers) == 0
+    (victim, _) = set(multiprocessing.active_children()) - others
+    assert victim.pid is not None
+    os.kill(victim.pid, signal.SIGSTOP)
+    threading.Timer(0.5, os.kill, (victim.pid, signal.SIGCONT)).start()
+    assert list(answers) == [number**2 for number in range(1, 50)]
 
 
 def test_processes_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
