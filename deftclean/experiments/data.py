@@ -114,10 +114,12 @@ class CellData:
         if self.root is None:
             return f"give --data ROOT, with the data set in ROOT/{name}"
         try:
-            load_dataset(cast("DatasetName", name), self.root / name, self._options(name, 0))
+            options = self._options(name, 0)
+            load_dataset(cast("DatasetName", name), self.root / name, options)  # nosec B615 - ours
             if tested:
                 source, split = self._public_test(name)
-                load_dataset(source, self._home(name, source), DatasetOptions(split))
+                home = self._home(name, source)
+                load_dataset(source, home, DatasetOptions(split))  # nosec B615 - ours
         except DeftcleanError as error:
             return f"{error.message} {error.hint}".strip()
         return None
