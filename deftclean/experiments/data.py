@@ -115,11 +115,11 @@ class CellData:
             return f"give --data ROOT, with the data set in ROOT/{name}"
         try:
             options = self._options(name, 0)
-            load_dataset(cast("DatasetName", name), self.root / name, options)  # nosec B615 - ours
+            load_dataset(cast("DatasetName", name), self.root / name, options)  # nosec B615
             if tested:
                 source, split = self._public_test(name)
                 home = self._home(name, source)
-                load_dataset(source, home, DatasetOptions(split))  # nosec B615 - ours
+                load_dataset(source, home, DatasetOptions(split))  # nosec B615
         except DeftcleanError as error:
             return f"{error.message} {error.hint}".strip()
         return None

@@ -183,7 +183,8 @@ class _Crew:
 
     def _answer(self, pipe: "Connection") -> Any:
         try:
-            return pickle.loads(pipe.recv_bytes())  # noqa: S301 # nosec B301 - our own process
+            # From a process of our own.
+            return pickle.loads(pipe.recv_bytes())  # noqa: S301 # nosec B301
         except (EOFError, OSError) as error:
             raise self._lost(pipe) from error
 
@@ -250,7 +251,8 @@ def _work(pipe: "Connection", source: Source, parent: int) -> None:
         threading.Thread(target=target, args=(argument,), daemon=True).start()
     while True:
         try:
-            wanted = pickle.loads(pipe.recv_bytes())  # noqa: S301 # nosec B301 - our own process
+            # From the parent.
+            wanted = pickle.loads(pipe.recv_bytes())  # noqa: S301 # nosec B301
         except (EOFError, OSError):
             return  # nobody is there any more
         made.put(_made(source, wanted))
