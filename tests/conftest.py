@@ -12,11 +12,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import open_clip
 import pytest
+from hypothesis import settings
 
 from deftclean.models.encoder import Encoder
 from deftclean.models.weights import NANO, load_model
 from tests.support.pictures import COLOURS, draw
 from tests.support.places import SHARED_DATA
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("any load", deadline=None)
+settings.load_profile("any load")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ In reading order::
 
     options: which rows and labels, and which test
     training_rows: which rows of a score table are learned from
+    trusted_rows: the rows to test on, as far as a table tells
     data_sets: the rows to learn from and to test on, read and checked
     sets: those rows with their pictures
     classifiers: pixels or features to logits

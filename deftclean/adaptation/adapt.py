@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from deftclean.adaptation.options import AdaptOptions
 from deftclean.adaptation.run_card import check_adapted_output
 from deftclean.adaptation.training_rows import LabelChoice, TrainingRows, training_rows
+from deftclean.adaptation.trusted_rows import TrustedRows, read_trusted_rows
 from deftclean.core.errors import UsageError
 from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder
 from deftclean.core.progress import Progress, Silent
@@ -113,6 +114,7 @@ class _Inputs:
         every: rows of the uncleaned table.
         recipe: settings for all rows.
         config: settings for the chosen rows.
+        test: what is tested on; None to hold rows out.
         all_steps: more epochs make up for rows that are left out.
     """
 
@@ -123,6 +125,7 @@ class _Inputs:
     every: TrainingRows
     recipe: AdaptConfig
     config: AdaptConfig
+    test: TrustedRows | None
     all_steps: bool
 
     def about_epochs(self) -> str:
@@ -158,7 +161,10 @@ def _inputs(
     config = recipe
     if all_steps and recipe.method != "turn":
         config = with_all_steps(recipe, len(wanted.chosen), len(every.chosen))
-    return _Inputs(scores, table, choice, wanted, every, recipe, config, all_steps)
+    test = None
+    if options.test is not None:
+        test = read_trusted_rows(options.test, options.test_data, wanted.class_names)
+    return _Inputs(scores, table, choice, wanted, every, recipe, config, test, all_steps)
 
 
 def _uncleaned(choice: LabelChoice) -> LabelChoice:
@@ -194,21 +200,24 @@ def _adapted(
     resume: bool,
 ) -> "AdaptResult":
     """Train on the chosen rows and, to compare, on all; what came of it, but for the time."""
-    from deftclean.adaptation.run_folder import AdaptResult
+    from deftclean.adaptation.run_folder import AdaptResult, TestedOn
     from deftclean.adaptation.trainer import Plan
 
     tables = [inputs.wanted, *([inputs.every] if options.compare else [])]
     data = Path(options.data) if options.data is not None else None
     cleaned, *uncleaned = data_sets.train_sets(tables, data, options.allow_outside)
-    if options.test is not None:
-        folder = Path(options.test_data) if options.test_data is not None else None
-        test_set: TestSet | None = data_sets.test_set(Path(options.test), folder, cleaned)
+    data_sets.warn_of_empty_classes(cleaned)
+    if inputs.test is not None:
+        tested_on: TestedOn = "test rows"
+        test_set: TestSet | None = data_sets.test_set(inputs.test, cleaned)
     else:
+        # Rows that the cleaning chose would favour the training that it chose them for.
+        tested_on = "all rows" if options.compare or options.everything else "chosen rows"
         share = DEFAULT_HOLDOUT if options.holdout is None else options.holdout
-        test_set = data_sets.held_out(cleaned, share, inputs.config.seed)
-    held_out = options.test is None and test_set is not None
-    if test_set is not None and held_out:
-        cleaned, *uncleaned = (each.without(test_set.rows) for each in (cleaned, *uncleaned))
+        whole = uncleaned[0] if uncleaned else cleaned
+        test_set = data_sets.held_out(whole, share, inputs.config.seed)
+        if test_set is not None:
+            cleaned, *uncleaned = (each.without(test_set.rows) for each in (cleaned, *uncleaned))
     trained = trainer.train(Plan("Training", cleaned, test_set, checkpoint_folder(output), resume))
     compared = [
         replace(trainer, config=inputs.recipe).train(
@@ -226,7 +235,7 @@ def _adapted(
         compared[0] if compared else None,
         inputs.wanted.counts,
         len(test_set.rows) if test_set is not None else 0,
-        held_out,
+        tested_on if test_set is not None else None,
         tuple(data_sets.warnings),
         seconds=0.0,
     )

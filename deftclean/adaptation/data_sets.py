@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from deftclean.adaptation.sets import TestSet, TrainSet
 from deftclean.adaptation.training_rows import TrainingRows
+from deftclean.adaptation.trusted_rows import TrustedRows
 from deftclean.core.errors import InputError
 from deftclean.core.samples import stratified_holdout
-from deftclean.data.manifest import read_manifest
-from deftclean.data.options import ManifestOptions
+from deftclean.core.text import few
 from deftclean.images.first_pass import ImageChecks
 from deftclean.images.prepared import ImageReader
 from deftclean.images.sources import RowImages
@@ -74,34 +74,38 @@ class DataSets:
         held = train_set.rows[stratified_holdout(labels, share, seed)]
         return TestSet(train_set.pictures, held) if len(held) else None
 
-    def test_set(self, test: Path, folder: Path | None, train_set: TrainSet) -> TestSet:
+    def test_set(self, test: TrustedRows, train_set: TrainSet) -> TestSet:
         """Labels that are believed.
 
         Args:
-            test: folder with class sub-folders, or a table.
-            folder: of the pictures, where a table does not stand in it.
+            test: what was read of them.
             train_set: that should have no picture in common with them.
 
         Raises:
-            InputError: there is nothing to test on.
+            InputError: no picture can be read.
         """
-        reading = ManifestOptions(known_labels={name: name for name in self.class_names})
-        data, labels = (folder, test) if folder is not None else (test, None)
-        manifest = read_manifest(data, labels, reading)
-        rows = self.reader.prepare(manifest, reading, self.class_names).rows
+        if test.unknown:
+            self.warn(test.about_unknown())
+        rows = self.reader.prepare(test.manifest, test.reading, self.class_names).rows
         if not len(rows.trainable):
-            raise InputError(
-                f"{test}: none of its {len(manifest):,} labels is one of the "
-                f"{len(self.class_names):,} classes that are trained.",
-            )
-        if left := len(manifest) - len(rows.trainable):
-            self.warn(
-                f"{left:,} of {len(manifest):,} test rows have no readable picture or a label that "
-                "is none of the classes; they are not tested on"
-            )
+            raise InputError(f"{test.path}: no picture of a row with a known label can be read.")
+        if left := len(test.manifest) - test.without_class - len(rows.trainable):
+            self.warn(f"{left:,} test rows have no readable picture; they are not tested on")
         test_set = TestSet(self._set(rows), rows.trainable)
         self._warn_of_known(test_set, train_set)
         return test_set
+
+    def warn_of_empty_classes(self, train_set: TrainSet) -> None:
+        """Tell of classes that there is no row to learn from."""
+        labels = train_set.pictures.rows.labels[train_set.rows]
+        counts = np.bincount(labels, minlength=len(self.class_names))
+        empty = [repr(self.class_names[index]) for index in np.flatnonzero(counts == 0)]
+        if empty:
+            self.warn(
+                f"nothing to learn from for {len(empty):,} of {len(self.class_names):,} classes, "
+                f"no row of which is left: {few(empty)}; the classifier cannot know them. Keep "
+                "more (deftclean select --threshold), or train on all rows (--all)"
+            )
 
     def _warn_of_known(self, test_set: TestSet, train_set: TrainSet) -> None:
         learned = train_set.pictures.rows

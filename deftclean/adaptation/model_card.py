@@ -31,6 +31,21 @@ _TUNERS: dict[Tuner, str] = {
     "none": "nothing of the image tower",
 }
 
+TESTED = {
+    "test rows": "rows of a test set",
+    "chosen rows": "rows that were held out of those to learn from, with the labels they have "
+    "there: rows that were left out as wrong or doubtful are not among them, so pictures at large "
+    "are likely harder",
+    "all rows": "rows that were held out of the whole table, with the labels they have there, "
+    "wrong ones included",
+}
+"""What was tested on, and what that can show."""
+
+NO_DIFFERENCE = (
+    "The labels of held-out rows are as wrong as the others, so the difference does not tell "
+    "which training is better for true labels. Test rows whose labels are right do (--test LABELS)."
+)
+
 _LOSSES = {
     "ce": "cross-entropy",
     "sce": "symmetric cross-entropy",
@@ -131,12 +146,7 @@ def _probe(config: AdaptConfig) -> str:
 def _results(results: Mapping[str, Any], class_names: Sequence[str]) -> str:
     if not results["test_rows"]:
         return "Nothing was tested."
-    whose = (
-        "rows of the table itself that were held out, with the labels they have there, wrong ones "
-        "included"
-        if results["held_out"]
-        else "rows of a test set"
-    )
+    whose = TESTED[results["tested_on"]]
     cleaned, uncleaned = results["cleaned"], results["uncleaned"]
     lines = [
         f"Measured on {results['test_rows']:,} {whose}.",
@@ -146,12 +156,7 @@ def _results(results: Mapping[str, Any], class_names: Sequence[str]) -> str:
         _result_row("chosen rows", cleaned),
     ]
     if uncleaned is not None:
-        difference = cleaned["accuracy"] - uncleaned["accuracy"]
-        lines += [
-            _result_row("all rows", uncleaned),
-            "",
-            f"Cleaning changed the accuracy by {100 * difference:+.1f} points.",
-        ]
+        lines += [_result_row("all rows", uncleaned), "", _compared(results)]
     lines += ["", "| class | accuracy |", "|---|---|"]
     per_class = cleaned["per_class"]
     for name in class_names[:_MOST_CLASSES]:
@@ -164,6 +169,13 @@ def _results(results: Mapping[str, Any], class_names: Sequence[str]) -> str:
         "The best epoch was chosen by looking at the test rows; do not report it as a result.",
     ]
     return "\n".join(lines)
+
+
+def _compared(results: Mapping[str, Any]) -> str:
+    if results["tested_on"] != "test rows":
+        return NO_DIFFERENCE
+    difference = results["cleaned"]["accuracy"] - results["uncleaned"]["accuracy"]
+    return f"Cleaning changed the accuracy by {100 * difference:+.1f} points."
 
 
 def _result_row(name: str, result: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from deftclean import __version__
 from deftclean.adaptation.charts import confusion_picture, learning_curve
@@ -17,6 +17,8 @@ from deftclean.core.switch import together
 from deftclean.models.saved_detector import portable_name
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.training.picture_sets import spec_of
+
+TestedOn = Literal["test rows", "chosen rows", "all rows"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,7 +33,8 @@ class AdaptResult(Shown):
         uncleaned: on all rows, with `compare`.
         counts: of rows, by what became of them.
         test_rows: how many rows were tested on.
-        held_out: whether those are rows of the table itself, with the labels they have there.
+        tested_on: rows of a test set; or of the table itself, with the labels they have there,
+            held out of those that were chosen or of all; None where nothing was tested.
         warnings: what may make the result useless.
         seconds: wall time.
     """
@@ -43,7 +46,7 @@ class AdaptResult(Shown):
     uncleaned: Trained | None
     counts: Mapping[str, int]
     test_rows: int
-    held_out: bool
+    tested_on: TestedOn | None
     warnings: tuple[str, ...]
     seconds: float
 
@@ -134,7 +137,7 @@ def _card(result: AdaptResult, trainer: Trainer, data: dict[str, Any]) -> Adapte
         },
         results={
             "test_rows": result.test_rows,
-            "held_out": result.held_out,
+            "tested_on": result.tested_on,
             "cleaned": _measured(result.cleaned, result.class_names),
             "uncleaned": _measured(result.uncleaned, result.class_names),
         },

@@ -169,12 +169,19 @@ def print_adapted(result: "AdaptResult", console: Console) -> None:
     console.print(f"time           {result.seconds:.1f} s")
 
 
+_TESTED = {
+    "test rows": "test rows",
+    "chosen rows": "held-out rows of the chosen ones, which are easier than others",
+    "all rows": "held-out rows of all, wrong labels included",
+}
+
+
 def _accuracies(result: "AdaptResult", console: Console) -> None:
     cleaned, uncleaned = result.cleaned, result.uncleaned
     if cleaned.evaluation is None:
         console.print("tested on      nothing  [dim](--test LABELS, or --holdout 0.1)[/dim]")
         return
-    whose = "held-out rows, wrong labels included" if result.held_out else "test rows"
+    whose = _TESTED[result.tested_on or "test rows"]
     accuracy = cleaned.evaluation.accuracy
     lines = [
         f"tested on      {result.test_rows:,} {whose}",
@@ -185,10 +192,16 @@ def _accuracies(result: "AdaptResult", console: Console) -> None:
     ]
     if uncleaned is not None and uncleaned.evaluation is not None:
         other = uncleaned.evaluation.accuracy
-        lines += [
-            f"all rows       {other:.1%}  [dim]trained on {uncleaned.rows:,} rows, uncleaned[/dim]",
-            f"difference     {100 * (accuracy - other):+.1f} points by cleaning",
-        ]
+        lines.append(
+            f"all rows       {other:.1%}  [dim]trained on {uncleaned.rows:,} rows, uncleaned[/dim]"
+        )
+        if result.tested_on == "test rows":
+            lines.append(f"difference     {100 * (accuracy - other):+.1f} points by cleaning")
+        else:
+            lines.append(
+                "difference     not told: labels of held-out rows are as wrong as the others  "
+                "[dim](--test LABELS)[/dim]"
+            )
     console.print("\n".join(lines))
 
 

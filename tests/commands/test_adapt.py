@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
@@ -18,6 +19,7 @@ from deftclean import AdaptOptions, RunOptions, adapt, load_classifier, predict
 from deftclean.core.errors import InputError, UsageError, WeightsError
 from deftclean.core.progress import Silent
 from deftclean.models.backbones import find_backbone, load_backbone
+from deftclean.table.scores import ScoreTable, read_scores, write_scores
 from tests.support.commands import run_cli, stopped
 from tests.support.pictures import COLOURS, draw
 from tests.support.scored import NAMES, Scored, make_scored
@@ -310,11 +312,58 @@ def test_fewer_rows_are_seen_more_often_unless_epochs_are_given(scored, tmp_path
 
 
 def test_a_holdout_is_not_trained_on(scored, tmp_path):
-    result = quick(scored, tmp_path / "run", options=AdaptOptions(holdout=0.25, compare=True))
-    assert result.held_out
-    assert (result.test_rows, result.cleaned.rows, result.uncleaned.rows) == (10, 30, 38)
+    result = quick(scored, tmp_path / "run", options=AdaptOptions(holdout=0.25))
+    assert (result.tested_on, result.test_rows, result.cleaned.rows) == ("chosen rows", 10, 30)
     text = (tmp_path / "run" / "README.md").read_text()
-    assert "10 rows of the table itself that were held out" in text
+    assert "10 rows that were held out of those to learn from" in text
+    assert "likely harder" in text
+
+
+def test_a_comparison_holds_out_of_all_rows_and_claims_nothing(scored, tmp_path):
+    """Rows that the cleaning chose would favour the training on what it chose."""
+    done = run_cli(
+        "adapt", scored.table, "--backbone", "nano", "--method", "linear", "--epochs", 2,
+        "--holdout", 0.25, "--compare", "-o", "run", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "tested on      12 held-out rows of all, wrong labels included" in done.stdout
+    assert "points" not in done.stdout
+    assert "difference     not told" in done.stdout
+    results = json.loads((tmp_path / "run" / "deftclean.json").read_text())["results"]
+    assert (results["tested_on"], results["uncleaned"]["rows"]) == ("all rows", 36)
+    kept_and_tested = 40 - results["cleaned"]["rows"]
+    assert 0 < kept_and_tested < 12  # some of those that the table flags are tested on
+    text = (tmp_path / "run" / "README.md").read_text()
+    assert "wrong ones included" in text
+    assert "does not tell which training is better" in text
+
+
+def test_classes_without_a_row_are_told(tmp_path):
+    scored = make_scored(tmp_path / "own")
+    scores = read_scores(scored.table)
+    at = scores.table.column_names.index("keep")
+    leaf = pc.equal(scores.table["given_label"], "leaf")
+    keep = pc.and_(scores.table["keep"], pc.invert(leaf))
+    table = scores.table.set_column(at, scores.table.schema.field("keep"), keep)
+    write_scores(ScoreTable(table, scores.metadata), scored.table, scored.images, True)
+    result = quick(scored, tmp_path / "run")
+    assert [text for text in result.warnings if "nothing to learn from for 1 of 3 classes" in text]
+    assert "'leaf'" in result.warnings[0]
+    assert "nothing to learn from" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_test_rows_are_read_before_any_picture(tmp_path):
+    scored = make_scored(tmp_path / "own")
+    test = tmp_path / "test.csv"
+    test.write_text("file_name,given\n000.png,apple\n")
+    options = AdaptOptions(test=test, test_data=scored.images)
+    with pytest.raises(InputError, match=r"none of its 1 rows has a label.*given"):
+        quick(scored, tmp_path / "run", options=options)
+    test.write_text("file_name,label\n000.png,pear\n001.png,plum\n")
+    shutil.rmtree(scored.images)
+    scored.images.mkdir()  # nothing in it could be read
+    with pytest.raises(InputError, match=r"none of its 2 labels .*'pear', 'plum'.*'apple'"):
+        quick(scored, tmp_path / "run", options=options)
 
 
 def test_test_pictures_that_are_trained_on_are_told(scored, tmp_path):
@@ -326,7 +375,8 @@ def test_test_pictures_that_are_trained_on_are_told(scored, tmp_path):
     draw(COLOURS["apple"], 78).save(tmp_path / "test" / "unheard-of" / "x.png")
     result = quick(scored, tmp_path / "run", options=AdaptOptions(test=tmp_path / "test"))
     assert any("1 of 2 test pictures are also trained on" in text for text in result.warnings)
-    assert any("1 of 3 test rows" in text for text in result.warnings)
+    assert any("1 of 3 test rows have a label" in text for text in result.warnings)
+    assert any("'unheard-of' (1)" in text for text in result.warnings)
 
 
 def test_a_run_folder_is_a_beginning_for_another(scored, tmp_path):
