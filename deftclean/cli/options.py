@@ -3,6 +3,7 @@
 Does not know what a command does with them. Loads neither torch nor pandas nor pyarrow.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,12 @@ Model = Annotated[
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress; results and warnings only.")
 ]
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Show warnings of a command that has no progress, on stderr."""
+    for text in texts:
+        progress_of(quiet=True).warn(text)
 
 
 def progress_of(quiet: bool) -> "TerminalProgress":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from deftclean.cli.options import AllowOutside, Output, Overwrite, Quiet, progress_of
+from deftclean.cli.options import AllowOutside, Output, Overwrite, Quiet, progress_of, warn
 from deftclean.cli.terminal import Terminal, shown
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def review(
     from deftclean.reports.review import review as run_review
 
     result = run_review(table, decisions, output=output, overwrite=overwrite)
+    warn(result.warnings)
     _print_review(result, Terminal())
 
 

@@ -17,6 +17,7 @@ from deftclean.cli.options import (
     Overwrite,
     Quiet,
     progress_of,
+    warn,
 )
 from deftclean.cli.terminal import Terminal
 from deftclean.core.run import RunOptions
@@ -90,4 +91,5 @@ def select(
     from deftclean.detection.select import select as run_select
 
     result = run_select(table, output=output, rule=rule, threshold=threshold, overwrite=overwrite)
+    warn(result.warnings)
     print_result(result, Terminal())

@@ -44,6 +44,7 @@ from deftclean.models.saved_detector import build_detector, put_detectors
 from deftclean.models.weights import outline_of
 from deftclean.settings.detector import DetectorConfig, Noise, ResolvedConfig, resolve
 from deftclean.settings.strategies import StrategyOptions
+from deftclean.table.emptied import new_warnings
 from deftclean.table.scores import ScoreTable, decide, judged_by, put_scores
 from deftclean.training.checkpoint import Checkpoint
 
@@ -199,8 +200,10 @@ class Scan:
         facts = table_metadata(
             card, task.pictures.runtime, "scan", agreement, self.options, outcome.verdict
         )
-        made = decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
-        return with_earlier_review(made, prepared.manifest, self.options.is_evidence)
+        decided = decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
+        made = with_earlier_review(decided, prepared.manifest, self.options.is_evidence)
+        warned(self.progress, list(new_warnings(made.metadata, facts)))
+        return made
 
     def _write(
         self,

@@ -17,6 +17,7 @@ from deftclean.gate.check import Gates
 from deftclean.models.detector_card import DetectorCard, read_card
 from deftclean.settings.detector import Rule
 from deftclean.settings.strategies import StrategyOptions
+from deftclean.table.emptied import new_warnings
 from deftclean.table.scores import (
     ScoreTable,
     check_table_output,
@@ -80,6 +81,8 @@ def score(
     scored, read = _scored(home, card, manifest, reading, run, progress)
     decided = decide(scored, rule or card.rule, threshold)
     made = _with_earlier_review(decided, read, card)
+    for text in new_warnings(made.metadata, scored.metadata):
+        progress.warn(text)
     made = judged_by(made, home)
     write_scores(made, output, manifest.root, overwrite, manifest.labels_file, home)
     return ScanResult(

@@ -6,6 +6,7 @@ from pathlib import Path
 from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import check_threshold
 from deftclean.settings.detector import Rule
+from deftclean.table.emptied import new_warnings
 from deftclean.table.reviewed import decide_unreviewed
 from deftclean.table.scores import (
     check_table_output,
@@ -50,4 +51,11 @@ def select(
     made = decide_unreviewed(scores, rule, threshold)
     root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
     write_scores(made, output, root, overwrite, labels, detector_of(scores.metadata, table))
-    return ScanResult(output, None, made, summarise(made), (), time.monotonic() - began)
+    return ScanResult(
+        output,
+        None,
+        made,
+        summarise(made),
+        new_warnings(made.metadata, scores.metadata),
+        time.monotonic() - began,
+    )

@@ -35,6 +35,7 @@ from deftclean.gate.results import (
 from deftclean.gate.verify import REASONS, Verified
 from deftclean.table.audit import Audited, audited
 from deftclean.table.comparison import CHANGES, Comparison, compare
+from deftclean.table.emptied import about_emptied, emptied_classes
 from deftclean.table.estimate import noise_estimate
 from deftclean.table.places import Places
 from deftclean.table.problems import FINE, FLAGGED, KINDS, Counts, Problems, problems_of, worst
@@ -166,7 +167,7 @@ class Gates:
             found={kind: n for kind in KINDS[1:] if (n := counts.count(kind, None))},
             changes=changes,
             source=places.source,
-            warnings=(*(() if compared is None else compared.notes), *verified.notes()),
+            warnings=_warnings(scores, compared, verified),
             estimate=noise_estimate(scores.metadata),
             audited=found,
         )
@@ -207,6 +208,14 @@ def check(
     asked += [each for each in VERIFY if verify and each not in asked]
     pictures = Pictures(None if data is None else Path(data), allow_outside, progress or Silent())
     return Gates.of(asked, baseline, pictures).check(Path(table), top)
+
+
+def _warnings(
+    scores: ScoreTable, compared: Comparison | None, verified: Verified
+) -> tuple[str, ...]:
+    emptied = about_emptied(emptied_classes(scores.table))
+    notes = () if compared is None else compared.notes
+    return (*([emptied] if emptied else []), *notes, *verified.notes())
 
 
 # ---------------------------------------------------------------- values

@@ -7,6 +7,7 @@ from pathlib import Path
 from deftclean.core.results import Shown, percent
 from deftclean.reports.review_file import read_review
 from deftclean.table.audit import Audited, audited
+from deftclean.table.emptied import new_warnings
 from deftclean.table.reviewed import (
     ReviewCounts,
     apply_decisions,
@@ -37,6 +38,7 @@ class ReviewResult(Shown):
         repeated: lines that a later line about the same row has replaced.
         reviewed: all rows of the table that people have looked at, in this review or before.
         audited: what they prove, if they are a random sample.
+        warnings: what the decisions led to that may mislead.
     """
 
     output: Path
@@ -46,6 +48,7 @@ class ReviewResult(Shown):
     repeated: int
     reviewed: ReviewCounts
     audited: Audited | None
+    warnings: tuple[str, ...]
 
     def facts(self) -> Mapping[str, object]:
         """What a notebook shows."""
@@ -99,4 +102,5 @@ def review(
         read.repeated,
         review_counts(made),
         audited(made),
+        new_warnings(made.metadata, scores.metadata),
     )

@@ -3,6 +3,7 @@
 In reading order::
 
     facts: what a table says of itself, looked at once
+    emptied: classes from which nothing is kept
     seal: whether a table is as it was written
     scores: its columns, how it is written and read, what `keep` means
     estimate: what it says of how much is wrong

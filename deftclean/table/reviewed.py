@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError
 from deftclean.settings.detector import Rule
+from deftclean.table.emptied import with_emptied
 from deftclean.table.scores import ScoreTable, decide, noise_rate
 
 FINAL = "final_label"
@@ -247,7 +248,7 @@ def _settled(
         "dropped": counts.dropped,
     }
     facts = {**made.metadata, REVIEWED: reviewed, "noise_rate": noise_rate(table)}
-    return replace(made, metadata=facts)
+    return replace(made, metadata=with_emptied(facts, table))
 
 
 def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:

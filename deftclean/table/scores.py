@@ -21,6 +21,7 @@ from deftclean.core.outputs import check_name, check_output, detector_folder
 from deftclean.core.switch import recover, whole_file
 from deftclean.core.tables import refuse_double, refuse_nan
 from deftclean.settings.detector import Rule
+from deftclean.table.emptied import with_emptied
 from deftclean.table.facts import check_facts, typed
 from deftclean.table.seal import SEAL, folder_digest, write_sealed
 
@@ -125,7 +126,8 @@ def decide(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
     at = table.column_names.index("keep")
     table = table.set_column(at, SCORE_SCHEMA.field("keep"), keep)
     metadata = {**scores.metadata, "rule": rule, "threshold": threshold}
-    return ScoreTable(table, {**metadata, "noise_rate": noise_rate(table)})
+    metadata["noise_rate"] = noise_rate(table)
+    return ScoreTable(table, with_emptied(metadata, table))
 
 
 def judged_by(scores: ScoreTable, detector: Path | None) -> ScoreTable:

@@ -122,10 +122,7 @@ def test_what_was_not_sealed_cannot_be_verified(scored):
 
 
 def test_a_table_without_a_detector(tmp_path):
-    made = make_scored(tmp_path)
-    scores = judged_by(read_scores(made.table), None)
-    write_scores(scores, made.table, made.images, True)
-    assert values(made.table) == {"table": 0, "detector": 0, "pictures": 0}
+    assert values(make_scored(tmp_path).table) == {"table": 0, "detector": 0, "pictures": 0}
 
 
 def test_it_is_asked_of_tables_that_are_there():

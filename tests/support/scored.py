@@ -61,6 +61,7 @@ def score_table(rows: list[Mapping[str, Any]], names: tuple[str, ...] = NAMES) -
             "threshold": 0.5,
             "strategy": "deft",
             "noise_rate": 0.1,
+            "detector_sha256": None,
         },
     )
 

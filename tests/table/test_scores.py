@@ -101,6 +101,8 @@ def test_decide_changes_keep_and_what_tells_of_it() -> None:
     before = scores(seed=3, rule="agree", noise_rate=0.1)
     after = decide(before, "threshold", 0.5)
     assert after.table["keep"].to_pylist() == [r[3] for r in ROWS]
+    (emptied,) = after.metadata.pop("warnings")
+    assert "'dog' (2 rows)" in emptied
     assert after.metadata == {
         "schema_version": 3,
         "tool_version": "0.1",
