@@ -74,7 +74,8 @@ def adapt(
     if inputs.config.epochs > recipe.epochs:
         progress.say(inputs.about_epochs())
     check_adapted_output(output, overwrite)
-    check_checkpoint_output(checkpoint_folder(output))
+    for folder in (checkpoint_folder(output), _uncleaned_folder(output)):
+        check_checkpoint_output(folder, may_go=overwrite or resume)
 
     from deftclean.adaptation.data_sets import DataSets
     from deftclean.adaptation.run_folder import save_run

@@ -9,7 +9,16 @@ from rich.console import Console
 
 from deftclean.adaptation.options import AdaptOptions
 from deftclean.cli.from_settings import Options, takes
-from deftclean.cli.options import READING, RUN, Model, Output, Overwrite, Quiet, progress_of
+from deftclean.cli.options import (
+    READING,
+    RUN,
+    SAME_COMMAND,
+    Model,
+    Output,
+    Overwrite,
+    Quiet,
+    progress_of,
+)
 from deftclean.cli.terminal import Terminal, shown
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
@@ -115,12 +124,14 @@ def adapt(
     pictures and a model card. deftclean predict uses it.
     """
     from deftclean.adaptation.adapt import adapt as run_adapt
+    from deftclean.cli.progress import going_on
 
-    result = run_adapt(
-        table, backbone=backbone, weights=weights, from_scratch=from_scratch, method=method,
-        output=output, overwrite=overwrite, resume=resume, settings=settings, options=options,
-        run=run, progress=progress_of(quiet),
-    )  # fmt: skip
+    with going_on(output, quiet, SAME_COMMAND):
+        result = run_adapt(
+            table, backbone=backbone, weights=weights, from_scratch=from_scratch, method=method,
+            output=output, overwrite=overwrite, resume=resume, settings=settings, options=options,
+            run=run, progress=progress_of(quiet),
+        )  # fmt: skip
     print_adapted(result, Terminal())
 
 

@@ -33,21 +33,23 @@ def demo(
     Writes the pictures, runs the same code as `deftclean scan` on them with the built-in model,
     and compares what was found with the truth. Takes about a minute on two cores.
     """
+    from deftclean.cli.progress import going_on
     from deftclean.cli.results import print_result
     from deftclean.datasets.demo import compare_with_truth, write_demo
     from deftclean.detection import scan as api
 
     check_integer("--seed", seed)
     made = write_demo(folder, seed)
-    result = api.scan(
-        made.images,
-        made.labels,
-        output=made.output,
-        noise="synthetic",
-        settings={"flip": False, "seed": seed},
-        run=replace(run, model="nano"),
-        progress=progress_of(quiet),
-    )
+    with going_on(made.output, quiet, f"{made.command(seed)} --resume"):
+        result = api.scan(
+            made.images,
+            made.labels,
+            output=made.output,
+            noise="synthetic",
+            settings={"flip": False, "seed": seed},
+            run=replace(run, model="nano"),
+            progress=progress_of(quiet),
+        )
     print_result(result, Terminal())
     _print_comparison(compare_with_truth(result.scores, made.truth), made.command(seed))
 

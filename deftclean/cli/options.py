@@ -54,6 +54,9 @@ def warn(texts: Iterable[str]) -> None:
         progress_of(quiet=True).warn(text)
 
 
+SAME_COMMAND = "the same command with --resume"
+
+
 def progress_of(quiet: bool) -> "TerminalProgress":
     """Progress on stderr."""
     from deftclean.cli.progress import TerminalProgress

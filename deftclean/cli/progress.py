@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,12 +19,30 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from deftclean.cli.terminal import shown
+from deftclean.cli.terminal import Terminal, shown
+from deftclean.core.outputs import PARTS, checkpoint_folder
 
 if TYPE_CHECKING:
     from deftclean.core.progress import Advance
 
 _PLAIN_EVERY = 30.0  # seconds between lines of a long stage off a terminal
+
+
+@contextlib.contextmanager
+def going_on(output: Path, quiet: bool, how: str) -> Iterator[None]:
+    """Say how a run that is stopped goes on, if it has kept anything to go on with.
+
+    Args:
+        output: of the run.
+        quiet: say nothing.
+        how: the command that goes on, in words.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if any(checkpoint_folder(output, part).is_dir() for part in PARTS):
+            TerminalProgress(Terminal(stderr=True), quiet).say(f"{how} goes on from there")
+        raise
 
 
 class _Rate(ProgressColumn):

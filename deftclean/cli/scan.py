@@ -8,7 +8,16 @@ import typer
 
 from deftclean.cli.check import Baseline, ExitZero, FailOn, leave_by_gates
 from deftclean.cli.from_settings import Options, takes
-from deftclean.cli.options import READING, RUN, LabelTable, Output, Overwrite, Quiet, progress_of
+from deftclean.cli.options import (
+    READING,
+    RUN,
+    SAME_COMMAND,
+    LabelTable,
+    Output,
+    Overwrite,
+    Quiet,
+    progress_of,
+)
 from deftclean.cli.terminal import Terminal
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
@@ -107,14 +116,16 @@ def scan(
 
     Writes the score table (-o) and beside it the detector, clean.detector/, for `deftclean score`.
     """
+    from deftclean.cli.progress import going_on
     from deftclean.cli.results import print_result
     from deftclean.detection import scan as api
 
-    result = api.scan(
-        data, labels, output=output, overwrite=overwrite, resume=resume, noise=noise,
-        strategy=selection.strategy, noise_ratio=selection.noise_ratio, threshold=threshold,
-        settings=settings, reading=reading, run=replace(run, model=model),
-        progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
-    )  # fmt: skip
+    with going_on(output, quiet, SAME_COMMAND):
+        result = api.scan(
+            data, labels, output=output, overwrite=overwrite, resume=resume, noise=noise,
+            strategy=selection.strategy, noise_ratio=selection.noise_ratio, threshold=threshold,
+            settings=settings, reading=reading, run=replace(run, model=model),
+            progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
+        )  # fmt: skip
     print_result(result, Terminal())
     leave_by_gates(result.check, exit_zero)

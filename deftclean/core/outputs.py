@@ -145,11 +145,21 @@ def detector_folder(output: Path) -> Path:
     return output.with_suffix(".detector")
 
 
-def check_checkpoint_output(folder: Path) -> None:
-    """Refuse to replace a folder that is no checkpoint of ours.
+def check_checkpoint_output(folder: Path, *, may_go: bool) -> None:
+    """Refuse to replace a folder that is no checkpoint of ours, or one that nobody gave up.
+
+    Args:
+        folder: of the checkpoint; nothing need be there.
+        may_go: the user wants to go on with it, or to replace it.
 
     Raises:
-        UsageError: something else has the name.
+        UsageError: something else has the name, or a stopped run is kept there.
     """
+    recover(folder)
     why = "is in the way: an unfinished run is kept under that name."
     refuse_foreign(folder, (CHECKPOINT_MARK,), why)
+    if folder.exists() and not may_go:
+        raise UsageError(
+            f"{folder} is there: an earlier run to the same output was stopped, and would be lost.",
+            "Go on with it: the same command with --resume. Or begin anew: --overwrite.",
+        )

@@ -95,7 +95,7 @@ def scan(
     if resume and not overwrite:
         _refuse_finished(output)
     reading = reading or ManifestOptions()
-    _check_outputs(output, overwrite, input_files(data, labels, reading))
+    _check_outputs(output, overwrite, resume, input_files(data, labels, reading))
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
     gates.refuse_unknown_classes(manifest.class_names)
     for note in manifest.notes:
@@ -175,8 +175,10 @@ def _refuse_finished(output: Path) -> None:
         )
 
 
-def _check_outputs(output: Path, overwrite: bool, inputs: Iterable[Path | None]) -> None:
+def _check_outputs(
+    output: Path, overwrite: bool, resume: bool, inputs: Iterable[Path | None]
+) -> None:
     check_table_output(output, overwrite, inputs)
     check_detector_output(detector_folder(output), overwrite)
     for part in PARTS:
-        check_checkpoint_output(checkpoint_folder(output, part))
+        check_checkpoint_output(checkpoint_folder(output, part), may_go=overwrite or resume)

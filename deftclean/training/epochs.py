@@ -95,5 +95,5 @@ class ResumableTraining:
     def _say_stopped(self, done: int) -> None:
         self.progress.say(
             f"stopped after {done} of {self.epochs} epochs, which are kept in "
-            f"{self.checkpoint.folder}: the same command with --resume goes on from there"
+            f"{self.checkpoint.folder}"
         )

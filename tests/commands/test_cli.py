@@ -394,7 +394,17 @@ def test_an_interrupted_scan_writes_no_table_and_says_how_to_go_on(folder, tmp_p
     assert code == 130
     assert "what was not finished was not written" in errors
     assert "of 500 epochs, which are kept in clean.unfinished" in errors
+    assert "the same command with --resume goes on from there" in errors
     assert {path.name for path in tmp_path.iterdir()} == {"data", "clean.unfinished"}
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "clean.unfinished").iterdir()}
+    again = run_cli(*SCAN, "--epochs", "500", cwd=tmp_path)  # would have destroyed what is kept
+    assert again.returncode == 2
+    assert "clean.unfinished is there" in again.stderr
+    assert "--resume" in again.stderr
+    assert "--overwrite" in again.stderr
+    assert kept == {
+        path.name: path.read_bytes() for path in (tmp_path / "clean.unfinished").iterdir()
+    }
 
 
 @pytest.mark.parametrize(
