@@ -78,6 +78,8 @@ def page(contents: Contents) -> bytes:
             overview=contents.overview,
             model=contents.facts.get("model"),
             rule=contents.facts["rule"],
+            strategy=_strategy(contents.facts),
+            meaning=_meaning(_strategy(contents.facts)),
             warnings=contents.facts.get("warnings", []),
             threshold=threshold,
             charts=charts,
@@ -112,6 +114,20 @@ def shown(text: str | None) -> str:
     cut = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     visible = "".join(c if c.isprintable() or c in _JOINERS else ascii(c)[1:-1] for c in cut)
     return visible if visible.strip() else "(blank)"
+
+
+def _strategy(facts: dict[str, Any]) -> str:
+    """Which way of selecting made a table; older ones knew DEFT alone, and do not say."""
+    return str(facts.get("strategy") or "deft")
+
+
+def _meaning(strategy: str) -> str:
+    """What `clean_prob` is in a table of this strategy."""
+    if strategy == "evidence":
+        return "the probability that the given label is right, by all evidence"
+    if strategy == "deft":
+        return "how clean DEFT's two prompts find the given label: it ranks, and is not calibrated"
+    return f"the score of strategy {shown(strategy)}: it ranks rows, and is no probability"
 
 
 def _count(number: int) -> str:

@@ -19,7 +19,7 @@ from deftclean.core.errors import InputError, RunError, UsageError
 from deftclean.images.thumbnails import SIDES, thumbnail
 from deftclean.reports.gallery import suspicious_rows
 from deftclean.reports.page import MOST_BYTES, shown
-from deftclean.table.scores import write_scores
+from deftclean.table.scores import ScoreTable, read_scores, write_scores
 from tests.support.commands import run_cli
 from tests.support.pictures import encode, noise, with_exif
 from tests.support.processes import run_code
@@ -142,6 +142,28 @@ def test_images_that_lie_in_a_table(tmp_path: Path) -> None:
     result = deftclean.report(tmp_path / "x.parquet", output=tmp_path / "r.html", data=data)
     assert result.problems == {"missing": 1}
     assert result.images == 6
+
+
+@pytest.mark.parametrize(
+    ("strategy", "meaning"),
+    [
+        ("evidence", "the probability that the given label is right"),
+        ("deft", "DEFT&#39;s two prompts"),
+        (None, "DEFT&#39;s two prompts"),
+        ("knn", "the score of strategy knn: it ranks rows, and is no probability"),
+        ("<b>", "the score of strategy &lt;b&gt;: it"),
+    ],
+)
+def test_the_page_says_what_clean_prob_is(
+    scored: Scored, tmp_path: Path, strategy: str | None, meaning: str
+) -> None:
+    scores = read_scores(scored.table)
+    facts = {**scores.metadata, "strategy": strategy}
+    write_scores(ScoreTable(scores.table, facts), tmp_path / "x.parquet", scored.images, False)
+    deftclean.report(tmp_path / "x.parquet", output=tmp_path / "r.html", images=0)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert meaning in page
+    assert page.count("probability that") == (strategy == "evidence")
 
 
 @pytest.mark.parametrize("images", [-1, 2001])
