@@ -31,7 +31,12 @@ from deftclean.detection.strategies.confident import require_cleanlab
 from deftclean.detection.strategies.linear_head import fresh_tower
 from deftclean.detection.strategies.select_rows import select_rows
 from deftclean.detection.task import Outcome, Task
-from deftclean.detection.warnings import agreement_with_zero_shot, warned, zero_shot_warnings
+from deftclean.detection.warnings import (
+    agreement_with_zero_shot,
+    data_warnings,
+    warned,
+    zero_shot_warnings,
+)
 from deftclean.features.pictures import RunPictures
 from deftclean.features.session import Session
 from deftclean.images.prepared import ImageReader, PreparedRows, opened_reader
@@ -101,6 +106,7 @@ class Scan:
             resolved = resolve(self.noise, self.given, len(prepared.rows.trainable))
             self._say_settings(resolved, runtime)
             warnings = warned(progress, list(resolved.warnings) if self.options.trains else [])
+            warnings += data_warnings(prepared.rows, self.manifest.class_names, progress)
             session = Session.load(
                 self.model, run.weights, run.offline, outline.preprocess, runtime, progress
             )

@@ -1,11 +1,13 @@
 """What may make a result useless, in words: for the terminal and for the table's metadata."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from deftclean.core.progress import Progress
+from deftclean.core.text import few
 from deftclean.data.manifest import Manifest
 from deftclean.detection.judging import Verdict
 from deftclean.detection.train import MIN_SEPARATION, EpochMetrics
@@ -15,6 +17,9 @@ from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector_card import DetectorCard
 
 _INFORMED = 0.5  # belief that witnesses know something, below which the data cannot be judged
+_FEW_ROWS = 10  # a class, on average; half of them are left out of each half's training
+_RARE = 5  # rows of a class, of which each half sees two
+_MOST = 0.9  # share of the rows in one class
 _MIN_KAPPA = 0.1  # zero-shot agreement beyond chance, below which its model knows nothing
 
 
@@ -52,6 +57,40 @@ def zero_shot_warnings(
             "give plain names with --class-names FILE or another --model"
         ],
     )
+
+
+def data_warnings(rows: UsableRows, class_names: Sequence[str], progress: Progress) -> list[str]:
+    """Data of which little can be said, whatever is trained: few rows, rare classes, one class.
+
+    Args:
+        rows: those that are trained on.
+        class_names: K.
+        progress: told.
+    """
+    counts = np.bincount(rows.labels[rows.trainable], minlength=len(class_names))
+    total, classes = int(counts.sum()), len(class_names)
+    warnings = []
+    if total < _FEW_ROWS * classes:
+        warnings.append(
+            f"{total:,} rows of {classes:,} classes, {total / classes:.1f} for each: too few to "
+            f"judge single rows well; below {_FEW_ROWS} for each the ranking is rough and rates "
+            "are uncertain"
+        )
+    rare = np.flatnonzero(counts < _RARE).tolist()
+    if rare and total >= _FEW_ROWS * classes:
+        listed = few([f"{class_names[index]!r} ({counts[index]:,})" for index in rare])
+        warnings.append(
+            f"{len(rare):,} of {classes:,} classes have fewer than {_RARE} rows, too few to learn "
+            f"what they look like: {listed}"
+        )
+    largest = int(counts.argmax())
+    if counts[largest] > _MOST * total:
+        warnings.append(
+            f"{class_names[largest]!r} has {counts[largest]:,} of {total:,} rows "
+            f"({counts[largest] / total:.0%}): mistakes in the other classes weigh little in all "
+            "rates; look at them class by class"
+        )
+    return warned(progress, warnings)
 
 
 def training_warnings(
