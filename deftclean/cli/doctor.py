@@ -33,9 +33,7 @@ def doctor(
     ] = "ViT-B-16",
     *,
     run: RunOptions,
-    form: Annotated[
-        Literal["text", "json"], typer.Option("--format", help="What to print.")
-    ] = "text",
+    format: Annotated[Literal["text", "json"], typer.Option(help="What to print.")] = "text",
 ) -> None:
     """Say what is installed, what a scan would use, and whether anything is broken.
 
@@ -44,7 +42,7 @@ def doctor(
     from deftclean.cli.diagnosis import diagnose
 
     found = diagnose(replace(run, model=model), model)
-    if form == "json":
+    if format == "json":
         put(json.dumps(found.as_dict(), indent=2) + "\n")
     else:
         _print(found, Terminal())

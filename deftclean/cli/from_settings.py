@@ -105,6 +105,7 @@ class _Option:
         option = typer.Option(
             *flags,
             help=said.help,
+            envvar=said.variable,
             rich_help_panel=said.panel or (self.group.panel if said.preset else None),
             min=None if self.group.preset else said.bounds.at_least,
         )

@@ -3,6 +3,7 @@
 Loads neither torch nor pandas nor pyarrow until a command runs.
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -20,10 +21,11 @@ from deftclean.cli.dataset import DATASET_EXAMPLES, dataset
 from deftclean.cli.demo import DEMO_EXAMPLES, demo
 from deftclean.cli.doctor import DOCTOR_EXAMPLES, doctor
 from deftclean.cli.export import EXPORT_EXAMPLES, export
+from deftclean.cli.options import warn
 from deftclean.cli.report import REPORT_EXAMPLES, REVIEW_EXAMPLES, report, review
 from deftclean.cli.scan import SCAN_EXAMPLES, scan
 from deftclean.cli.score import SCORE_EXAMPLES, SELECT_EXAMPLES, score, select
-from deftclean.cli.settings_file import file_settings
+from deftclean.cli.settings_file import file_settings, known_options, unknown_variables
 from deftclean.cli.terminal import Terminal, say_lost, show_safely
 from deftclean.core.errors import DeftcleanError, RunError, UsageError
 from deftclean.core.signals import Signals
@@ -70,9 +72,9 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    commands = cast("Any", context.command).commands
-    known = {name: {option.name for option in each.params} for name, each in commands.items()}
-    context.default_map = file_settings(config, known)
+    group = cast("Any", context.command)
+    context.default_map = file_settings(config, known_options(group))
+    warn(unknown_variables(os.environ, group))
 
 
 app.command(epilog=SCAN_EXAMPLES)(scan)

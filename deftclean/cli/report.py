@@ -50,7 +50,9 @@ Audit = Annotated[
 Classes = Annotated[
     list[str] | None,
     typer.Option(
-        "--class", help="Given label that the gallery is limited to. Repeatable. Default: all."
+        "--class",
+        envvar="DEFTCLEAN_REPORT_CLASS",
+        help="Given label that the gallery is limited to. Repeatable. Default: all.",
     ),
 ]
 Data = Annotated[

@@ -65,6 +65,8 @@ class Setting:
         bounds: of a number.
         preset: a preset or a recipe may decide it. Where none does, the option shows its default
             and stands among the general ones.
+        variable: its environment variable, where the option is called what nothing can be called in
+            Python.
     """
 
     help: str
@@ -73,6 +75,7 @@ class Setting:
     panel: str | None = None
     bounds: Bounds = Bounds()
     preset: bool = True
+    variable: str | None = None
 
 
 def setting(
@@ -83,6 +86,7 @@ def setting(
     flags: Sequence[str] = (),
     panel: str | None = None,
     preset: bool = True,
+    variable: str | None = None,
     **bounds: float,
 ) -> T:
     """A field of a dataclass that can be an option; see `Setting` and `Bounds`.
@@ -90,7 +94,7 @@ def setting(
     Returns:
         What `dataclasses.field` returns; for type checkers, as there, the default.
     """
-    said = Setting(help, option, flags, panel, Bounds(**bounds), preset)
+    said = Setting(help, option, flags, panel, Bounds(**bounds), preset, variable)
     made: T = field(default=default, metadata={_KEY: said})
     return made
 

@@ -54,8 +54,6 @@ class RunOptions:
         False,
         "Translate the image tower with torch.compile: takes a minute, then runs faster, on GPUs "
         "above all. Scores differ by rounding.",
-        option="compiled",
-        flags=("--compile",),
         panel=_MODEL,
     )
     cache: bool = setting(

@@ -62,6 +62,7 @@ class NoiseOptions:
         "With labels: a table of other labels for the same files, by file name.",
         option="other",
         flags=("--from",),
+        variable="DEFTCLEAN_CORRUPT_FROM",
     )
     labels_column: str | None = setting(
         None, "Column of --from with the labels.", option="from_column"

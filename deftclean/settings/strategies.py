@@ -41,6 +41,7 @@ class StrategyOptions:
         "Others, to compare with, write the same table and no detector. Without training: "
         "label-match, zero-shot-margin, knn, confident-learning. With a linear head and --tuner: "
         "small-loss, gmm, rolt, unicon, longremix, promix.",
+        option="recipe",
         flags=("--recipe", "--strategy"),
     )
     noise_ratio: float | None = setting(

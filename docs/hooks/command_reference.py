@@ -150,6 +150,8 @@ def _default(option: Parameter) -> str:
 def _variable(title: str, option: Parameter) -> str:
     if not getattr(option.info, "allow_from_autoenv", True):
         return ""
+    if named := getattr(option.info, "envvar", None):
+        return f"`{named}`"
     words = [PREFIX, *title.split()[1:], option.name]
     return f"`{'_'.join(words).upper().replace('-', '_')}`"
 

@@ -265,7 +265,7 @@ def test_a_stopped_command_goes_on_with_the_same_numbers(number, code, scored, t
     command = (*command, "--workers", 0)
     done, errors = stopped(number, "epoch 1/", tmp_path, *command, "-o", "run")
     assert done == code
-    assert [path.name for path in tmp_path.iterdir() if "run" in path.name] == ["run.unfinished"]
+    assert [path.name for path in tmp_path.glob("run*")] == ["run.unfinished"]
     if number == signal.SIGINT:
         assert "the same command with --resume goes on" in errors
         assert "Interrupted; what was not finished was not written." in errors
