@@ -4,7 +4,7 @@ In reading order::
 
     calibration: `clean_prob` beside what witnesses say and people decided
     overview: a whole table in figures
-    histogram: matplotlib's SVG, fit for a page with strict rules
+    histogram: where the bars of the histogram stand
     gallery: the most suspicious rows, each with a small picture
     page: figures and pictures to one HTML page
     report: `report()`, whole

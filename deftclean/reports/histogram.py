@@ -1,110 +1,107 @@
-"""The histogram of a report: matplotlib's SVG, made fit for a page with strict rules.
+"""The histogram of a report: where its bars, lines and numbers stand; histogram.html draws them."""
 
-Matplotlib writes a style sheet and style attributes into its SVG, which a page that forbids inline
-styles would ignore. Here they become classes, and colours become the page's own.
-"""
-
-import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from deftclean.reports.overview import Bin
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-# Colours that stand for the page's, which change with light and dark.
-_COLOURS = {
-    "#000001": "var(--kept)",
-    "#000002": "var(--flagged)",
-    "#000003": "var(--ink-soft)",
-    "#000004": "var(--line)",
-    "#000005": "var(--ink)",
-}
-_KEPT, _FLAGGED, _SOFT, _LINE, _INK = _COLOURS
-
-_FONT = "font-family: inherit; font-size: 9px"
+_HEIGHT, _TOP, _BELOW = 166.0, 8.0, 32.0  # of the drawing; what is left above and below the bars
+_LEFT, _RIGHT = 44.0, 12.0
+_GAP = 0.1  # of a bar's width, to the next one
+_MOST_TICKS = 4
+_STEPS = (1, 2, 5)  # times a power of ten: what numbers at an axis grow by
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A picture for a page.
+class Bar:
+    """Rows of one kind in one part of [0, 1], in the units of the drawing."""
+
+    kind: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A number at an axis, and where it stands."""
+
+    text: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """A drawing whose text is 9 units high.
 
     Attributes:
-        svg: an `svg` element without any style of its own.
-        css: the rules of its classes.
+        name: its class.
+        width, height: of the drawing.
+        left, right, top, bottom: of the bars' place.
+        bars: flagged rows from the bottom, kept ones above them.
+        across, up: numbers at the axes.
+        threshold: where its line stands.
     """
 
-    svg: str
-    css: str
+    name: str
+    width: float
+    height: float
+    left: float
+    right: float
+    top: float
+    bottom: float
+    bars: tuple[Bar, ...]
+    across: tuple[Tick, ...]
+    up: tuple[Tick, ...]
+    threshold: float
 
 
-def histogram(bins: Sequence[Bin], threshold: float, name: str, width: float) -> Chart:
+def histogram(bins: Sequence[Bin], threshold: float, name: str, width: float) -> Histogram:
     """Kept and flagged rows by `clean_prob`, and the threshold as a line.
 
     Args:
-        bins: of equal width.
+        bins: of equal width, over [0, 1].
         threshold: in [0, 1].
-        name: begins the names of the classes; another for each chart of a page.
-        width: in inches; text is 9 points high.
+        name: the class of the drawing.
+        width: of the drawing; text is 9 high.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+    left, right, top, bottom = _LEFT, width - _RIGHT, _TOP, _HEIGHT - _BELOW
+    most = max((each.kept + each.flagged for each in bins), default=0)
+    numbers = ticks(most)
+    highest = max(most, numbers[-1])
 
-    figure = Figure(figsize=(width, 2.3), layout="constrained")
-    _draw(figure.subplots(), bins, threshold)
-    buffer = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return _for_a_page(buffer.getvalue(), name)
+    def x(value: float) -> float:
+        return round(left + (right - left) * value, 2)
 
+    def high(rows: int) -> float:
+        return round((bottom - top) * rows / highest, 2)
 
-def _draw(axes: "Axes", bins: Sequence[Bin], threshold: float) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    left = [each.low for each in bins]
-    widths = [(each.high - each.low) * 0.9 for each in bins]
-    kept = [each.kept for each in bins]
-    flagged = [each.flagged for each in bins]
-    axes.bar(left, flagged, widths, align="edge", color=_FLAGGED)
-    axes.bar(left, kept, widths, bottom=flagged, align="edge", color=_KEPT)
-    axes.axvline(threshold, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
-    axes.set_xlim(0, 1)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
-    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=2))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.tick_params(length=0, colors=_SOFT, labelsize=9)
-    axes.set_xlabel("clean_prob", color=_SOFT, fontsize=9)
-    axes.grid(axis="y", color=_LINE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side in ("left", "right", "top"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_LINE)
+    bars = []
+    for each in bins:
+        wide = round((x(each.high) - x(each.low)) * (1 - _GAP), 2)
+        flagged, kept = high(each.flagged), high(each.kept)
+        bars += [
+            Bar("flagged", x(each.low), round(bottom - flagged, 2), wide, flagged),
+            Bar("kept", x(each.low), round(bottom - flagged - kept, 2), wide, kept),
+        ]
+    return Histogram(
+        name, width, _HEIGHT, left, right, top, bottom,
+        bars=tuple(bar for bar in bars if bar.height),
+        across=tuple(Tick(f"{part / 4:g}", x(part / 4)) for part in range(5)),
+        up=tuple(Tick(f"{number:,}", round(bottom - high(number), 2)) for number in numbers),
+        threshold=x(threshold),
+    )  # fmt: skip
 
 
-def _for_a_page(text: str, name: str) -> Chart:
-    svg = text[text.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
-    # Names that nothing refers to; a second chart would have the same.
-    svg = re.sub(r' id="[\w.]+_\d+"', "", svg)
-    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
-    svg = svg.replace("<svg ", f'<svg class="{name}" aria-hidden="true" focusable="false" ', 1)
-    styles: dict[str, str] = {}
+def ticks(most: int) -> list[int]:
+    """Whole numbers from 0 in equal steps, at most `_MOST_TICKS` of them, as far as `most` goes.
 
-    def classed(found: re.Match[str]) -> str:
-        style = found.group(1)
-        return f' class="{styles.setdefault(style, f"{name}-{len(styles)}")}"'
-
-    svg = re.sub(r' style="([^"]*)"', classed, svg)
-    css = "\n".join(f".{rule} {{ {_own(style)} }}" for style, rule in styles.items())
-    return Chart(svg.strip(), css)
-
-
-def _own(style: str) -> str:
-    """One style with the page's colours and font."""
-    for colour, variable in _COLOURS.items():
-        style = style.replace(colour, variable)
-    return re.sub(r"font: [^;]*", _FONT, style)
+    By hand: 7 -> 0, 2, 4, 6; 1,000 -> 0, 500, 1,000; 0 -> 0, 1.
+    """
+    power = 1
+    while True:
+        for step in (factor * power for factor in _STEPS):
+            if most <= step * _MOST_TICKS:
+                return list(range(0, max(most, step) + 1, step))
+        power *= 10

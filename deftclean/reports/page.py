@@ -26,7 +26,7 @@ _ASSETS = Path(__file__).parents[1] / "assets" / "report"
 _LONGEST = 160  # characters of a name that are shown
 _JOINERS = "\u200c\u200d"  # not printable by themselves, but parts of words and emoji
 _HEATS = 6  # shades of a confusion
-_SIZES = (("wide", 5.9), ("narrow", 3.5))  # the histogram twice, so that a phone's can be read
+_SIZES = (("wide", 425.0), ("narrow", 252.0))  # the histogram twice, so that a phone's can be read
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def page(contents: Contents) -> bytes:
     threshold = float(contents.facts["threshold"])
     bins = contents.overview.bins
     charts = [histogram(bins, threshold, name, width) for name, width in _SIZES]
-    css = "\n".join([_asset("report.css"), *(chart.css for chart in charts)])
+    css = _asset("report.css")
     script = _asset("report.js")
     given, suggested = (_filter(contents, field) for field in ("given_label", "suggested"))
     text = (
