@@ -57,6 +57,18 @@ def test_against_the_beta_distribution():
     assert of_endless(3, 3, 0.95)[1] == 1
 
 
+@given(data=st.data(), drawn=st.integers(1, 10**7), level=st.sampled_from([0.5, 0.9, 0.975]))
+def test_beta_quantiles_are_scipys(data, drawn, level):
+    found = data.draw(st.integers(0, drawn))
+    low, high = of_endless(found, drawn, level)
+    tail = (1 - level) / 2
+    if found:
+        assert low == pytest.approx(beta.ppf(tail, found, drawn - found + 1), rel=1e-7)
+    if found < drawn:
+        assert high == pytest.approx(beta.ppf(1 - tail, found + 1, drawn - found), rel=1e-7)
+    assert 0 <= low <= found / drawn <= high <= 1
+
+
 @pytest.mark.parametrize("wrong", [0, 3, 40, 199, 200])
 def test_the_truth_is_inside_as_often_as_promised(wrong):
     """Over all samples of 20 of 200, by their probabilities."""
