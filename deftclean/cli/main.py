@@ -124,12 +124,9 @@ def _guarded(command: Callable[[], object], signals: Signals) -> int:
         code = command()
     except KeyboardInterrupt:  # a second one, while the first was dealt with
         code = _INTERRUPTED
-    except UsageError as error:
-        return _told(error, errors)
-    except MemoryError as error:
-        more = f": {error}" if str(error) else ""
-        hint = "Give the run more memory, or fewer --workers."
-        return _told(RunError(f"Memory ran out{more}.", hint), errors)
+    except (UsageError, MemoryError) as error:
+        # Of a run that was told to stop, no failure is news: something may have lost its file.
+        return signals.code() or _told(_as_ours(error), errors)
     except Exception as error:  # noqa: BLE001 - the outermost handler
         return _failed(error, errors, signals)
     if code == _INTERRUPTED:
@@ -154,6 +151,13 @@ def _failed(error: Exception, errors: Terminal, signals: Signals) -> int:
     for line in traceback.format_exc().splitlines():
         print(visible(line), file=sys.stderr)  # noqa: T201
     return 3
+
+
+def _as_ours(error: UsageError | MemoryError) -> DeftcleanError:
+    if isinstance(error, UsageError):
+        return error
+    more = f": {error}" if str(error) else ""
+    return RunError(f"Memory ran out{more}.", "Give the run more memory, or fewer --workers.")
 
 
 def _told(error: DeftcleanError, errors: Terminal) -> int:
