@@ -15,7 +15,7 @@ from deftclean.core.run import RunOptions
 if TYPE_CHECKING:
     from deftclean.core.metrics import SelectionMetrics
 
-DEMO_EXAMPLES = "Example:\n\ndeftclean demo my-demo"
+DEMO_EXAMPLES = "Examples:\n\ndeftclean demo my-demo\n\ndeftclean demo my-demo --resume"
 
 
 @takes(run=RUN.only("device"))
@@ -24,6 +24,14 @@ def demo(
         "deftclean-demo"
     ),
     seed: Annotated[int, typer.Option(min=0, help="Of the flipped labels and of the scan.")] = 0,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on in a folder where a demonstration was stopped; begin anew where there is "
+            "none.",
+        ),
+    ] = False,
     *,
     run: RunOptions,
     quiet: Quiet = False,
@@ -38,11 +46,12 @@ def demo(
     from deftclean.detection import scan as api
 
     check_integer("--seed", seed)
-    made = write_demo(folder, seed)
+    made = write_demo(folder, seed, resume=resume)
     result = api.scan(
         made.images,
         made.labels,
         output=made.output,
+        resume=resume,
         noise="synthetic",
         settings={"flip": False, "seed": seed},
         run=replace(run, model="nano"),
