@@ -3,6 +3,7 @@
 Loads neither torch nor pandas nor pyarrow until a command runs.
 """
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -30,6 +31,16 @@ from deftclean.core.signals import Signals
 from deftclean.core.text import visible
 
 _INTERRUPTED = 130  # what Typer returns for Ctrl-C
+
+_MACHINE = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "Change its mode, or that of its folders."),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Let the run open more files: ulimit -n 4096."),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free space, and run again."),
+    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.EROFS), "Look at the disk, and run again."),
+    errno.ENOMEM: "Give the run more memory, or fewer --workers.",
+    errno.EAGAIN: "Let the user have more processes: ulimit -u.",
+}
+"""What to do about errors of the system that are nobody's bug, by their number."""
 
 app = typer.Typer(
     name="deftclean",
@@ -145,8 +156,9 @@ def _failed(error: Exception, errors: Terminal, signals: Signals) -> int:
     # A signal to a whole group ends the workers too, and may do so first.
     if signals.installed and (stopped := signals.code_soon()) is not None:
         return stopped
-    if isinstance(error, DeftcleanError):
-        return _told(error, errors)
+    told = error if isinstance(error, DeftcleanError) else _of_the_machine(error)
+    if told is not None:
+        return _told(told, errors)
     # A bug; 1 would say that a gate has failed.
     for line in traceback.format_exc().splitlines():
         print(visible(line), file=sys.stderr)  # noqa: T201
@@ -158,6 +170,14 @@ def _as_ours(error: UsageError | MemoryError) -> DeftcleanError:
         return error
     more = f": {error}" if str(error) else ""
     return RunError(f"Memory ran out{more}.", "Give the run more memory, or fewer --workers.")
+
+
+def _of_the_machine(error: Exception) -> DeftcleanError | None:
+    """What a machine refuses, and no program can foresee; None of anything else."""
+    if not isinstance(error, OSError) or error.errno not in _MACHINE:
+        return None
+    what = f"{error.filename}: " if error.filename else ""
+    return RunError(f"{what}{error.strerror or error}.", _MACHINE[error.errno])
 
 
 def _told(error: DeftcleanError, errors: Terminal) -> int:
