@@ -111,7 +111,7 @@ def hidden(home: Path) -> list[str]:
     return [str(path) for path in (*left, *private, *others)]
 
 
-@pytest.mark.parametrize("name", LIGHT)
+@pytest.mark.parametrize("name", ["select", "export folder", "corrupt"])
 def test_a_kill_in_the_middle(name: str, light: Trials, tmp_path: Path) -> None:
     Kills(PLANS[name], light, tmp_path).kill(1, name)
 

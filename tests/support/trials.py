@@ -27,11 +27,12 @@ class Trial:
         words: what stands behind `deftclean`.
         cwd: where it runs.
         kill: a signal, and after how many seconds it is sent.
-        limits: bytes or numbers, by the name of a limit of the system without `RLIMIT_`.
+        limits: bytes or numbers, by the name of a limit of the system without `RLIMIT_`; of AS the
+            bytes that are left.
         environment: set, or with None unset.
         patches: values, by the full name of what is replaced: another size of the demonstration.
         clock: seconds by which the wall clock jumps, back and forth.
-        user: runs as this user.
+        plain: without root's right to pass over the modes of files.
         patience: seconds after which it hangs, which is told by code 250.
     """
 
@@ -42,7 +43,7 @@ class Trial:
     environment: Mapping[str, str | None] = field(default_factory=dict)
     patches: Mapping[str, Any] = field(default_factory=dict)
     clock: float = 0.0
-    user: int | None = None
+    plain: bool = False
     patience: float = 120.0
 
 
@@ -54,6 +55,11 @@ class Ended:
     seconds: float
     out: str
     errors: str
+
+    @property
+    def told(self) -> int:
+        """How many errors it told."""
+        return sum(line.startswith("Error:") for line in self.errors.splitlines())
 
 
 class Trials:
