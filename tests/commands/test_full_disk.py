@@ -45,7 +45,7 @@ class Disk:
         self.trials.call("mount", "-o", f"remount,size={size}", self.place)
 
     def unmount(self) -> None:
-        self.trials.call("umount", self.place)
+        self.trials.call("umount", "--lazy", self.place)  # a helper process may end later
 
     def used(self) -> int:
         outputs = [self.seen / name for name in self.plan.outputs]

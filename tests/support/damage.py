@@ -2,6 +2,7 @@
 
 import json
 import random
+from copy import deepcopy
 from typing import Any
 
 MARKS = (
@@ -43,18 +44,18 @@ def damaged_json(data: bytes, draw: random.Random) -> bytes:
         home, key = draw.choice(places)
         match draw.randrange(5):
             case 0 | 1:
-                home[key] = draw.choice(ODD)
+                home[key] = deepcopy(draw.choice(ODD))
             case 2:
                 del home[key]
             case 3:
                 other, name = draw.choice(places)
                 if isinstance(other, dict) == isinstance(home, dict) and name in _keys(other):
-                    home[key] = other[name]
+                    home[key] = deepcopy(other[name])
             case _:
                 if isinstance(home, dict):
-                    home[draw.choice(("x", "", "format_version"))] = draw.choice(ODD)
+                    home[draw.choice(("x", "", "format_version"))] = deepcopy(draw.choice(ODD))
                 else:
-                    home.append(draw.choice(ODD))
+                    home.append(deepcopy(draw.choice(ODD)))
         if not list(_places(values)):
             break
     return json.dumps(values).encode("utf-8", "surrogatepass")
