@@ -8,6 +8,7 @@ from deftclean.core.cards import card_from, record
 from deftclean.core.errors import InputError
 from deftclean.core.outputs import check_output_folder, refuse_foreign
 from deftclean.core.switch import recover
+from deftclean.models.preprocessing import refuse_preprocess
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.settings.checks import refuse_out_of_range
 from deftclean.settings.detector import DetectorConfig
@@ -91,4 +92,10 @@ def _card(values: dict[str, Any]) -> AdaptedCard:
             refuse_out_of_range(config, "a number that float32 holds")
     if not card.class_names:
         raise ValueError("'class_names' is empty")
+    if card.architecture is None and card.model is None:
+        raise ValueError("it names neither an architecture nor a model")
+    try:
+        refuse_preprocess(card.preprocess)
+    except ValueError as error:
+        raise ValueError(f"of its preprocessing, {error}") from error
     return card

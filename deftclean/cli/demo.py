@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deftclean.cli.from_settings import takes
-from deftclean.cli.options import RUN, Quiet, progress_of
+from deftclean.cli.options import RUN, SAME_COMMAND, Quiet, progress_of
 from deftclean.cli.terminal import Terminal, shown
 from deftclean.core.fields import check_integer
 from deftclean.core.run import RunOptions
@@ -15,7 +15,7 @@ from deftclean.core.run import RunOptions
 if TYPE_CHECKING:
     from deftclean.core.metrics import SelectionMetrics
 
-DEMO_EXAMPLES = "Example:\n\ndeftclean demo my-demo"
+DEMO_EXAMPLES = "Examples:\n\ndeftclean demo my-demo\n\ndeftclean demo my-demo --resume"
 
 
 @takes(run=RUN.only("device"))
@@ -24,6 +24,14 @@ def demo(
         "deftclean-demo"
     ),
     seed: Annotated[int, typer.Option(min=0, help="Of the flipped labels and of the scan.")] = 0,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on in a folder where a demonstration was stopped; begin anew where there is "
+            "none.",
+        ),
+    ] = False,
     *,
     run: RunOptions,
     quiet: Quiet = False,
@@ -39,12 +47,13 @@ def demo(
     from deftclean.detection import scan as api
 
     check_integer("--seed", seed)
-    made = write_demo(folder, seed)
-    with going_on(made.output, quiet, f"{made.command(seed)} --resume"):
+    made = write_demo(folder, seed, resume=resume)
+    with going_on(made.output, quiet, SAME_COMMAND):
         result = api.scan(
             made.images,
             made.labels,
             output=made.output,
+            resume=resume,
             noise="synthetic",
             settings={"flip": False, "seed": seed},
             run=replace(run, model="nano"),

@@ -3,6 +3,7 @@
 Loads neither torch nor pandas nor pyarrow until a command runs.
 """
 
+import errno
 import os
 import sys
 import traceback
@@ -32,6 +33,16 @@ from deftclean.core.signals import Signals
 from deftclean.core.text import visible
 
 _INTERRUPTED = 130  # what Typer returns for Ctrl-C
+
+_MACHINE = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "Change its mode, or that of its folders."),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Let the run open more files: ulimit -n 4096."),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free space, and run again."),
+    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.EROFS), "Look at the disk, and run again."),
+    errno.ENOMEM: "Give the run more memory, or fewer --workers.",
+    errno.EAGAIN: "Let the user have more processes: ulimit -u.",
+}
+"""What to do about errors of the system that are nobody's bug, by their number."""
 
 app = typer.Typer(
     name="deftclean",
@@ -126,12 +137,9 @@ def _guarded(command: Callable[[], object], signals: Signals) -> int:
         code = command()
     except KeyboardInterrupt:  # a second one, while the first was dealt with
         code = _INTERRUPTED
-    except UsageError as error:
-        return _told(error, errors)
-    except MemoryError as error:
-        more = f": {error}" if str(error) else ""
-        hint = "Give the run more memory, or fewer --workers."
-        return _told(RunError(f"Memory ran out{more}.", hint), errors)
+    except (UsageError, MemoryError) as error:
+        # Of a run that was told to stop, no failure is news: something may have lost its file.
+        return signals.code() or _told(_as_ours(error), errors)
     except Exception as error:  # noqa: BLE001 - the outermost handler
         return _failed(error, errors, signals)
     if code == _INTERRUPTED:
@@ -150,12 +158,34 @@ def _failed(error: Exception, errors: Terminal, signals: Signals) -> int:
     # A signal to a whole group ends the workers too, and may do so first.
     if signals.installed and (stopped := signals.code_soon()) is not None:
         return stopped
-    if isinstance(error, DeftcleanError):
-        return _told(error, errors)
+    told = error if isinstance(error, DeftcleanError) else _of_the_machine(error)
+    if told is not None:
+        return _told(told, errors)
     # A bug; 1 would say that a gate has failed.
     for line in traceback.format_exc().splitlines():
         print(visible(line), file=sys.stderr)  # noqa: T201
     return 3
+
+
+def _as_ours(error: UsageError | MemoryError) -> DeftcleanError:
+    if isinstance(error, UsageError):
+        return error
+    more = f": {error}" if str(error) else ""
+    return RunError(f"Memory ran out{more}.", "Give the run more memory, or fewer --workers.")
+
+
+def _of_the_machine(error: Exception) -> DeftcleanError | None:
+    """What a machine refuses or lacks, and no program can foresee; None of anything else."""
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("deftclean"):
+        return RunError(
+            f"This command needs {error.name}, which is not installed.",
+            "Install all that deftclean needs: pip install deftclean. (For gates alone less is "
+            "enough: check, report, review, select and export need no model.)",
+        )
+    if not isinstance(error, OSError) or error.errno not in _MACHINE:
+        return None
+    what = f"{error.filename}: " if error.filename else ""
+    return RunError(f"{what}{error.strerror or error}.", _MACHINE[error.errno])
 
 
 def _told(error: DeftcleanError, errors: Terminal) -> int:

@@ -4,7 +4,6 @@ Such a file may have been edited, or come from anybody: every value is looked at
 nobody who uses it has to.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -15,7 +14,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.fields import LARGEST_INTEGER
 from deftclean.core.files import read_text
-from deftclean.core.text import few
+from deftclean.core.text import few, parsed_json
 
 Card = TypeVar("Card")
 
@@ -32,7 +31,7 @@ def card_from(path: Path, newest: int, make: Callable[[dict[str, Any]], Card]) -
         InputError: it is damaged, or of a newer format.
     """
     try:
-        values = json.loads(read_text(path))
+        values = parsed_json(read_text(path))
         if wrong := misfits(values, {"format_version": int}):
             raise ValueError(wrong[0])
         if values["format_version"] > newest:

@@ -6,6 +6,7 @@ Loads nothing but what every interpreter has, so that it can stand before all ot
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,7 @@ class Signals:
             # A command in the background of a shell is not to hear Ctrl-C, and goes on so.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._stop)
+        sys.unraisablehook = self._unraised
 
     def finish(self) -> None:
         """From now on a signal ends the process at once: everything is written or removed."""
@@ -60,14 +62,28 @@ class Signals:
         self.received = self.received or number
         if _importing(frame):
             # In the middle of an import the exception might be swallowed or taken for another.
-            again = threading.Timer(_AGAIN, _send, (number,))
-            again.daemon = True
-            again.start()
+            _send_soon(number)
             return
         # Workers got the signal too; that they end is no news any more.
         if hasattr(signal, "SIGCHLD") and callable(signal.getsignal(signal.SIGCHLD)):
             signal.signal(signal.SIGCHLD, _nothing)
         _raise(number)
+
+    def _unraised(self, lost: "sys.UnraisableHookArgs") -> None:
+        """An exception that could not go on, from a destructor or from what C has called.
+
+        Where it was the interruption, that comes again; nobody is to read of the first one.
+        """
+        if self.received is not None and isinstance(lost.exc_value, KeyboardInterrupt | SystemExit):
+            _send_soon(self.received)
+        else:
+            sys.__unraisablehook__(lost)
+
+
+def _send_soon(number: int) -> None:
+    again = threading.Timer(_AGAIN, _send, (number,))
+    again.daemon = True
+    again.start()
 
 
 def _send(number: int) -> None:

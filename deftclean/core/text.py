@@ -1,8 +1,10 @@
 """Text from file names and labels, made harmless where it is shown."""
 
 import html
+import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 _COMMAND = re.compile("::(?=[A-Za-z-]+(?: .*?)?::)")  # GitHub's, at a line's start
 _HASHES = re.compile(r"##(?=\w*\[)")  # Azure's, GitHub's, TeamCity's, anywhere: "##vso[task.x]"
@@ -16,6 +18,18 @@ def visible(text: str) -> str:
     is broken in the same way: "::error::x" -> ":\\x3aerror::x", "##vso[x]" -> "#\\x23vso[x]".
     """
     return _COMMAND.sub(r":\\x3a", on_one_line(text))
+
+
+def parsed_json(text: str | bytes) -> Any:
+    r"""A JSON document of text that can be written again.
+
+    Raises:
+        ValueError: it is none, or holds half a character, "\ud800", which no file can.
+        RecursionError: it is nested too deeply.
+    """
+    values = json.loads(text)
+    json.dumps(values, ensure_ascii=False).encode()
+    return values
 
 
 def on_one_line(text: str) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import UsageError
 from deftclean.core.metrics import SelectionMetrics, selection_metrics
-from deftclean.core.switch import whole_folder
+from deftclean.core.switch import recover, whole_folder
 from deftclean.core.tables import read_table, write_table
 from deftclean.table.scores import ScoreTable
 
@@ -76,45 +76,72 @@ class DemoSet:
         return shlex.join(words + (["--seed", str(seed)] if seed else []))
 
 
-def write_demo(folder: Path, seed: int) -> DemoSet:
+def write_demo(folder: Path, seed: int, *, resume: bool = False) -> DemoSet:
     """Write the data set into a new folder, whole or not at all.
 
     Args:
         folder: must not exist.
         seed: of the flipped labels.
+        resume: take the folder as it is where it holds this data set already.
 
     Raises:
-        UsageError: the folder exists.
+        UsageError: the folder exists, or holds something else.
         RunError: it cannot be written.
     """
-    from PIL import Image
     from sklearn.datasets import load_digits
 
-    if folder.exists():
-        raise UsageError(
-            f"{folder} exists already.", "Give another folder: deftclean demo other-folder"
-        )
-    if not folder.parent.is_dir():
-        raise UsageError(f"The folder {folder.parent} does not exist.", "Make it first.")
+    recover(folder)
     digits = load_digits()
     first = len(digits.images) - _COUNT
     names = [f"digit_{first + index:04d}.png" for index in range(_COUNT)]
     true = digits.target[first:].astype(np.int64)
     given = flip_labels(true, len(DIGITS), _FLIPPED, seed)
-
+    labels, truth = _table(names, "label", given), _table(names, "true_label", true)
+    made = DemoSet(folder)
+    if folder.exists():
+        _refuse(made, resume, labels, truth)
+        return made
+    if not folder.parent.is_dir():
+        raise UsageError(f"The folder {folder.parent} does not exist.", "Make it first.")
     with whole_folder(folder, overwrite=False) as temporary:
-        (temporary / "images").mkdir()
-        for name, pixels in zip(names, digits.images[first:], strict=True):
-            grey = np.pad((pixels * 255 / 16).round().astype(np.uint8), _MARGIN)
-            Image.fromarray(grey).save(temporary / "images" / name)
-        made = DemoSet(temporary)
-        for path, column, written in (
-            (made.labels, "label", given),
-            (made.truth, "true_label", true),
-        ):
-            texts = [DIGITS[label] for label in written]
-            write_table(pa.table({"file_name": names, column: texts}), path, ".csv")
-    return DemoSet(folder)
+        written = DemoSet(temporary)
+        _write_pictures(written.images, names, digits.images[first:])
+        write_table(labels, written.labels, ".csv")
+        write_table(truth, written.truth, ".csv")
+    return made
+
+
+def _table(names: list[str], column: str, classes: NDArray[np.int64]) -> pa.Table:
+    return pa.table({"file_name": names, column: [DIGITS[each] for each in classes]})
+
+
+def _write_pictures(folder: Path, names: list[str], pixels: NDArray[np.float64]) -> None:
+    from PIL import Image
+
+    folder.mkdir()
+    for name, digit in zip(names, pixels, strict=True):
+        grey = np.pad((digit * 255 / 16).round().astype(np.uint8), _MARGIN)
+        Image.fromarray(grey).save(folder / name)
+
+
+def _refuse(found: DemoSet, resume: bool, labels: pa.Table, truth: pa.Table) -> None:
+    """Refuse a folder that is there.
+
+    Raises:
+        UsageError: it may not be gone on with, or holds another data set.
+    """
+    other = "Give another folder: deftclean demo other-folder"
+    if not resume:
+        raise UsageError(f"{found.folder} exists already.", f"{other}; or go on with --resume.")
+    same = all(
+        path.is_file() and read_table(path, None, None).equals(table)
+        for path, table in ((found.labels, labels), (found.truth, truth))
+    )
+    pictures = [found.images / name for name in labels["file_name"].to_pylist()]
+    if not (same and all(path.is_file() for path in pictures)):
+        raise UsageError(
+            f"{found.folder} holds something else than the demonstration with this --seed.", other
+        )
 
 
 def flip_labels(

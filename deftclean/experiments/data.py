@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from deftclean.core.errors import DeftcleanError, InputError, UsageError
 from deftclean.core.progress import Progress
 from deftclean.core.samples import stratified_sample
-from deftclean.core.switch import whole_folder
+from deftclean.core.switch import recover, whole_folder
 from deftclean.core.tables import read_table, write_table
 from deftclean.data.folders import walk_images
 from deftclean.datasets.corrupt import corrupt
@@ -209,6 +209,7 @@ class CellData:
             home: the folder.
             make: fills it under another name.
         """
+        recover(home)  # a killed run may have been about to move them to their place
         if not (home / _CARD).is_file():
             with whole_folder(home, overwrite=False) as folder:
                 make(folder)

@@ -37,6 +37,7 @@ MAX_STORED = 4 * 1024 * 1024
 _SUFFIXES = (".pixels", ".vectors")
 _TEMPORARY = ".deftclean-tmp"
 _ABANDONED = 3600.0  # seconds after which a temporary file belongs to no living run
+_AHEAD = 365 * 86400.0  # seconds: a file dated later than that was written by a wrong clock
 _HEADER = np.dtype(
     [("magic", "S8"), ("key", "V32"), ("height", "<u4"), ("width", "<u4"), ("crc", "<u4")]
 )
@@ -205,7 +206,8 @@ class Cache:
             with self.room.get_lock():
                 self.room.value += len(data)
                 # Windows refuses to replace a file that another run is reading: it is there then.
-                self.broken.value = self.broken.value or not path.is_file()
+                # os.path: another user's folder may not even be looked into.
+                self.broken.value = self.broken.value or not os.path.isfile(path)  # noqa: PTH113
             return False
         return True
 
@@ -327,9 +329,14 @@ def _files(root: Path) -> Iterator[tuple[int, int, str]]:
 
 
 def _evict(root: Path, before: int, wanted: int) -> int:
-    """Delete files last used before a time, the oldest first, until `wanted` bytes are free."""
+    """Delete files last used before a time, the oldest first, until `wanted` bytes are free.
+
+    Before all of these go files from the future, which would never be old.
+    """
     freed = 0
-    old = sorted((used, size, path) for size, used, path in _files(root) if used < before)
+    future = before + int(_AHEAD * 1e9)
+    dated = ((used if used < future else 0, size, path) for size, used, path in _files(root))
+    old = sorted(each for each in dated if each[0] < before)
     for _, size, path in old:
         if freed >= wanted:
             break
@@ -344,7 +351,8 @@ def _sweep(root: Path, now: int) -> None:
     for entry in _entries(root):
         if entry.name.endswith(_TEMPORARY):
             with contextlib.suppress(OSError):
-                if entry.stat().st_mtime_ns < now - _ABANDONED * 1e9:
+                age = (now - entry.stat().st_mtime_ns) / 1e9
+                if age > _ABANDONED or age < -_AHEAD:
                     Path(entry.path).unlink()
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import timm
 
 UNBUILDABLE = (
-    RuntimeError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, AssertionError,
+    RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, NameError,
+    AssertionError,
 )  # fmt: skip
 """What timm raises where arguments describe no model."""
 

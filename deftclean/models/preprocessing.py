@@ -1,12 +1,57 @@
 """How a model wants its pictures, from its configuration alone, as open_clip would have it."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from deftclean.core.errors import UsageError
 from deftclean.core.files import read_text
+from deftclean.core.text import parsed_json
+
+_LARGEST = 1e6  # of NaN not even that can be said
+MOST_SIDE = 4096
+"""Pixels; no model of ours takes larger pictures."""
+
+
+def refuse_preprocess(values: Mapping[str, Any]) -> None:
+    """Refuse what a folder says of how its pictures are to be, where no picture can be so.
+
+    Args:
+        values: as `plain_preprocess` gives them, or lists for tuples; `crop_pct` may be missing.
+
+    Raises:
+        ValueError: which values are wrong.
+    """
+    given = {"crop_pct": 1.0, **values}
+    wrong = [f"{name!r} is {given.get(name)!r:.60}" for name in _FITS if not _fits(name, given)]
+    if wrong:
+        raise ValueError("; ".join(wrong))
+
+
+def _fits(name: str, given: Mapping[str, Any]) -> bool:
+    return name in given and _FITS[name](given[name])
+
+
+def _numbers(value: Any, count: int) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == count
+        and all(type(each) in (int, float) and abs(each) < _LARGEST for each in value)
+    )
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "size": lambda it: (
+        _numbers(it, 2) and all(type(side) is int and 1 <= side <= MOST_SIDE for side in it)
+    ),
+    "mean": lambda it: _numbers(it, 3),
+    "std": lambda it: _numbers(it, 3) and all(each > 1e-6 for each in it),
+    "interpolation": lambda it: it in ("bicubic", "bilinear"),
+    "resize_mode": lambda it: it in ("shortest", "longest", "squash"),
+    "fill_color": lambda it: type(it) is int and 0 <= it <= 255,
+    "crop_pct": lambda it: type(it) in (int, float) and 0.1 <= it <= 1,
+}
+"""What each value must be. A side is divided by `crop_pct`, and a colour by `std`."""
 
 
 def configuration_in_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -17,10 +62,12 @@ def configuration_in_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any
     """
     file = folder / "open_clip_config.json"
     try:
-        config = json.loads(read_text(file))
+        config = parsed_json(read_text(file))
         architecture = config["model_cfg"]
         settings = config.get("preprocess_cfg", {})
-        return dict(architecture), merged_preprocess(settings, architecture, {})
+        preprocess = merged_preprocess(settings, architecture, {})
+        refuse_preprocess(preprocess)
+        return dict(architecture), preprocess
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error) or type(error).__name__
         raise UsageError(f"{file} cannot be read as a model's configuration: {reason}.") from error

@@ -81,7 +81,7 @@ def load_evidence(folder: Path) -> dict[str, Tensor]:
     """
     try:
         return load_tensors(folder / EVIDENCE)
-    except (ValueError, OSError) as error:
+    except (ValueError, FileNotFoundError) as error:
         raise InputError(f"{folder / EVIDENCE} is damaged: {error}.") from error
 
 
@@ -105,7 +105,7 @@ def load_detectors(
         detector = build_detector(model.encoder, card.class_names, card.config)
         try:
             detector.load_trained(load_tensors(folder / name))
-        except (ValueError, OSError) as error:
+        except (ValueError, FileNotFoundError) as error:
             raise InputError(f"{folder / name} is damaged: {error}.") from error
         detectors.append(detector)
     return tuple(detectors)

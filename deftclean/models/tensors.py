@@ -1,5 +1,6 @@
 """Tensors to files, and from files that nobody vouches for: a bounded header, numbers, no more."""
 
+import errno
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         tensors = safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
         raise ValueError(str(error)) from error
+    except RuntimeError as error:  # PyTorch could not map it: no descriptor, no address space
+        raise OSError(errno.EIO, str(error), str(path)) from error
     refuse_not_finite(tensors)
     return tensors
 

@@ -20,6 +20,7 @@ from deftclean.core.errors import InputError, UsageError
 from deftclean.core.outputs import check_name, check_output, detector_folder
 from deftclean.core.switch import recover, whole_file
 from deftclean.core.tables import refuse_double, refuse_nan
+from deftclean.core.text import parsed_json
 from deftclean.settings.detector import Rule
 from deftclean.table.emptied import with_emptied
 from deftclean.table.facts import check_facts, typed
@@ -242,7 +243,7 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
         # Not `read_table`, which loads Arrow's data-set machinery for one file.
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
-            metadata = json.loads((schema.metadata or {})[METADATA_KEY])
+            metadata = parsed_json((schema.metadata or {})[METADATA_KEY])
             if not isinstance(metadata, dict):
                 raise ValueError("not an object")
             check_facts(path, metadata)

@@ -15,8 +15,10 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from deftclean.core.errors import InputError, UsageError
+from deftclean.core.files import read_text
 from deftclean.core.outputs import CHECKPOINT_MARK
 from deftclean.core.switch import recover, remove_folder, whole_folder
+from deftclean.core.text import parsed_json
 from deftclean.models.tensors import load_tensors, write_tensors
 
 _TENSORS = "state.safetensors"
@@ -75,7 +77,7 @@ class Checkpoint:
         if not self.exists:
             return None
         try:
-            values = json.loads((self.folder / CHECKPOINT_MARK).read_text(encoding="utf-8"))
+            values = parsed_json(read_text(self.folder / CHECKPOINT_MARK))
             self._refuse_another(values["identity"])
             tensors: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
             for key, tensor in load_tensors(self.folder / _TENSORS).items():

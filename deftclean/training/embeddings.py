@@ -157,8 +157,11 @@ class StoredEmbeddings:
         return self._cache.store(path, head[:_CHECKED] + _checksum(path, head, body) + body)
 
     def _open(self) -> Iterator[_Block]:
-        for path in sorted(self._folder.glob("*.vectors")):
-            block = _read(path, self._size)
+        names: list[str] = []
+        with contextlib.suppress(OSError):  # it need not exist, or may be another user's
+            names = sorted(os.listdir(self._folder))  # noqa: PTH208 - names are all that is wanted
+        for name in names:
+            block = _read(self._folder / name, self._size) if name.endswith(".vectors") else None
             if block is not None:
                 yield block
 

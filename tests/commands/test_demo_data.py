@@ -1,7 +1,9 @@
 import csv
 import hashlib
+import json
 import os
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +91,32 @@ def test_an_existing_folder_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UsageError, match="nowhere does not exist"):
         write_demo(tmp_path / "nowhere" / "demo", seed=0)
+
+
+def test_a_folder_is_gone_on_with_where_it_holds_the_same_data(demo, tmp_path):
+    shutil.copytree(demo.folder, tmp_path / "begun")
+    begun = DemoSet(tmp_path / "begun")
+    before = digests(begun.folder)
+    assert write_demo(begun.folder, 0, resume=True) == begun
+    assert digests(begun.folder) == before
+    with pytest.raises(UsageError, match="exists already") as caught:
+        write_demo(begun.folder, seed=0)
+    assert "--resume" in caught.value.hint
+    with pytest.raises(UsageError, match="something else than the demonstration with this --seed"):
+        write_demo(begun.folder, 1, resume=True)
+    (begun.images / "digit_0797.png").unlink()
+    with pytest.raises(UsageError, match="something else"):
+        write_demo(begun.folder, 0, resume=True)
+
+
+def test_a_folder_that_a_killed_run_was_about_to_make(demo, tmp_path):
+    """Its journal stands: the next look finds the folder, and says that it is there."""
+    shutil.copytree(demo.folder, tmp_path / ".digits.00aa00aa.tmp")
+    moves = {"moves": [[".digits.00aa00aa.tmp", "digits"]], "removed": []}
+    (tmp_path / ".digits.switch").write_text(json.dumps(moves) + "\n")
+    with pytest.raises(UsageError, match="digits exists already"):
+        write_demo(tmp_path / "digits", seed=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["digits"]
 
 
 def test_the_command_can_be_copied() -> None:

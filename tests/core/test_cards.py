@@ -30,8 +30,12 @@ def test_a_card_of_a_newer_format_is_refused_before_it_is_made(card):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format_version": 1}', '{"format_version": "x"}']
-)
+    "text",
+    [
+        "", "[]", "{}", '{"format_version": 1}', '{"format_version": "x"}',
+        r'{"format_version": 1, "name": "\ud800"}',
+    ],
+)  # fmt: skip
 def test_a_damaged_card_is_said_to_be(card, text):
     card.write_text(text)
     with pytest.raises(InputError, match=r"card\.json is damaged"):

@@ -9,10 +9,12 @@ import time
 import pytest
 
 from deftclean.cli.main import run_process
+from deftclean.core.errors import InputError
 from deftclean.core.signals import Signals
 from tests.support.commands import start_process
 from tests.support.pictures import draw
 from tests.support.places import ROOT
+from tests.support.processes import run_code
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -55,6 +57,45 @@ def test_an_import_is_not_broken(number, tmp_path):
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (CODES[number], "")
+
+
+LOSING = """
+import os, sys, time
+from deftclean.core.signals import Signals
+signals = Signals()
+signals.install()
+class Closing:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        time.sleep(0.01)
+try:
+    closing = Closing()
+    del closing
+    time.sleep(10)
+except KeyboardInterrupt:
+    sys.exit(signals.code())
+"""
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_an_interruption_that_a_destructor_swallows_comes_again(number):
+    """So do callbacks of C, a file of ours that pyarrow reads for one."""
+    done = run_code(LOSING, int(number))
+    assert (done.returncode, done.stderr) == (CODES[number], "")
+
+
+@pytest.mark.parametrize("error", [InputError("the file is closed"), MemoryError()])
+def test_what_an_interruption_did_to_a_file_is_no_news(error, tmp_path, monkeypatch, capfd):
+    signals = Signals()
+
+    def check(*_given: object, **_more: object) -> None:
+        signals.received = signal.SIGTERM
+        raise error
+
+    monkeypatch.setattr("deftclean.gate.check.check", check)
+    monkeypatch.setattr("deftclean.cli.main.show_safely", lambda: None)
+    assert run_process(["check", str(tmp_path)], signals) == 143
+    assert capfd.readouterr().err == ""
 
 
 def failing(signals: Signals, number: int) -> None:

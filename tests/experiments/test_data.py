@@ -1,6 +1,7 @@
 """Rows of cells: from public layouts and from data of the user's own, with their truth."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,20 @@ def test_noise_is_put_into_true_labels_and_made_once(own, tmp_path):
     data.rows(LabelledData("mine", "symmetric", 0.5), 0)
     assert made[0].labels.stat().st_mtime_ns == written
     assert not list((tmp_path / "rows").glob(".*"))
+
+
+def test_rows_that_a_killed_run_was_about_to_move_to_their_place(own, tmp_path):
+    """Its journal stands and no move is made: it is finished, not met by a second attempt."""
+    data = places(tmp_path / "rows", own=[own])
+    made = data.rows(LabelledData("mine"), 0)
+    (home,) = (tmp_path / "rows").iterdir()
+    hidden = home.with_name(f".{home.name}.00aa00aa.tmp")
+    home.rename(hidden)
+    moves = {"moves": [[hidden.name, home.name]], "removed": []}
+    home.with_name(f".{home.name}.switch").write_text(json.dumps(moves) + "\n")
+    again = places(tmp_path / "rows", own=[own]).rows(LabelledData("mine"), 0)
+    assert again == made
+    assert list((tmp_path / "rows").iterdir()) == [home]
 
 
 def test_instance_dependent_noise(own, tmp_path):

@@ -1,5 +1,6 @@
 """The cache: the same pixels with and without, bounded, shared, and never the end of a run."""
 
+import errno
 import hashlib
 import multiprocessing
 import os
@@ -361,12 +362,38 @@ def test_other_files_in_the_folder_are_never_deleted(tmp_path: Path) -> None:
 
 def test_temporary_files_of_killed_runs_are_swept_when_old(tmp_path: Path) -> None:
     _, place = filled(tmp_path, 1)
-    old, new = (place.path(digest()).with_name(f"{n}.deftclean-tmp") for n in ("old", "new"))
-    old.write_bytes(b"x")
-    new.write_bytes(b"x")
+    names = ("old", "new", "future")
+    old, new, future = (place.path(digest()).with_name(f"{n}.deftclean-tmp") for n in names)
+    for path in (old, new, future):
+        path.write_bytes(b"x")
     os.utime(old, (time.time() - 7200,) * 2)
+    os.utime(future, (time.time() + 800 * 86400,) * 2)
     Cache.open(tmp_path, GB)
-    assert (old.exists(), new.exists()) == (False, True)
+    assert (old.exists(), new.exists(), future.exists()) == (False, True, False)
+
+
+def test_files_from_the_future_go_first_when_room_is_needed(tmp_path: Path) -> None:
+    """A clock was wrong once: they would never be the oldest, and the cache would stay full."""
+    _, place = filled(tmp_path, 4)
+    size = sum(path.stat().st_size for path in files(tmp_path))
+    os.utime(place.path(digest(0)), (time.time() - 7200,) * 2)
+    for seed in (1, 2):
+        os.utime(place.path(digest(seed)), (time.time() + 800 * 86400,) * 2)
+    Cache.open(tmp_path, size // 2)
+    assert [place.path(digest(seed)).exists() for seed in range(4)] == [True, False, False, True]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_no_failure(tmp_path: Path, monkeypatch) -> None:
+    """Of another user, below a cache that both may write to."""
+    cache = Cache.open(tmp_path, GB)
+
+    def closed(*_given: object, **_more: object) -> None:
+        raise PermissionError(errno.EACCES, "closed", str(tmp_path))
+
+    monkeypatch.setattr(Path, "write_bytes", closed)
+    monkeypatch.setattr(Path, "stat", closed)
+    assert not cache.store(tmp_path / "pictures" / "x" / "y.pixels", b"x")
+    assert cache.broken.value
 
 
 # ---------------------------------------------------------------- what goes wrong

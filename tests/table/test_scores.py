@@ -228,7 +228,7 @@ def test_what_is_no_parquet_is_refused(tmp_path: Path, content: bytes | None, me
     assert str(path) in caught.value.message
 
 
-@pytest.mark.parametrize("metadata", [None, b"", b"{", b"[]"])
+@pytest.mark.parametrize("metadata", [None, b"", b"{", b"[]", b'{"x": "\\ud800"}'])
 def test_tables_of_others_are_refused(tmp_path: Path, metadata: bytes | None) -> None:
     path = tmp_path / "x.parquet"
     marked = table().replace_schema_metadata(None if metadata is None else {METADATA_KEY: metadata})
