@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -135,8 +136,11 @@ def test_commands_that_need_no_model_work_where_only_the_gate_is_installed(tmp_p
     ):
         done = in_gate(tmp_path, "-m", "deftclean", *command.split())
         assert done.returncode == 0, (command, done.stderr)
-    done = in_gate(tmp_path, "-m", "deftclean", "scan", scored.images, "--model", "nano")
-    assert done.returncode in (2, 3)
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        shutil.copy(scored.images / "0.png", tmp_path / "data" / name / f"{name}.png")
+    done = in_gate(tmp_path, "-m", "deftclean", "scan", "data", "--model", "nano")
+    assert done.returncode == 3
     assert "Traceback" not in done.stderr
     assert "which is not installed" in done.stderr
 
