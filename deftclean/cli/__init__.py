@@ -5,6 +5,7 @@ In reading order::
     main: the commands, and the error handler
     from_settings: options made from the fields of settings classes
     options: options that several commands share
+    help: what `--help` shows
     settings_file: option values from deftclean.toml
     terminal: what is shown, made harmless; streams that never fail
     progress: bars and lines on stderr
@@ -16,8 +17,7 @@ In reading order::
     check: `check`, and the gate options of other commands
     report: `report` and `review`
     export: `export`
-    corrupt: `corrupt`
-    dataset: `dataset`
+    data_sets: `dataset` and `corrupt`
     bench: `bench`
     cells: cells as text
     doctor: `doctor`

@@ -56,44 +56,51 @@ ExitZero = Annotated[
 ]
 
 
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Fail where table, detector or pictures are not those that were judged, by their "
+        "hashes. Reads every picture.",
+        rich_help_panel=_GATE,
+    ),
+]
+HowFormatted = Annotated[
+    Format,
+    typer.Option(
+        help="text; json, of a published schema; github: annotations; junit: a test case for "
+        "each gate; sarif: 2.1.0."
+    ),
+]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option(help="Write to a file; standard output then gets the text."),
+]
+Top = Annotated[
+    int | None,
+    typer.Option(min=0, help="Most rows to list. Default: 10; 1,000 with json and sarif."),
+]
+Pictures = Annotated[
+    Path | None,
+    typer.Option(
+        help="Image folder, or the table that holds the images, for --verify. Default: the "
+        "folder of the scan.",
+        rich_help_panel="Input",
+    ),
+]
+
+
 def check(
     table: Annotated[Path, typer.Argument(help="Score table that scan, score or select wrote.")],
     fail_on: FailOn = None,
     baseline: Baseline = None,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify",
-            help="Fail where table, detector or pictures are not those that were judged, by their "
-            "hashes. Reads every picture.",
-            rich_help_panel=_GATE,
-        ),
-    ] = False,
+    verify: Verify = False,
     exit_zero: ExitZero = False,
-    format: Annotated[
-        Format,
-        typer.Option(
-            help="text; json, of a published schema; github: annotations; junit: a test case for "
-            "each gate; sarif: 2.1.0."
-        ),
-    ] = "text",
-    output_file: Annotated[
-        Path | None,
-        typer.Option(help="Write to a file; standard output then gets the text."),
-    ] = None,
+    format: HowFormatted = "text",
+    output_file: OutputFile = None,
     overwrite: Overwrite = False,
-    top: Annotated[
-        int | None,
-        typer.Option(min=0, help="Most rows to list. Default: 10; 1,000 with json and sarif."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Image folder, or the table that holds the images, for --verify. Default: the "
-            "folder of the scan.",
-            rich_help_panel="Input",
-        ),
-    ] = None,
+    top: Top = None,
+    data: Pictures = None,
     allow_outside: AllowOutside = False,
     quiet: Quiet = False,
 ) -> None:
@@ -107,15 +114,9 @@ def check(
     _check_output(table, baseline, output_file, overwrite)
     limit = _TOP[format] if top is None else top
     result = run_check(
-        table,
-        fail_on=fail_on or (),
-        baseline=baseline,
-        verify=verify,
-        data=data,
-        allow_outside=allow_outside,
-        top=limit,
-        progress=progress_of(quiet),
-    )
+        table, fail_on=fail_on or (), baseline=baseline, verify=verify, data=data,
+        allow_outside=allow_outside, top=limit, progress=progress_of(quiet),
+    )  # fmt: skip
     if output_file is not None:
         _write(rendered(result, format), output_file, overwrite)
     if output_file is None and format != "text":

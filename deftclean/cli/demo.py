@@ -50,15 +50,10 @@ def demo(
     made = write_demo(folder, seed, resume=resume)
     with going_on(made.output, quiet, SAME_COMMAND):
         result = api.scan(
-            made.images,
-            made.labels,
-            output=made.output,
-            resume=resume,
-            noise="synthetic",
-            settings={"flip": False, "seed": seed},
-            run=replace(run, model="nano"),
+            made.images, made.labels, output=made.output, resume=resume, noise="synthetic",
+            settings={"flip": False, "seed": seed}, run=replace(run, model="nano"),
             progress=progress_of(quiet),
-        )
+        )  # fmt: skip
     print_result(result, Terminal())
     _print_comparison(compare_with_truth(result.scores, made.truth), made.command(seed))
 

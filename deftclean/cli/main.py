@@ -17,11 +17,11 @@ from deftclean import __version__
 from deftclean.cli.adapt import ADAPT_EXAMPLES, PREDICT_EXAMPLES, adapt, predict
 from deftclean.cli.bench import BENCH_EXAMPLES, bench
 from deftclean.cli.check import CHECK_EXAMPLES, check
-from deftclean.cli.corrupt import CORRUPT_EXAMPLES, corrupt
-from deftclean.cli.dataset import DATASET_EXAMPLES, dataset
+from deftclean.cli.data_sets import CORRUPT_EXAMPLES, DATASET_EXAMPLES, corrupt, dataset
 from deftclean.cli.demo import DEMO_EXAMPLES, demo
 from deftclean.cli.doctor import DOCTOR_EXAMPLES, doctor
 from deftclean.cli.export import EXPORT_EXAMPLES, export
+from deftclean.cli.help import HELP, Command, Group
 from deftclean.cli.options import warn
 from deftclean.cli.report import REPORT_EXAMPLES, REVIEW_EXAMPLES, report, review
 from deftclean.cli.scan import SCAN_EXAMPLES, scan
@@ -46,13 +46,13 @@ _MACHINE = {
 
 app = typer.Typer(
     name="deftclean",
+    cls=Group,
     help="Find wrong labels in image-classification data sets and write the cleaned set.",
     epilog="Start here: deftclean demo",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"auto_envvar_prefix": "DEFTCLEAN", "help_option_names": ["-h", "--help"]},
-    add_completion=False,
+    context_settings={"auto_envvar_prefix": "DEFTCLEAN", "help_option_names": list(HELP)},
 )
 
 
@@ -88,20 +88,20 @@ def _root(
     warn(unknown_variables(os.environ, group))
 
 
-app.command(epilog=SCAN_EXAMPLES)(scan)
-app.command(epilog=SCORE_EXAMPLES)(score)
-app.command(epilog=SELECT_EXAMPLES)(select)
-app.command(epilog=DEMO_EXAMPLES)(demo)
-app.command(epilog=ADAPT_EXAMPLES)(adapt)
-app.command(epilog=PREDICT_EXAMPLES)(predict)
-app.command(epilog=CHECK_EXAMPLES)(check)
-app.command(epilog=REPORT_EXAMPLES)(report)
-app.command(epilog=REVIEW_EXAMPLES)(review)
-app.command(epilog=EXPORT_EXAMPLES)(export)
-app.command(epilog=DOCTOR_EXAMPLES)(doctor)
-app.command(epilog=CORRUPT_EXAMPLES)(corrupt)
-app.command(epilog=DATASET_EXAMPLES)(dataset)
-app.command(epilog=BENCH_EXAMPLES)(bench)
+app.command(cls=Command, epilog=SCAN_EXAMPLES)(scan)
+app.command(cls=Command, epilog=SCORE_EXAMPLES)(score)
+app.command(cls=Command, epilog=SELECT_EXAMPLES)(select)
+app.command(cls=Command, epilog=DEMO_EXAMPLES)(demo)
+app.command(cls=Command, epilog=ADAPT_EXAMPLES)(adapt)
+app.command(cls=Command, epilog=PREDICT_EXAMPLES)(predict)
+app.command(cls=Command, epilog=CHECK_EXAMPLES)(check)
+app.command(cls=Command, epilog=REPORT_EXAMPLES)(report)
+app.command(cls=Command, epilog=REVIEW_EXAMPLES)(review)
+app.command(cls=Command, epilog=EXPORT_EXAMPLES)(export)
+app.command(cls=Command, epilog=DOCTOR_EXAMPLES)(doctor)
+app.command(cls=Command, epilog=CORRUPT_EXAMPLES)(corrupt)
+app.command(cls=Command, epilog=DATASET_EXAMPLES)(dataset)
+app.command(cls=Command, epilog=BENCH_EXAMPLES)(bench)
 
 
 def main() -> None:
@@ -115,7 +115,7 @@ def run_process(arguments: list[str], signals: Signals) -> int:
     """One command line that has this process for itself; its exit code."""
     out = show_safely()
     try:
-        code = _guarded(lambda: app(arguments, standalone_mode=False), signals)
+        code = _guarded(lambda: _started(arguments), signals)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     if out is not None:
@@ -127,7 +127,11 @@ def run_process(arguments: list[str], signals: Signals) -> int:
 
 def run(arguments: list[str]) -> int:
     """One command line; its exit code."""
-    return _guarded(lambda: app(arguments, standalone_mode=False), Signals())
+    return _guarded(lambda: _started(arguments), Signals())
+
+
+def _started(arguments: list[str]) -> object:
+    return app(arguments, prog_name="deftclean", standalone_mode=False)
 
 
 def _guarded(command: Callable[[], object], signals: Signals) -> int:

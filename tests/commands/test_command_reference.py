@@ -49,7 +49,7 @@ def test_every_option_of_every_command_is_on_the_page(hook, tmp_path):
 
 def test_variables_and_defaults_are_those_of_the_help(hook, tmp_path):
     text = section(hook.page(), "export")
-    shown = run_cli("export", "--help", cwd=tmp_path, COLUMNS="250").stdout
+    shown = run_cli("export", "--help-all", cwd=tmp_path, COLUMNS="250").stdout
     variables = set(re.findall(r"DEFTCLEAN_\w+", shown))
     assert variables == set(re.findall(r"DEFTCLEAN_\w+", text))
     assert "| `--link` | `copy` `hard` `symlink` | `copy` |" in text

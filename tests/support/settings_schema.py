@@ -3,14 +3,10 @@
 `python -m tests.support.settings_schema` writes docs/deftclean.schema.json anew.
 """
 
-import inspect
 import json
-import types
-from collections.abc import Sequence
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args
 
-from typer.models import OptionInfo
-
+from deftclean.cli.help import Parameter, parameters
 from deftclean.cli.main import app
 from tests.support.places import ROOT
 
@@ -37,32 +33,19 @@ def settings_schema() -> dict[str, Any]:
 
 
 def _options(callback: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, hint in get_type_hints(callback, include_extras=True).items():
-        told = [each for each in get_args(hint) if isinstance(each, OptionInfo)]
-        if not told or name not in inspect.signature(callback).parameters:
-            continue
-        # The first of several names stands where a default would.
-        declared = [told[0].default, *(told[0].param_decls or ())]
-        written = [text.partition("/")[0] for text in declared if isinstance(text, str)]
-        names = [text[2:] for text in written if text.startswith("--")]
-        for each in names or [name.replace("_", "-")]:
-            found[each] = _of(get_args(hint)[0], told[0])
-    return found
+    shown = [each for each in parameters(callback) if each.is_option]
+    return {name[2:]: _of(each) for each in shown for name in each.names}
 
 
-def _of(kind: Any, told: OptionInfo) -> dict[str, Any]:
-    if get_origin(kind) in (Union, types.UnionType):
-        (kind,) = (each for each in get_args(kind) if each is not type(None))
-    if get_origin(kind) is Literal:
-        return {"enum": list(get_args(kind))}
-    if isinstance(get_origin(kind), type) and issubclass(get_origin(kind), Sequence):
-        return {"type": "array", "items": _of(get_args(kind)[0], told)}
+def _of(option: Parameter) -> dict[str, Any]:
+    if option.choices:
+        return {"enum": list(option.choices)}
+    kind = get_args(option.kind)[0] if option.repeatable else option.kind
     one: dict[str, Any] = {"type": _TYPES.get(kind, "string")}
-    for bound, key in ((told.min, "minimum"), (told.max, "maximum")):
+    for bound, key in ((option.info.min, "minimum"), (option.info.max, "maximum")):
         if bound is not None:
             one[key] = bound
-    return one
+    return {"type": "array", "items": one} if option.repeatable else one
 
 
 def main() -> None:
