@@ -97,7 +97,7 @@ def report(
 def review(
     table: Annotated[Path, typer.Argument(help="Score table that the report was made from.")],
     decisions: Annotated[Path, typer.Argument(help="review.csv, as the report saves it.")],
-    output: Output,
+    output: Output = Path("reviewed.parquet"),
     overwrite: Overwrite = False,
 ) -> None:
     """Merge what people decided in a report into the score table.

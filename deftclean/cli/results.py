@@ -36,6 +36,20 @@ def print_result(result: "ScanResult", console: Console) -> None:
     if result.warnings:
         console.print(f"warnings       {len(result.warnings)}, see above")
     console.print(f"time           {result.seconds:.1f} s")
+    _next_steps(result.output, console)
+
+
+def _next_steps(table: Path, console: Console) -> None:
+    """What people do with a table, to be copied."""
+    steps = [
+        (["deftclean", "report", str(table)], "look at what was flagged, and decide"),
+        (["deftclean", "check", str(table), "--fail-on", "noise_rate>0.05"], "a gate for CI"),
+        (["deftclean", "export", str(table), "--to", "csv", "-o", "cleaned.csv"], "what is kept"),
+    ]
+    heading = "next"
+    for words, what in steps:
+        console.print(f"{heading:<15}{shown(shlex.join(words))}  [dim]{what}[/dim]", soft_wrap=True)
+        heading = ""
 
 
 def _headline(summary: "Summary", result: "ScanResult", console: Console) -> None:
