@@ -39,9 +39,9 @@ REQUIRED = {
 }
 SETTINGS = {"scan": DetectorConfig, "adapt": AdaptConfig}  # what `settings` may hold
 
-# In Python an option has the name that it has in a settings file; these have another.
+# A function calls a parameter as the command does; these have another name.
 IN_PYTHON = {
-    "compiled": "compile",
+    "recipe": "strategy",
     "no_cache": "cache",
     "all": "everything",
     "optimizer": "optimiser",
@@ -73,13 +73,15 @@ class Trial:
     """One way of giving one option.
 
     Attributes:
-        option: its name in the settings file.
+        option: its name in the settings file and at the end of its variable.
+        parameter: of the command.
         words: on the command line.
         value: in the settings file and in the environment; None where it cannot stand there.
         expected: what the function is told.
     """
 
     option: str
+    parameter: str
     words: tuple[str, ...]
     value: Any
     expected: Any
@@ -94,7 +96,7 @@ def trials(command: str) -> Iterator[Trial]:
         if name in REQUIRED[command] or name == "dry_run":
             continue
         if isinstance(info, ArgumentInfo):
-            yield Trial(name, ("some.file",), None, "some.file")
+            yield Trial(name, name, ("some.file",), None, "some.file")
             continue
         # In Annotated, Typer takes the first of several names for a default.
         names = [each for each in (info.default, *(info.param_decls or ())) if each is not ...]
@@ -104,16 +106,17 @@ def trials(command: str) -> Iterator[Trial]:
         else:
             flag = names[0] if names else f"--{name.replace('_', '-')}"
             word, expected = example(name, kind, parameter.default)
-            several = get_origin(kind) is list
-            yield Trial(name, (flag, str(word)), [word] if several else word, expected)
+            value = [word] if get_origin(kind) is list else word
+            yield Trial(flag[2:].replace("-", "_"), name, (flag, str(word)), value, expected)
 
 
 def switches(name: str, names: list[str]) -> Iterator[Trial]:
     plain_name = name.replace("_", "-")
     on, _, off = (names[0] if names else f"--{plain_name}/--no-{plain_name}").partition("/")
-    yield Trial(name, (on,), True, name != "no_cache")
+    option = on[2:].replace("-", "_")
+    yield Trial(option, name, (on,), True, name != "no_cache")
     if off:
-        yield Trial(name, (off,), False, False)
+        yield Trial(option, name, (off,), False, False)
 
 
 def example(name: str, kind: Any, default: Any) -> tuple[Any, Any]:
@@ -221,12 +224,12 @@ def test_an_option_tells_the_function_what_its_name_says_and_nothing_else(comman
         found = told(command, *trial.words)
         assert found.keys() == usual.keys()
         changed = {name: value for name, value in found.items() if value != usual[name]}
-        if OF_THE_COMMAND & {trial.option, f"{command} {trial.option}"}:
+        if OF_THE_COMMAND & {trial.parameter, f"{command} {trial.parameter}"}:
             # JSON lists more rows.
             assert changed == ({"top": 1000} if trial.option == "format" else {}), trial
             continue
         ((name, value),) = changed.items()
-        assert name.rpartition(".")[2] == IN_PYTHON.get(trial.option, trial.option), trial
+        assert name.rpartition(".")[2] == IN_PYTHON.get(trial.parameter, trial.parameter), trial
         assert value == trial.expected, trial
 
 
