@@ -29,4 +29,4 @@ def keep_threshold(clean_prob: NDArray[np.float64], informed: float) -> float:
         return 0.5
     flagged = np.arange(1, len(wrong) + 1)
     reached = (2 * np.cumsum(wrong) / (flagged + wrong.sum())).max()
-    return float(1 - np.clip(reached / 2, _LEAST_DOUBT, 0.5))
+    return float(1 - max(reached / 2, _LEAST_DOUBT))

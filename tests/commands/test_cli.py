@@ -361,7 +361,9 @@ def test_settings_come_from_flag_then_environment_then_file(folder, tmp_path):
     (tmp_path / "deftclean.toml").write_text("[scan]\nepoch = 3\n[scam]\nx = 1\n")
     done = run_cli("scan", "data", cwd=tmp_path)
     assert done.returncode == 2
-    assert "[scan] has no option 'epoch'; [scam] is no command" in done.stderr
+    assert (
+        "[scan] has no option 'epoch' (did you mean epochs?); [scam] is no command" in done.stderr
+    )
 
 
 def test_hostile_names_are_shown_as_text(tmp_path):

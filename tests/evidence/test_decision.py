@@ -17,6 +17,7 @@ def test_nothing_is_flagged_that_is_three_times_as_likely_right():
 
 def test_nothing_is_as_good_as_certain_where_nobody_knows():
     assert keep_threshold(np.full(100, 0.5), informed=0.1) == 0.25
+    assert keep_threshold(np.array([0.0, 0.0, 1.0, 1.0]), informed=0.5) == 0.5
 
 
 def test_a_data_set_that_is_surely_right_has_the_usual_threshold():

@@ -141,3 +141,35 @@ def test_changes_need_a_baseline():
 def test_comparisons(comparison, holds):
     (asked,) = parse_expressions(f"flagged{comparison}5")
     assert tuple(asked.holds(value) for value in (4, 5, 6)) == holds
+
+
+def test_what_needs_a_baseline_says_how_to_give_it():
+    with pytest.raises(UsageError) as caught:
+        refuse_changes(parse_expressions(["moved>0", "new_rows>1", "moved>2", "rows>3"]))
+    assert caught.value.message == (
+        "--fail-on: moved, new_rows can be counted only against an earlier table."
+    )
+    assert caught.value.hint == "Give it: --baseline old.parquet"
+
+
+@pytest.mark.parametrize(
+    ("count", "hint"), [(2, "The classes are c0, c1."), (20, "c18, c19."), (21, "There are 21")]
+)
+def test_few_classes_are_listed_and_many_are_counted(count, hint):
+    known = [f"c{number}" for number in range(count)]
+    with pytest.raises(UsageError, match="there is no class 'none'") as caught:
+        refuse_unknown_classes(parse_expressions("rows[none]>0"), known)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_an_open_quote_is_said_to_be_one(quote):
+    with pytest.raises(UsageError, match="a quote that opens here is not closed"):
+        parse_expressions(f"rows[{quote}cat]>0")
+
+
+def test_at_most_three_similar_names_are_suggested():
+    known = ["cats", "cat1", "cat2", "cat3", "dog"]
+    with pytest.raises(UsageError) as caught:
+        refuse_unknown_classes(parse_expressions("rows[cat]>0"), known)
+    assert caught.value.message.count(" or ") == 2

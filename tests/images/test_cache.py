@@ -4,9 +4,11 @@ import errno
 import hashlib
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -158,10 +160,13 @@ def test_only_regular_files_are_opened(tmp_path: Path, thing: str) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be another user")
-def test_the_cache_of_another_user(tmp_path: Path) -> None:
+def test_the_cache_of_another_user(request: pytest.FixtureRequest) -> None:
     """What may be read is used, what may not be written is told once, and nothing fails."""
+    # Not below the folder of all tests, which other runs of them close to other users.
+    tmp_path = Path(tempfile.mkdtemp())
+    request.addfinalizer(lambda: shutil.rmtree(tmp_path))
     filled(tmp_path / "cache", 3)
-    for path in (tmp_path, *tmp_path.parents[:-2], *(tmp_path / "cache").rglob("*")):
+    for path in (tmp_path, *(tmp_path / "cache").rglob("*")):
         path.chmod(path.stat().st_mode | 0o055 | (0o044 if path.is_file() else 0))
     (tmp_path / "cache").chmod(0o777)
     code = """
