@@ -88,6 +88,8 @@ class DataSets:
         reading = ManifestOptions(known_labels={name: name for name in self.class_names})
         data, labels = (folder, test) if folder is not None else (test, None)
         manifest = read_manifest(data, labels, reading)
+        for note in manifest.notes:
+            self.reader.progress.say(note)
         rows = self.reader.prepare(manifest, reading, self.class_names).rows
         if not len(rows.trainable):
             raise InputError(

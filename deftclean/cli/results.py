@@ -27,6 +27,7 @@ def print_result(result: "ScanResult", console: Console) -> None:
             "[dim](column zero_shot_prob)[/dim]",
             highlight=False,
         )
+    _splits(summary, console)
     _classes(summary, console)
     _confusions(summary, console)
     _suspects(summary, console)
@@ -55,6 +56,17 @@ def _headline(summary: "Summary", result: "ScanResult", console: Console) -> Non
         lines.append(f"not scored     {bad}  [dim](columns status and error)[/dim]")
     console.print()
     console.print("\n".join(lines))
+
+
+def _splits(summary: "Summary", console: Console) -> None:
+    if not summary.splits:
+        return
+    title, table = "splits", _table()
+    for heading in ("split", "kept", "flagged", "of"):
+        table.add_column(heading, justify="left" if heading == "split" else "right")
+    for each in summary.splits:
+        table.add_row(_name(each.name), f"{each.kept:,}", f"{each.flagged:,}", f"{each.rows:,}")
+    _print_table(title, table, console)
 
 
 def _classes(summary: "Summary", console: Console) -> None:
