@@ -9,6 +9,7 @@ In reading order::
     columns: which column of a table holds what
     file_names: file names as written to POSIX paths below the data folder
     labels: labels as written to class names
+    several_labels: cells that hold several labels
     lines: records of a text table to the lines they stand on
     choosing: which rows of a table are read
     manifest: all of it together: file names, labels, class names

@@ -34,6 +34,7 @@ from deftclean.data.labels import name_labels
 from deftclean.data.layouts import FolderRows, folder_rows
 from deftclean.data.lines import record_lines
 from deftclean.data.options import ManifestOptions
+from deftclean.data.several_labels import out_of_lists, refuse_several
 from deftclean.table.facts import check_facts
 from deftclean.table.reviewed import REVIEW_COLUMNS, EarlierReview, is_reviewed, review_of
 from deftclean.table.scores import METADATA_KEY, ScoreTable, image_root, written_columns
@@ -218,6 +219,9 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     file_names, named = relative_names(written, path, root)
     class_list = features.get(label_name, {}).get("names") if label_name else None
     given = table[label_name] if label_name else pa.nulls(len(table), pa.string())
+    given, lists = out_of_lists(path, label_name or "", given)
+    if label_name and options.class_names is None and class_list is None and needed:
+        refuse_several(path, label_name, given)
     labelled = name_labels(given, options.class_names, class_list, options.known_labels)
     review = _earlier_review(ScoreTable(table, metadata)) if own else None
     replaced = {path_name, "given_label"}
@@ -237,7 +241,7 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
         images=images,
         labels_file=path,
         source_lines=lines,
-        notes=(*chosen.notes, *labelled.notes),
+        notes=(*chosen.notes, *lists, *labelled.notes),
         label_column=label_name,
         review=review,
     )

@@ -134,3 +134,33 @@ def test_a_split_column(home: Path) -> None:
     pq.write_table(table, home / "x.parquet")
     done = run_cli("corrupt", "x.parquet", "--split", "train", *NOISE, cwd=home)
     assert "holds the images itself" in done.stderr
+
+
+# ---------------------------------------------------------------- several labels in a cell
+
+
+def rows(home: Path) -> list[tuple[str, str]]:
+    """Names below `data` and labels."""
+    found = sorted((home / "data").rglob("*.png"))
+    return [(path.relative_to(home / "data").as_posix(), path.parent.name) for path in found]
+
+
+def write(path: Path, head: str, lines: list[str], encoding: str = "utf-8") -> None:
+    path.write_text("\n".join([*([head] if head else []), *lines, ""]), encoding=encoding)
+
+
+def test_several_labels_in_a_cell(home: Path) -> None:
+    lines = [f'{name},"{label}"' for name, label in rows(home)]
+    lines[:2] = [f'{name},"apple|leaf"' for name, _ in rows(home)[:2]]
+    write(home / "labels.csv", "file_name,label", lines)
+    said = refused(home, "data", "labels.csv").stderr
+    assert "2 rows have several labels in column 'label': 'apple|leaf' (2 rows)" in said
+    assert "--class-names names.txt" in said
+    (home / "names.txt").write_text("apple\nleaf\nocean\napple|leaf\n")
+    found = read(home, "data", "labels.csv", "--class-names", "names.txt")
+    assert found["label"].count("apple|leaf") == 2
+    lines = [f'{name},"[""{label}""]"' for name, label in rows(home)]
+    write(home / "labels.csv", "file_name,label", lines)
+    done = run_cli("scan", "data", "labels.csv", *QUICK, cwd=home)
+    assert "lists of one label each" in done.stderr
+    assert set(pq.read_table(home / "x.parquet")["given_label"].to_pylist()) == set(COLOURS)

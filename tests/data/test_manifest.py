@@ -448,7 +448,6 @@ def test_whole_floats_as_pandas_writes_them_to_csv(tmp_path: Path) -> None:
     ("labels", "problem"),
     [
         ([0.5, 1.0], "fractional numbers"),
-        ([["cat"], ["dog"]], "type list"),
         ([{"name": "cat"}, None], "type struct"),
     ],
 )
