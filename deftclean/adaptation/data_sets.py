@@ -84,6 +84,8 @@ class DataSets:
         Raises:
             InputError: no picture can be read.
         """
+        for note in test.manifest.notes:
+            self.reader.progress.say(note)
         if test.unknown:
             self.warn(test.about_unknown())
         rows = self.reader.prepare(test.manifest, test.reading, self.class_names).rows

@@ -132,6 +132,8 @@ def predict(
         reading or ManifestOptions(), known_labels={name: name for name in card.class_names}
     )
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
+    for note in manifest.notes:
+        progress.say(note)
 
     from deftclean.core.runtime import choose_runtime
     from deftclean.images.prepared import opened_reader

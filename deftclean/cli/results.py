@@ -27,6 +27,7 @@ def print_result(result: "ScanResult", console: Console) -> None:
             "[dim](column zero_shot_prob)[/dim]",
             highlight=False,
         )
+    _splits(summary, console)
     _classes(summary, console)
     _confusions(summary, console)
     _suspects(summary, console)
@@ -41,15 +42,16 @@ def print_result(result: "ScanResult", console: Console) -> None:
 
 def _next_steps(table: Path, console: Console) -> None:
     """What people do with a table, to be copied."""
-    steps = [
-        (["deftclean", "report", str(table)], "look at what was flagged, and decide"),
-        (["deftclean", "check", str(table), "--fail-on", "noise_rate>0.05"], "a gate for CI"),
-        (["deftclean", "export", str(table), "--to", "csv", "-o", "cleaned.csv"], "what is kept"),
-    ]
-    heading = "next"
-    for words, what in steps:
-        console.print(f"{heading:<15}{shown(shlex.join(words))}  [dim]{what}[/dim]", soft_wrap=True)
-        heading = ""
+    name = str(table)
+    steps = {
+        "look at what was flagged, and decide": ["report", name],
+        "a gate for CI": ["check", name, "--fail-on", "noise_rate>0.05"],
+        "what is kept": ["export", name, "--to", "csv", "-o", "cleaned.csv"],
+    }
+    for index, (what, words) in enumerate(steps.items()):
+        heading = "" if index else "next"
+        line = f"{heading:<15}{shlex.join(['deftclean', *words])}  {what}"
+        console.print(shown(line), soft_wrap=True)
 
 
 def _headline(summary: "Summary", result: "ScanResult", console: Console) -> None:
@@ -69,6 +71,17 @@ def _headline(summary: "Summary", result: "ScanResult", console: Console) -> Non
         lines.append(f"not scored     {bad}  [dim](columns status and error)[/dim]")
     console.print()
     console.print("\n".join(lines))
+
+
+def _splits(summary: "Summary", console: Console) -> None:
+    if not summary.splits:
+        return
+    title, table = "splits", _table()
+    for heading in ("split", "kept", "flagged", "of"):
+        table.add_column(heading, justify="left" if heading == "split" else "right")
+    for each in summary.splits:
+        table.add_row(_name(each.name), f"{each.kept:,}", f"{each.flagged:,}", f"{each.rows:,}")
+    _print_table(title, table, console)
 
 
 def _classes(summary: "Summary", console: Console) -> None:

@@ -1,7 +1,9 @@
-"""The images below a folder, by name. None is opened."""
+"""The images below a folder, by name, and the tree of folders that they lie in. None is opened."""
 
 import os
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deftclean.core.errors import InputError
@@ -129,3 +131,44 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+# ---------------------------------------------------------------- as a tree
+
+
+@dataclass
+class Tree:
+    """One folder.
+
+    Attributes:
+        loose: images directly in it.
+        total: images in it and anywhere below.
+        folders: by name, those with images.
+    """
+
+    loose: int = 0
+    total: int = 0
+    folders: dict[str, "Tree"] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folders: Iterable[str]) -> "Tree":
+        """The tree of images.
+
+        Args:
+            folders: POSIX path of the folder of each image, empty for the root.
+        """
+        root = cls()
+        for path, count in Counter(folders).items():
+            here = root
+            here.total += count
+            for part in path.split("/") if path else ():
+                here = here.folders.setdefault(part, cls())
+                here.total += count
+            here.loose += count
+        return root
+
+    def only(self) -> tuple[str, "Tree"] | None:
+        """Its one folder, where everything lies in that."""
+        if self.loose or len(self.folders) != 1:
+            return None
+        return next(iter(self.folders.items()))

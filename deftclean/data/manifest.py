@@ -18,7 +18,7 @@ from deftclean.core.arrow_types import refuse_unwritable
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.switch import recover
 from deftclean.core.tables import columns_of, read_table
-from deftclean.core.text import few
+from deftclean.data.choosing import rows_of_splits
 from deftclean.data.columns import (
     ImageColumn,
     find_label_column,
@@ -29,14 +29,16 @@ from deftclean.data.columns import (
 )
 from deftclean.data.file_names import relative_names
 from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
+from deftclean.data.hints import label_table_command
 from deftclean.data.labels import name_labels
+from deftclean.data.layouts import FolderRows, folder_rows
 from deftclean.data.lines import record_lines
 from deftclean.data.options import ManifestOptions
+from deftclean.data.several_labels import out_of_lists, refuse_several
 from deftclean.table.facts import check_facts
 from deftclean.table.reviewed import REVIEW_COLUMNS, EarlierReview, is_reviewed, review_of
 from deftclean.table.scores import METADATA_KEY, ScoreTable, image_root, written_columns
-
-_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "dev"})
+from deftclean.table.splits import SPLIT, in_splits
 
 
 @dataclass(frozen=True)
@@ -141,34 +143,42 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
             f"{root} holds no images.",
             f"Images end in {', '.join(sorted(IMAGE_SUFFIXES)[:6])}, ... in any case of letters.",
         )
-    labels = [name.split("/", 1)[0] if "/" in name else None for name in names]
-    folders = {label for label in labels if label is not None}
-    if not folders and options.known_labels is None:
+    if options.known_labels is None and not any("/" in name for name in names):
         raise InputError(
             f"{root} has no class folders: its {len(names):,} images lie side by side.",
-            "Put each class into a sub-folder, or give a label table: "
-            "deftclean scan data/ labels.csv",
+            f"Put each class into a sub-folder, or give a label table: {label_table_command(root)}",
         )
-    if folders and {folder.lower() for folder in folders} <= _SPLITS:
-        raise InputError(
-            f"The sub-folders of {root} are splits, not classes: {few(sorted(folders))}.",
-            f"Scan one of them: deftclean scan {root / min(folders)}",
-        )
+    known = options.known_labels or {}
+    rows = _wanted_folders(folder_rows(root, names, options.folders, known), root, options)
     labelled = name_labels(
-        pa.array(labels, pa.string()), options.class_names, None, options.known_labels
+        pa.array(rows.labels, pa.string()), options.class_names, None, options.known_labels
     )
     return Manifest(
         source=root.name or str(root),
         root=root,
-        columns=pa.table({}),
-        file_names=pa.array(names, pa.string()),
-        named=np.ones(len(names), dtype=bool),
+        columns=pa.table({} if rows.splits is None else {SPLIT: pa.array(rows.splits)}),
+        file_names=pa.array(rows.names, pa.string()),
+        named=np.ones(len(rows.names), dtype=bool),
         given_labels=labelled.given,
         label_names=labelled.names,
         images=None,
         labels_file=None,
-        source_lines=pa.nulls(len(names), pa.int64()),
-        notes=notes,
+        source_lines=pa.nulls(len(rows.names), pa.int64()),
+        notes=(*notes, *rows.notes),
+    )
+
+
+def _wanted_folders(rows: FolderRows, root: Path, options: ManifestOptions) -> FolderRows:
+    """The rows of the splits that the user wants."""
+    if options.split is None:
+        return rows
+    splits = pa.array(rows.splits or [], pa.string())
+    chosen = np.flatnonzero(in_splits(splits, options.split, str(root))).tolist()
+    return FolderRows(
+        [rows.names[row] for row in chosen],
+        [rows.labels[row] for row in chosen],
+        [(rows.splits or [])[row] for row in chosen],
+        (*rows.notes, f"{len(chosen):,} images are of --split {', '.join(options.split)}"),
     )
 
 
@@ -200,11 +210,18 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
     table = read_table(path, None, column) if text is None else text
     if not len(table):
         raise InputError(f"{path} has no rows.")
+    lines = _lines(path, options.delimiter, len(table))
+    chosen = rows_of_splits(path, table, options, images is not None)
+    if chosen.rows is not None:
+        table, lines = table.take(chosen.rows), lines.take(pa.array(chosen.rows))
 
     written = table[path_name] if path_name in table.column_names else pa.nulls(len(table))
     file_names, named = relative_names(written, path, root)
     class_list = features.get(label_name, {}).get("names") if label_name else None
     given = table[label_name] if label_name else pa.nulls(len(table), pa.string())
+    given, lists = out_of_lists(path, label_name or "", given)
+    if label_name and options.class_names is None and class_list is None and needed:
+        refuse_several(path, label_name, given)
     labelled = name_labels(given, options.class_names, class_list, options.known_labels)
     review = _earlier_review(ScoreTable(table, metadata)) if own else None
     replaced = {path_name, "given_label"}
@@ -223,8 +240,8 @@ def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Mani
         label_names=labelled.names,
         images=images,
         labels_file=path,
-        source_lines=_lines(path, options.delimiter, len(table)),
-        notes=labelled.notes,
+        source_lines=lines,
+        notes=(*chosen.notes, *lists, *labelled.notes),
         label_column=label_name,
         review=review,
     )

@@ -1,11 +1,15 @@
 """What the user may say about the input where the usual names do not say it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from deftclean.core.errors import UsageError
 from deftclean.core.fields import setting
+
+Folders = Literal["classes", "splits"]
+"""What the folders of a data set may be said to be."""
 
 LEAVE_FOLDER = "Follow links and names that leave the data folder."
 """Help text of `allow_outside`."""
@@ -21,6 +25,8 @@ class ManifestOptions:
         class_names: file with class names: a line each, a JSON list, or a JSON object from label
             to name.
         delimiter: of a CSV file, where it is not a comma (a tab for .tsv).
+        split: splits that are read; None for all.
+        folders: what the sub-folders are; None to recognise it.
         rename: input columns to be carried on under another name, old -> new.
         allow_outside: follow links and names that leave the data folder.
         known_labels: class name by label of a saved detector, for input that names no classes
@@ -42,6 +48,18 @@ class ManifestOptions:
     )
     delimiter: str | None = setting(
         None, "Separator of a CSV (default: comma) or TSV file (tab).", panel="Input"
+    )
+    split: Sequence[str] | None = setting(
+        None,
+        "Read this split alone: of split folders (train/cat/...), or of a column split. "
+        "Repeatable. Default: all.",
+        panel="Input",
+    )
+    folders: Folders | None = setting(
+        None,
+        "What the sub-folders are. Default: recognised; splits are folders called like train or "
+        "test with class folders in them.",
+        panel="Input",
     )
     rename: Mapping[str, str] | None = setting(
         None,

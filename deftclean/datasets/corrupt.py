@@ -118,6 +118,8 @@ def corrupt(
     inputs = [*input_files(data, labels, reading), *others]
     target = _target(source, Path(output) if output is not None else None, overwrite, inputs)
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
+    for note in manifest.notes:
+        progress.say(note)
     if manifest.images is not None and target.suffix.lower() != ".parquet":
         raise UsageError(
             f"-o {target}: the images lie in {source.name}, and only Parquet can hold them.",

@@ -10,6 +10,7 @@ In reading order::
     reviewed: what people decided, and what follows for `keep`
     intervals: exact intervals of shares
     audit: a random sample, and what decisions about it prove
+    splits: names of splits, and which rows are of one
     summary: a table at a glance
     problems: what is wrong with each row, as numbers that can be counted
     places: the line, image or table that a row comes from

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deftclean.table.estimate import NoiseEstimate, noise_estimate
 from deftclean.table.scores import ScoreTable
+from deftclean.table.splits import are_splits, counted_splits, split_column
 
 _TOP = 10
 _OF_SUSPECTS = ["row", "file_name", "given_label", "suggested_label", "clean_prob"]
@@ -22,6 +23,16 @@ class ClassNoise:
     name: str
     flagged: int
     scored: int
+
+
+@dataclass(frozen=True)
+class SplitNoise:
+    """One split: how many of its rows are kept, and how many suspected."""
+
+    name: str
+    rows: int
+    kept: int
+    flagged: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class Summary:
         classes: the classes with most flagged rows, most first.
         confusions: flagged rows whose suggested label differs, most frequent first.
         suspects: the flagged rows with the lowest `clean_prob`, lowest first.
+        splits: in order of appearance; none where the table has no splits, or one alone.
     """
 
     rows: int
@@ -71,6 +83,7 @@ class Summary:
     classes: tuple[ClassNoise, ...]
     confusions: tuple[Confusion, ...]
     suspects: tuple[Suspect, ...]
+    splits: tuple[SplitNoise, ...] = ()
 
 
 def summarise(scores: ScoreTable) -> Summary:
@@ -91,6 +104,7 @@ def summarise(scores: ScoreTable) -> Summary:
         classes=_most_suspected(table["given_label"], scored, flagged),
         confusions=_most_frequent(suspects),
         suspects=_most_suspicious(suspects),
+        splits=_of_splits(table, flagged),
     )
 
 
@@ -101,6 +115,21 @@ def _count(flags: pa.ChunkedArray) -> int:
 def _not_scored(status: pa.ChunkedArray) -> dict[str, int]:
     counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(status).to_pylist()}
     return {name: counts[name] for name in sorted(counts.keys() - {"ok", None})}
+
+
+def _of_splits(table: pa.Table, flagged: pa.ChunkedArray) -> tuple[SplitNoise, ...]:
+    name = split_column(table)
+    if name is None:
+        return ()
+    splits = table[name].cast(pa.string())
+    rows = counted_splits(splits)
+    if len(rows) < 2 or not are_splits(rows):
+        return ()
+    kept, suspected = (counted_splits(splits.filter(each)) for each in (table["keep"], flagged))
+    return tuple(
+        SplitNoise(split, count, kept.get(split, 0), suspected.get(split, 0))
+        for split, count in rows.items()
+    )
 
 
 def _most_suspected(

@@ -49,12 +49,6 @@ def padded_object(data: Path) -> None:
     (data.parent / "names.json").write_text(json.dumps(named))
 
 
-def splits(data: Path) -> None:
-    data.rename(data.parent / "train")
-    data.mkdir()
-    (data.parent / "train").rename(data / "train")
-
-
 def elsewhere(data: Path) -> None:
     table(data.parent / "labels.csv", "file_name,label", "{name},{label}")
 
@@ -94,7 +88,6 @@ def quotes(data: Path) -> None:
         (flat, "data", "deftclean scan data/ labels.csv", "data labels.csv"),
         (padded, "data", "--class-names names.txt", "data --class-names names.txt"),
         (padded_object, "data", '{"00000": "cat"', "data --class-names names.json"),
-        (splits, "data", "deftclean scan data/train", "data/train"),
         (elsewhere, "labels.csv", "deftclean scan data/ labels.csv", "data labels.csv"),
         (
             clashing, "data labels.csv", "--rename keep=input_keep --rename row=input_row",

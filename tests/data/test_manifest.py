@@ -102,13 +102,10 @@ def test_a_folder_called_like_an_image_is_a_folder(tmp_path: Path) -> None:
     assert pairs(read(make(tmp_path, "cat.png/a.png"))) == [("cat.png/a.png", "cat.png")]
 
 
-def test_a_folder_of_splits_is_refused(tmp_path: Path) -> None:
-    root = make(tmp_path, "Train/cat/a.png", "val/cat/b.png")
-    error = refusal(root)
-    assert "splits, not classes: Train, val" in error.message
-    assert error.hint == f"Scan one of them: deftclean scan {root / 'Train'}"
-    make(root, "cat/c.png")
-    assert read(root).class_names == ("Train", "cat", "val")
+def test_splits_do_not_become_classes(tmp_path: Path) -> None:
+    root = make(tmp_path, "Train/cat/a.png", "val/cat/b.png", "mice/c.png")
+    assert pairs(read(root)) == [("Train/cat/a.png", "cat"), ("val/cat/b.png", "cat")]
+    assert read(root).columns.to_pydict() == {"split": ["train", "val"]}
 
 
 def test_folders_without_anything_to_scan(tmp_path: Path) -> None:
@@ -451,7 +448,6 @@ def test_whole_floats_as_pandas_writes_them_to_csv(tmp_path: Path) -> None:
     ("labels", "problem"),
     [
         ([0.5, 1.0], "fractional numbers"),
-        ([["cat"], ["dog"]], "type list"),
         ([{"name": "cat"}, None], "type struct"),
     ],
 )
