@@ -77,7 +77,8 @@ class Disk:
     def refused(self, done: Ended, *reasons: str) -> None:
         assert done.code == 3, done
         assert "Traceback" not in done.errors
-        assert done.told == 1, done.errors
+        # A cell of `bench` that fails is a warning and a row of its table; the others go on.
+        assert done.told == 1 or "failed  " in done.out, done.errors
         assert any(reason in done.errors for reason in reasons), done.errors
         assert not hidden(self.seen)
 
