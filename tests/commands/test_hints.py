@@ -1,15 +1,21 @@
 """Every hint that says what to type is followed, and the command then works."""
 
+import ast
 import json
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from deftclean.cli.help import HELP, parameters
+from deftclean.cli.main import app
 from tests.support.commands import run_cli
 from tests.support.pictures import COLOURS, draw
+from tests.support.places import PACKAGE
 
 QUICK = ("--model", "nano", "--strategy", "label-match", "--no-cache", "-q", "-o", "x.parquet")
 NOISE = ("--noise", "symmetric", "--ratio", "0.2", "-q", "-o", "x.csv")
@@ -169,3 +175,43 @@ def test_other_hints(data, tmp_path):
         None, "export", "x.parquet", "--to", "imagefolder", "-o", "pics", "--rows", "all",
         "--data", "train.parquet",
     )  # fmt: skip
+
+
+# ---------------------------------------------------------------- every text of ours
+
+FLAGS = {
+    str(each.name or each.callback.__name__): {
+        *(flag for one in parameters(each.callback) if one.is_option for flag in one.flags),
+        *HELP,
+    }
+    for each in app.registered_commands
+}
+OF_ALL = set().union(*FLAGS.values()) | {"--config", "--version", "--install-completion"}
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z](?!-)")
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Where each text stands, and the text; what is filled in is a NUL."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            place = f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.JoinedStr):
+                parts = [v.value if isinstance(v, ast.Constant) else "\0" for v in node.values]
+                yield place, "".join(map(str, parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield place, node.value
+
+
+def test_every_option_that_is_named_anywhere_exists():
+    """In messages, hints, help and comments for people; of the command that it is named with."""
+    named, strangers = 0, []
+    for place, text in texts():
+        for flag in FLAG.findall(text):
+            named += 1
+            if flag not in OF_ALL and flag != "--no":  # which begins negations
+                strangers.append((place, flag))
+        for command, words in re.findall(r"deftclean ([a-z]+)\b([^\n,;:.()\0]*)", text):
+            wrong = set(FLAG.findall(words)) - FLAGS.get(command, OF_ALL)
+            strangers += [(place, f"{command} {flag}") for flag in sorted(wrong)]
+    assert named > 400
+    assert not strangers
