@@ -320,3 +320,63 @@ def test_every_control_has_a_name_and_every_picture_a_text(browser: Browser, pag
         .every((e) => document.getElementById(e.getAttribute("aria-labelledby")))"""
     )
     assert said is True
+
+
+CONTRASTS = """
+const parts = (text) => {
+  const found = text.match(/[\\d.]+%?/g).map(parseFloat);
+  const unit = text.startsWith("color(") ? 255 : 1;
+  return { rgb: found.slice(0, 3).map((v) => v * unit), alpha: found.length > 3 ? found[3] : 1 };
+};
+const light = (rgb) => {
+  const linear = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const [r, g, b] = rgb.map((v) => linear(v / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const behind = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const { rgb, alpha } = parts(getComputedStyle(at).backgroundColor);
+    if (alpha === 1) return rgb;
+  }
+  return [255, 255, 255];
+};
+document.querySelectorAll("details").forEach((details) => { details.open = true; });
+const low = [];
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const node = walker.currentNode, element = node.parentElement;
+  if (!node.data.trim() || !element.getClientRects().length) continue;
+  if (element.closest("svg, script, .skip, .hidden")) continue;
+  const [a, b] = [light(parts(getComputedStyle(element).color).rgb), light(behind(element))];
+  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  if (ratio < 4.5) low.push([ratio.toFixed(2), element.className, node.data.trim().slice(0, 30)]);
+}
+return low;
+"""
+
+LANDMARKS = """
+const kinds = "main, header, footer, nav, aside, section[aria-labelledby], [role=region]";
+return [...document.querySelectorAll(kinds)].map((each) => {
+  const by = each.getAttribute("aria-labelledby");
+  const named = by ? document.getElementById(by).textContent : each.getAttribute("aria-label");
+  return [each.tagName === "DIV" ? "SECTION" : each.tagName, (named || "").trim()].join(" ");
+});
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_can_be_read_in_both_themes(browser: Browser, page: Path, scheme: str) -> None:
+    """Contrast of 4.5 at least (WCAG 1.4.3), of buttons that cannot be pressed too."""
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    try:
+        assert browser.run(f"return matchMedia('(prefers-color-scheme: {scheme})').matches")
+        assert browser.run(CONTRASTS) == []
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_no_two_landmarks_are_called_the_same(browser: Browser, page: Path) -> None:
+    found = browser.run(LANDMARKS)
+    assert len(found) > 5
+    assert sorted(found) == sorted(set(found))
