@@ -13,13 +13,14 @@ from deftclean.cli.options import (
     READING,
     RUN,
     SAME_COMMAND,
+    AsJson,
     Model,
     Output,
     Overwrite,
     Quiet,
     progress_of,
 )
-from deftclean.cli.terminal import Terminal, shown
+from deftclean.cli.terminal import show, shown
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.adaptation import RECIPES, AdaptConfig, Method
@@ -117,6 +118,7 @@ def adapt(
     options: AdaptOptions,
     settings: dict[str, Any],
     quiet: Quiet = False,
+    json: AsJson = False,
 ) -> None:
     """Train a classifier on the kept rows, test it, and write it.
 
@@ -132,7 +134,7 @@ def adapt(
             output=output, overwrite=overwrite, resume=resume, settings=settings, options=options,
             run=run, progress=progress_of(quiet),
         )  # fmt: skip
-    print_adapted(result, Terminal())
+    show(result, json, print_adapted)
 
 
 @takes(run=_WHERE, reading=READING.without("class_names", "rename"))
@@ -149,6 +151,7 @@ def predict(
     run: RunOptions,
     reading: ManifestOptions,
     quiet: Quiet = False,
+    json: AsJson = False,
 ) -> None:
     """Classify pictures with what adapt has trained.
 
@@ -161,7 +164,7 @@ def predict(
         folder, data, labels, output=output, overwrite=overwrite, reading=reading,
         run=replace(run, model=model), progress=progress_of(quiet),
     )  # fmt: skip
-    print_predicted(result, Terminal())
+    show(result, json, print_predicted)
 
 
 def print_adapted(result: "AdaptResult", console: Console) -> None:

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from deftclean.cli.from_settings import takes
-from deftclean.cli.options import RUN, Quiet, progress_of
-from deftclean.cli.terminal import Terminal, shown
+from deftclean.cli.options import RUN, AsJson, Quiet, progress_of
+from deftclean.cli.terminal import Terminal, show, shown
 from deftclean.core.errors import UsageError
 from deftclean.core.fields import check_integer
 from deftclean.core.run import RunOptions
@@ -139,6 +139,7 @@ def bench(
     *,
     run: RunOptions,
     quiet: Quiet = False,
+    json: AsJson = False,
 ) -> None:
     """Compare strategies on data whose wrong labels are known, and write tables.
 
@@ -157,7 +158,7 @@ def bench(
         limit_rows=limit_rows, all_rows=all_rows, skip_missing=skip_missing,
         run=replace(run, model=model), progress=progress_of(quiet), **chosen,
     )  # fmt: skip
-    print_bench(result, Terminal())
+    show(result, json, print_bench)
     if result.failures:
         raise typer.Exit(_FAILED)
 

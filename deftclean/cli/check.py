@@ -154,8 +154,13 @@ def rendered(result: "CheckResult", format: Format) -> str:
             return as_sarif(result, base)
 
 
-def leave_by_gates(result: "CheckResult | None", exit_zero: bool) -> None:
+def leave_by_gates(result: "CheckResult | None", exit_zero: bool, silent: bool) -> None:
     """What gates say of a table whose summary has been shown; nothing if none were asked.
+
+    Args:
+        result: what they say.
+        exit_zero: end with 0 where one has failed.
+        silent: show nothing of them on standard output, where they stand already.
 
     Raises:
         typer.Exit: they were asked; with their code.
@@ -164,7 +169,8 @@ def leave_by_gates(result: "CheckResult | None", exit_zero: bool) -> None:
         return
     from deftclean.gate.formats.text import print_asked
 
-    print_asked(result, Terminal())
+    if not silent:
+        print_asked(result, Terminal())
     leave(result, exit_zero)
 
 

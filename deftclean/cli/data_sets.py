@@ -7,9 +7,9 @@ import typer
 from rich.console import Console
 
 from deftclean.cli.from_settings import Options, takes
-from deftclean.cli.options import READING, LabelTable, Overwrite, Quiet, progress_of
+from deftclean.cli.options import READING, AsJson, LabelTable, Overwrite, Quiet, progress_of
 from deftclean.cli.results import scan_command
-from deftclean.cli.terminal import Terminal, shown
+from deftclean.cli.terminal import show, shown
 from deftclean.data.options import ManifestOptions
 from deftclean.datasets.options import DatasetName, DatasetOptions, NoiseOptions
 
@@ -48,6 +48,7 @@ def dataset(
     *,
     options: DatasetOptions,
     quiet: Quiet = False,
+    json: AsJson = False,
 ) -> None:
     """Turn a public data set into what scan reads.
 
@@ -59,7 +60,7 @@ def dataset(
     result = write_dataset(
         name, root, output=output, options=options, overwrite=overwrite, progress=progress_of(quiet)
     )
-    print_dataset(result, Terminal())
+    show(result, json, print_dataset)
 
 
 def print_dataset(result: "DatasetResult", console: Console) -> None:
@@ -113,6 +114,7 @@ def corrupt(
     options: NoiseOptions,
     reading: ManifestOptions,
     quiet: Quiet = False,
+    json: AsJson = False,
 ) -> None:
     """Put wrong labels into a data set, and write down which.
 
@@ -125,7 +127,7 @@ def corrupt(
         data, labels, output=output, options=options, overwrite=overwrite, reading=reading,
         progress=progress_of(quiet),
     )  # fmt: skip
-    print_corrupted(result, Terminal())
+    show(result, json, print_corrupted)
 
 
 def print_corrupted(result: "CorruptResult", console: Console) -> None:

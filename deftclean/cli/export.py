@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from deftclean.cli.options import AllowOutside, Overwrite, Quiet, progress_of
-from deftclean.cli.terminal import Terminal, shown
+from deftclean.cli.options import AllowOutside, AsJson, Overwrite, Quiet, progress_of
+from deftclean.cli.terminal import show, shown
 from deftclean.exports.formats import Link, RowChoice, Target
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def export(
     image_url: ImageUrl = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
+    json: AsJson = False,
 ) -> None:
     """Write the cleaned set, or the findings, in the format of another tool.
 
@@ -111,7 +112,7 @@ def export(
         allow_outside=allow_outside, skip_changed=skip_changed, image_url=image_url,
         overwrite=overwrite, progress=progress_of(quiet),
     )  # fmt: skip
-    _print(result, Terminal())
+    show(result, json, _print)
 
 
 _READ = {

@@ -48,6 +48,9 @@ Quiet = Annotated[
 ]
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
+
+
 def warn(texts: Iterable[str]) -> None:
     """Show warnings of a command that has no progress, on stderr."""
     for text in texts:

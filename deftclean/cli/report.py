@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from deftclean.cli.options import AllowOutside, Output, Overwrite, Quiet, progress_of, warn
-from deftclean.cli.terminal import Terminal, shown
+from deftclean.cli.options import AllowOutside, AsJson, Output, Overwrite, Quiet, progress_of, warn
+from deftclean.cli.terminal import show, shown
 
 if TYPE_CHECKING:
     from deftclean.reports.report import ReportResult
@@ -71,6 +71,7 @@ def report(
     allow_outside: AllowOutside = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
+    json: AsJson = False,
 ) -> None:
     """Show a score table as a page, and review it there.
 
@@ -91,7 +92,7 @@ def report(
         allow_outside=allow_outside,
         progress=progress_of(quiet),
     )
-    _print_report(result, Terminal())
+    show(result, json, _print_report)
 
 
 def review(
@@ -99,6 +100,7 @@ def review(
     decisions: Annotated[Path, typer.Argument(help="review.csv, as the report saves it.")],
     output: Output = Path("reviewed.parquet"),
     overwrite: Overwrite = False,
+    json: AsJson = False,
 ) -> None:
     """Merge what people decided in a report into the score table.
 
@@ -109,7 +111,7 @@ def review(
 
     result = run_review(table, decisions, output=output, overwrite=overwrite)
     warn(result.warnings)
-    _print_review(result, Terminal())
+    show(result, json, _print_review)
 
 
 def _print_report(result: "ReportResult", console: Console) -> None:

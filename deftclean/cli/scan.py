@@ -12,13 +12,14 @@ from deftclean.cli.options import (
     READING,
     RUN,
     SAME_COMMAND,
+    AsJson,
     LabelTable,
     Output,
     Overwrite,
     Quiet,
     progress_of,
 )
-from deftclean.cli.terminal import Terminal
+from deftclean.cli.terminal import show
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.detector import PRESETS, DetectorConfig, Noise
@@ -114,6 +115,7 @@ def scan(
     baseline: Baseline = None,
     exit_zero: ExitZero = False,
     quiet: Quiet = False,
+    json: AsJson = False,
 ) -> None:
     """Train a detector on a data set, score every row, write the table and the detector.
 
@@ -130,5 +132,5 @@ def scan(
             settings=settings, reading=reading, run=replace(run, model=model),
             progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
         )  # fmt: skip
-    print_result(result, Terminal())
-    leave_by_gates(result.check, exit_zero)
+    show(result, json, print_result)
+    leave_by_gates(result.check, exit_zero, json)

@@ -11,6 +11,7 @@ from deftclean.cli.from_settings import takes
 from deftclean.cli.options import (
     READING,
     RUN,
+    AsJson,
     LabelTable,
     Model,
     Output,
@@ -19,7 +20,7 @@ from deftclean.cli.options import (
     progress_of,
     warn,
 )
-from deftclean.cli.terminal import Terminal
+from deftclean.cli.terminal import show
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.detector import Rule
@@ -55,6 +56,7 @@ def score(
     baseline: Baseline = None,
     exit_zero: ExitZero = False,
     quiet: Quiet = False,
+    json: AsJson = False,
 ) -> None:
     """Score new data with a saved detector, without training.
 
@@ -69,8 +71,8 @@ def score(
         threshold=threshold, reading=reading, run=replace(run, model=model),
         progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
     )  # fmt: skip
-    print_result(result, Terminal())
-    leave_by_gates(result.check, exit_zero)
+    show(result, json, print_result)
+    leave_by_gates(result.check, exit_zero, json)
 
 
 def select(
@@ -85,6 +87,7 @@ def select(
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="0 to 1. Default: the table's.")] = None,
     overwrite: Overwrite = False,
+    json: AsJson = False,
 ) -> None:
     """Decide anew which rows are kept, without training, model or images."""
     from deftclean.cli.results import print_result
@@ -92,4 +95,4 @@ def select(
 
     result = run_select(table, output=output, rule=rule, threshold=threshold, overwrite=overwrite)
     warn(result.warnings)
-    print_result(result, Terminal())
+    show(result, json, print_result)

@@ -3,14 +3,17 @@ show something is a failure of the run.
 """
 
 import errno
+import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
 
-from deftclean.core.text import visible
+from deftclean.core.results import Shown, plain
+from deftclean.core.text import quiet_json, visible
 
 
 class Terminal(Console):
@@ -44,6 +47,20 @@ def shown(text: object) -> str:
 def put(text: str) -> None:
     """Text as it is, to standard output, for programs to read."""
     print(text, end="")  # noqa: T201
+
+
+def show(result: Shown, as_json: bool, write: Callable[[Any, Console], None]) -> None:
+    """The end of a command, on standard output.
+
+    Args:
+        result: what it made.
+        as_json: one object with the result's attributes, for programs; without tables.
+        write: shows it to people.
+    """
+    if as_json:
+        put(quiet_json(json.dumps(plain(result), indent=2, allow_nan=False)) + "\n")
+    else:
+        write(result, Terminal())
 
 
 class SafeStream:

@@ -1,8 +1,11 @@
 """How results show themselves: one short line, and a small table in a notebook."""
 
 import html
+import math
 from collections.abc import Mapping
-from typing import ClassVar
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 
 class Shown:
@@ -42,6 +45,29 @@ def _text(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{count:,} {name}" for name, count in value.items()) or "none"
     return str(value)
+
+
+def plain(value: object) -> Any:
+    """What JSON can hold of a result: its attributes by name, and theirs; no tables and tensors.
+
+    Args:
+        value: a dataclass, or what stands in one.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        told = {each.name: getattr(value, each.name) for each in fields(value)}
+        return {name: plain(each) for name, each in told.items() if _is_plain(each)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items() if _is_plain(each)}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value if _is_plain(each)]
+    if isinstance(value, Path):
+        return str(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _is_plain(value: object) -> bool:
+    kinds = (str, int, float, Path, Mapping, list, tuple)
+    return value is None or isinstance(value, kinds) or is_dataclass(value)
 
 
 def percent(share: float | None) -> str | None:

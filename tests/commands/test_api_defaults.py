@@ -50,7 +50,9 @@ IN_PYTHON = {
     "from_column": "labels_column",
 }
 # Of the terminal and the files that a command writes there: nothing that the function is told.
-OF_THE_COMMAND = {"quiet", "exit_zero", "format", "output_file", "dry_run", "check overwrite"}
+OF_THE_COMMAND = {
+    *("quiet", "json", "exit_zero", "format", "output_file", "dry_run", "check overwrite"),
+}
 # What a function can be told and its command cannot: it has no use for it, or knows it already.
 ONLY_IN_PYTHON = {
     "scan": {"reading.known_labels"},
