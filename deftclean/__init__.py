@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that a name is handed on
     from deftclean.experiments.bench import bench as bench
     from deftclean.exports.export import ExportResult as ExportResult
     from deftclean.exports.export import export as export
+    from deftclean.frames.issues import find_label_issues as find_label_issues
     from deftclean.gate.check import check as check
     from deftclean.gate.results import CheckResult as CheckResult
     from deftclean.reports.report import ReportResult as ReportResult
@@ -68,6 +69,7 @@ _HOMES = {
     "corrupt": "datasets.corrupt",
     "dataset": "datasets.dataset",
     "export": "exports.export",
+    "find_label_issues": "frames.issues",
     "load_classifier": "adaptation.predict",
     "load_dataset": "datasets.dataset",
     "predict": "adaptation.predict",

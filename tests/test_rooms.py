@@ -27,6 +27,7 @@ ALLOWED = {
     "features": "core settings images models training",
     "detection": "core settings table data images models training gate evidence features",
     "adaptation": "core settings table data images models training",
+    "frames": "core settings data images detection",
     "reports": "core table images",
     "exports": "core table data images",
     "datasets": "core table data images",
@@ -202,6 +203,7 @@ assert "deftclean" in shown.getvalue()
         ("import deftclean; deftclean.review", NOT_FOR_TABLES),
         ("import deftclean; deftclean.report", ("torch", "open_clip", "pandas", "matplotlib")),
         ("import deftclean; deftclean.export", NOT_FOR_TABLES),
+        ("import deftclean; deftclean.find_label_issues", ("torch", "pandas", "torchvision")),
         (SHOWN.format("['doctor', '--help']"), HEAVY),
         ("import deftclean; deftclean.corrupt; deftclean.dataset", NOT_FOR_TABLES),
         (SHOWN.format("['corrupt', '--help']"), HEAVY),
@@ -229,8 +231,8 @@ def test_exactly_these_names_are_exported():
         "DatasetOptions", "DatasetResult", "DeftcleanError", "ExportResult", "ManifestOptions",
         "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
         "ScoreTable", "Summary", "__version__", "adapt", "bench", "check", "corrupt",
-        "dataset", "export", "load_classifier", "load_dataset", "predict", "report",
-        "review", "scan", "score", "select",
+        "dataset", "export", "find_label_issues", "load_classifier", "load_dataset", "predict",
+        "report", "review", "scan", "score", "select",
     ]  # fmt: skip
     assert dir(deftclean) == sorted(deftclean.__all__)
     assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from deftclean.cli.options import AllowOutside, AsJson, Overwrite, Quiet, progress_of
 from deftclean.cli.terminal import show, shown
-from deftclean.exports.formats import Link, RowChoice, Target
+from deftclean.exports.formats import ABOVE, Correction, Link, RowChoice, Target
 
 if TYPE_CHECKING:
     from deftclean.exports.export import ExportResult
@@ -18,6 +18,7 @@ EXPORT_EXAMPLES = (
     "deftclean export clean.parquet --to csv -o cleaned.csv\n\n"
     "deftclean export clean.parquet --to folder -o cleaned/ --link hard\n\n"
     "deftclean export clean.parquet --to imagefolder -o cleaned/\n\n"
+    "deftclean export clean.parquet --to csv -o corrected.csv --apply suggested --above 0.95\n\n"
     "deftclean export clean.parquet --to cleanlab -o issues.csv\n\n"
     "deftclean export clean.parquet --to fiftyone -o fiftyone/\n\n"
     "deftclean export clean.parquet --to label-studio -o tasks/"
@@ -53,6 +54,21 @@ Scores = Annotated[
         "--scores/--no-scores",
         help="With the columns that deftclean has added (csv, parquet, imagefolder). Default: "
         "where rows are flagged or all.",
+    ),
+]
+Apply = Annotated[
+    Correction | None,
+    typer.Option(
+        help="suggested: flagged rows whose suggestion is certain enough take it, without a "
+        "review; what people decided stays. changes.csv, in the folder or beside the file, lists "
+        "them (csv, parquet, folder, imagefolder)."
+    ),
+]
+Above = Annotated[
+    float | None,
+    typer.Option(
+        help=f"With --apply: the suggested_prob that a row must exceed, at most 1. "
+        f"Default: {ABOVE}."
     ),
 ]
 LinkChoice = Annotated[
@@ -92,6 +108,8 @@ def export(
     output: ExportPath,
     rows: Rows = None,
     scores: Scores = None,
+    apply: Apply = None,
+    above: Above = None,
     link: LinkChoice = "copy",
     data: Data = None,
     allow_outside: AllowOutside = False,
@@ -103,14 +121,16 @@ def export(
 ) -> None:
     """Write the cleaned set, or the findings, in the format of another tool.
 
-    The label is the given one, or final_label where the table was reviewed. Needs no model.
+    The label is the given one, or final_label where the table was reviewed; with --apply, the
+    suggested one where that is certain. Needs no model.
     """
     from deftclean.exports.export import export as run_export
 
     result = run_export(
         table, to=to, output=output, rows=rows, scores=scores, link=link, data=data,
         allow_outside=allow_outside, skip_changed=skip_changed, image_url=image_url,
-        overwrite=overwrite, progress=progress_of(quiet),
+        apply=apply, above=above, overwrite=overwrite,
+        progress=progress_of(quiet),
     )  # fmt: skip
     show(result, json, _print)
 
@@ -127,6 +147,9 @@ def _print(result: "ExportResult", console: Console) -> None:
     labels = "final_label, of the review" if result.reviewed else "given_label"
     console.print(f"rows           {result.rows:,}")
     console.print(f"written        {result.written:,}  [dim](labels: {labels})[/dim]")
+    if result.changes is not None:
+        console.print(f"corrected      {result.corrected:,}  [dim](suggested_label)[/dim]")
+        console.print(f"changes        {shown(result.changes)}", soft_wrap=True)
     if result.left_out:
         others = ", ".join(f"{count:,} {name}" for name, count in result.left_out.items())
         console.print(f"left out       {others}")

@@ -23,6 +23,8 @@ REPORT_EXAMPLES = (
 REVIEW_EXAMPLES = (
     "Examples:\n\n"
     "deftclean review clean.parquet review.csv -o reviewed.parquet\n\n"
+    "deftclean review clean.parquet project-1.json -o reviewed.parquet   (Label Studio)\n\n"
+    "deftclean review clean.parquet fiftyone-results/ -o reviewed.parquet\n\n"
     "deftclean review reviewed.parquet more.csv -o reviewed-2.parquet"
 )
 
@@ -97,12 +99,18 @@ def report(
 
 def review(
     table: Annotated[Path, typer.Argument(help="Score table that the report was made from.")],
-    decisions: Annotated[Path, typer.Argument(help="review.csv, as the report saves it.")],
+    decisions: Annotated[
+        Path,
+        typer.Argument(
+            help="review.csv, as the report saves it; or what Label Studio (JSON, JSON-MIN, CSV) "
+            "or FiftyOne (samples.json) export of the tasks or samples that export made."
+        ),
+    ],
     output: Output = Path("reviewed.parquet"),
     overwrite: Overwrite = False,
     json: AsJson = False,
 ) -> None:
-    """Merge what people decided in a report into the score table.
+    """Merge what people decided, in a report or another tool, into the score table.
 
     Sets keep and final_label, the label to train on. Rows that nobody decided about stay as they
     are. The same files give the same bytes.
@@ -152,6 +160,8 @@ def _print_review(result: "ReviewResult", console: Console) -> None:
         lines.append(
             f"repeated       {result.repeated:,} lines  [dim](the last about a row counts)[/dim]"
         )
+    if result.undecided:
+        lines.append(f"undecided      {result.undecided:,}  [dim](nobody has answered)[/dim]")
     lines += [
         f"reviewed       {reviewed.rows:,}  [dim]({reviewed.kept:,} kept, "
         f"{reviewed.relabelled:,} relabelled, {reviewed.dropped:,} dropped)[/dim]",

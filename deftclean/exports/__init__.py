@@ -4,8 +4,10 @@ In reading order::
 
     formats: what can be written, and what each holds by default
     names: names that every file system takes
+    corrected: suggestions in place of given labels
     rows: which rows, under which label
     tables: exports that are one table
+    changes: the log of corrected labels
     json_lines: a table as JSON lines that come back as they were
     folders: exports that are pictures
     tasks: samples for FiftyOne, tasks for Label Studio

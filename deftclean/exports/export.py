@@ -22,10 +22,27 @@ from deftclean.core.outputs import (
 )
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
-from deftclean.core.switch import whole_folder
-from deftclean.exports.formats import FORMATS, Link, RowChoice, Target, check_name
-from deftclean.exports.rows import ChosenRows, choose_rows
-from deftclean.exports.tables import cleaned_table, cleanlab_table, write_plain_table
+from deftclean.core.switch import together, whole_folder
+from deftclean.exports.changes import (
+    CHANGES,
+    is_changes,
+    log_beside,
+    refuse_log,
+    write_changes,
+)
+from deftclean.exports.corrected import corrected
+from deftclean.exports.formats import (
+    ABOVE,
+    FORMATS,
+    Correction,
+    Link,
+    RowChoice,
+    Target,
+    check_apply,
+    check_name,
+)
+from deftclean.exports.rows import ChosenRows, Written, choose_rows
+from deftclean.exports.tables import cleaned_table, cleanlab_table, put_plain_table
 from deftclean.table.scores import ScoreTable, image_root, read_scores
 
 MARK = ".deftclean-export.json"
@@ -34,8 +51,8 @@ takes it for data."""
 
 _LOCAL_FILES = "/data/local-files/?d="  # where Label Studio serves files of its own machine
 
-Fill = Callable[[Path], Mapping[str, int]]
-"""Fills a new folder and says which rows it had to leave out, by reason."""
+Fill = Callable[[Path], Written]
+"""Fills a new folder and says what got into it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,6 +67,8 @@ class ExportResult(Shown):
         left_out: the others, by what they are: `kept`, `flagged`, `without label`, a status of
             `scores.Status`, or `changed` where a picture is no longer the one that was scored.
         reviewed: labels come from the column `final_label`, else from `given_label`.
+        corrected: rows in the output whose label is a suggestion that nobody has looked at.
+        changes: the log of these; None where no suggestions were applied.
         seconds: wall time.
     """
 
@@ -59,6 +78,8 @@ class ExportResult(Shown):
     written: int
     left_out: Mapping[str, int]
     reviewed: bool
+    corrected: int
+    changes: Path | None
     seconds: float
 
     def facts(self) -> Mapping[str, object]:
@@ -70,6 +91,8 @@ class ExportResult(Shown):
             "written": self.written,
             "left out": self.left_out,
             "labels": "final_label" if self.reviewed else "given_label",
+            "corrected": None if self.changes is None else self.corrected,
+            "changes": self.changes,
             "seconds": round(self.seconds, 1),
         }
 
@@ -86,7 +109,13 @@ class _Wish:
     allow_outside: bool
     skip_changed: bool
     image_url: str | None
+    apply: Correction | None
     overwrite: bool
+
+    @property
+    def log(self) -> Path:
+        """Where corrected labels are listed."""
+        return log_beside(self.output) if FORMATS[self.to].suffixes else self.output / CHANGES
 
 
 def export(
@@ -101,6 +130,8 @@ def export(
     allow_outside: bool = False,
     skip_changed: bool = False,
     image_url: str | None = None,
+    apply: Correction | None = None,
+    above: float | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ExportResult:
@@ -121,6 +152,10 @@ def export(
             scored, instead of writing nothing.
         image_url: with `label-studio`, what stands before a picture's name in its address; None
             for the local files that Label Studio serves.
+        apply: `suggested`: flagged rows whose `suggested_prob` is above a limit take
+            `suggested_label` and are kept; what people decided stays. With a log of the changes:
+            `changes.csv` in a folder, `NAME.changes.csv` beside a file. None to correct nothing.
+        above: with `apply`, that limit, in (0, 1]; None for 0.95.
         overwrite: replace an existing output.
         progress: told what happens; nobody by default.
 
@@ -132,36 +167,42 @@ def export(
     table, output, progress = Path(table), Path(output), progress or Silent()
     check_name(to, output)
     target = FORMATS[to]
+    wrong = check_apply(apply, above, to, rows)
     rows = rows or target.rows
     wish = _Wish(
         to, output, rows != "kept" if scores is None else scores, link,
-        None if data is None else Path(data), allow_outside, skip_changed, image_url, overwrite,
+        None if data is None else Path(data), allow_outside, skip_changed, image_url, apply,
+        overwrite,
     )  # fmt: skip
-    _check_options(wish, scores)
+    _check_options(wish, scores, wrong)
     if target.suffixes:
         check_output(output, overwrite, [table, wish.data])
+        if apply is not None:
+            refuse_log(wish.log, overwrite)
     else:
         _check_folder(output, overwrite)
     read = read_scores(table)
-    chosen = choose_rows(read, rows, target)
+    limit = ABOVE if above is None else above
+    corrections = None if apply is None else corrected(read, table, limit)
+    chosen = choose_rows(read, rows, target, corrections)
     if not len(chosen):
         raise InputError(
             f"{table}: no row is left to export ({_counted(chosen.left_out)}).",
             "Choose others: --rows all",
         )
     if target.suffixes:
-        made = cleanlab_table(chosen) if to == "cleanlab" else cleaned_table(chosen, wish.scores)
-        write_plain_table(made, output, overwrite)
-        changed: Mapping[str, int] = {}
+        made = _write_file(chosen, wish)
     else:
-        changed = _write_folder(read, table, chosen, wish, progress)
+        made = _write_folder(read, table, chosen, wish, progress)
     return ExportResult(
         output=output,
         to=to,
         rows=len(read),
-        written=len(chosen) - sum(changed.values()),
-        left_out=_summed(chosen.left_out, changed),
+        written=len(chosen) - sum(made.left_out.values()),
+        left_out=_summed(chosen.left_out, made.left_out),
         reviewed=chosen.reviewed,
+        corrected=made.corrected,
+        changes=None if apply is None else wish.log,
         seconds=time.monotonic() - began,
     )
 
@@ -171,10 +212,23 @@ def _summed(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     return {name: one.get(name, 0) + other.get(name, 0) for name in sorted({*one, *other})}
 
 
+def _write_file(chosen: ChosenRows, wish: _Wish) -> Written:
+    """The table and the log of its changes, together or not at all."""
+    made = cleanlab_table(chosen) if wish.to == "cleanlab" else cleaned_table(chosen, wish.scores)
+    corrected = 0
+    with together(wish.output, wish.overwrite) as outputs:
+        put_plain_table(made, outputs.file(wish.output), wish.output)
+        if wish.apply is not None:
+            corrected = write_changes(chosen, outputs.file(wish.log))
+        elif wish.overwrite and is_changes(wish.log):
+            outputs.remove(wish.log)  # it is about the file that is replaced
+    return Written({}, corrected)
+
+
 def _write_folder(
     scores: ScoreTable, table: Path, chosen: ChosenRows, wish: _Wish, progress: Progress
-) -> Mapping[str, int]:
-    """Whole or not at all; says which rows were left out because of their pictures."""
+) -> Written:
+    """Whole or not at all."""
     from deftclean.images.row_images import work_folder
 
     with work_folder() as unpacked:
@@ -184,10 +238,10 @@ def _write_folder(
             else _of_tasks(scores, table, chosen, wish)
         )
         with whole_folder(wish.output, wish.overwrite) as folder:
-            left_out = fill(folder)
+            made = fill(folder)
             facts = {"format": wish.to, "table": table.name, "tool_version": __version__}
             (folder / MARK).write_text(f"{json.dumps(facts, ensure_ascii=False)}\n", "utf-8")
-    return left_out
+    return made
 
 
 def _of_pictures(
@@ -220,15 +274,15 @@ def _of_tasks(scores: ScoreTable, table: Path, chosen: ChosenRows, wish: _Wish) 
     root = wish.data or image_root(scores.metadata, table)
     _refuse_around(wish.output, (table, root))
 
-    def fiftyone(folder: Path) -> Mapping[str, int]:
+    def fiftyone(folder: Path) -> Written:
         fill_fiftyone(chosen, scores.metadata, root, wish.output, folder)
-        return {}
+        return Written({})
 
-    def label_studio(folder: Path) -> Mapping[str, int]:
+    def label_studio(folder: Path) -> Written:
         name = quote(root.resolve().name)
         before = f"{_LOCAL_FILES}{name}/" if wish.image_url is None else wish.image_url
         fill_label_studio(chosen, scores.metadata, before, folder)
-        return {}
+        return Written({})
 
     return fiftyone if wish.to == "fiftyone" else label_studio
 
@@ -245,8 +299,7 @@ def _counted(counts: Mapping[str, int]) -> str:
 # ---------------------------------------------------------------- checks before the work
 
 
-def _check_options(wish: _Wish, scores: bool | None) -> None:
-    problems = []
+def _check_options(wish: _Wish, scores: bool | None, problems: list[str]) -> None:
     if wish.link != "copy" and wish.to not in ("folder", "imagefolder"):
         problems.append("--link goes with --to folder and imagefolder")
     if wish.skip_changed and wish.to not in ("folder", "imagefolder"):

@@ -19,10 +19,11 @@ from deftclean.core.errors import InputError, RunError, UsageError
 from deftclean.core.progress import Progress
 from deftclean.core.text import few
 from deftclean.data.folders import IMAGE_SUFFIXES
+from deftclean.exports.changes import CHANGES, write_changes
 from deftclean.exports.formats import Link
 from deftclean.exports.json_lines import read_as_dates, write_json_lines
 from deftclean.exports.names import class_folders, file_names
-from deftclean.exports.rows import ChosenRows
+from deftclean.exports.rows import ChosenRows, Written
 from deftclean.exports.tables import cleaned_table
 from deftclean.images.decoding import ImageError, suffix_of
 from deftclean.images.sources import FolderImages, RowImages
@@ -92,13 +93,13 @@ class ChosenPictures:
             ) from error
 
 
-def fill_class_folders(pictures: ChosenPictures, folder: Path) -> dict[str, int]:
+def fill_class_folders(pictures: ChosenPictures, folder: Path) -> Written:
     """A folder for each class, with the pictures of its rows under their own names.
 
     Where a class cannot be a folder's name, `class-names.json` says which folder is which class.
 
     Returns:
-        rows left out because of their pictures, by what is wrong with them
+        rows left out because of their pictures, and how many were corrected
 
     Raises:
         InputError: pictures are missing or have changed, and are not to be skipped.
@@ -107,18 +108,19 @@ def fill_class_folders(pictures: ChosenPictures, folder: Path) -> dict[str, int]
     """
     rows = pictures.rows
     labels = rows.labels.to_pylist()
-    folders = class_folders(sorted(set(labels)))
+    folders = class_folders(sorted(set(labels)), (CLASS_NAMES, CHANGES))
     of_row = [folders[label] for label in labels]
     paths = file_names(of_row, _with_suffix(pictures), rows.table["row"].to_pylist())
-    _, left_out = _fill(pictures, paths, folder)
+    fine, left_out = _fill(pictures, paths, folder)
+    corrected = write_changes(rows, folder / CHANGES, fine)
     if any(name != label for label, name in folders.items()):
         named = {name: label for label, name in sorted(folders.items())}
         text = json.dumps(named, indent=2, ensure_ascii=False)
         (folder / CLASS_NAMES).write_text(f"{text}\n", encoding="utf-8")
-    return left_out
+    return Written(left_out, corrected)
 
 
-def fill_image_folder(pictures: ChosenPictures, scores: bool, folder: Path) -> dict[str, int]:
+def fill_image_folder(pictures: ChosenPictures, scores: bool, folder: Path) -> Written:
     """Pictures named by their row, and `metadata.jsonl`, whose column `file_name` names them.
 
     The names that the input gives its files stand in the column `source`: they may be what Hugging
@@ -130,7 +132,7 @@ def fill_image_folder(pictures: ChosenPictures, scores: bool, folder: Path) -> d
         folder: exists and is empty.
 
     Returns:
-        rows left out because of their pictures, by what is wrong with them
+        rows left out because of their pictures, and how many were corrected
 
     Raises:
         InputError, RunError, OSError: as `fill_class_folders`.
@@ -154,12 +156,13 @@ def fill_image_folder(pictures: ChosenPictures, scores: bool, folder: Path) -> d
     table = table.add_column(0, "file_name", pa.array(names, pa.string()))
     kept = table.filter(pa.array(fine))
     write_json_lines(kept, within / METADATA)
+    corrected = write_changes(rows, folder / CHANGES, fine)
     if dates := read_as_dates(kept):
         pictures.progress.warn(
             f"text that looks like dates throughout is read as time stamps by Hugging Face: column "
             f"{few(dates)}"
         )
-    return left_out
+    return Written(left_out, corrected)
 
 
 def _with_suffix(pictures: ChosenPictures) -> list[str]:

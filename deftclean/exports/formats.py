@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from deftclean.core.errors import UsageError
 
 Target = Literal["csv", "parquet", "folder", "imagefolder", "cleanlab", "fiftyone", "label-studio"]
 RowChoice = Literal["kept", "flagged", "all"]
 Link = Literal["copy", "hard", "symlink"]
+Correction = Literal["suggested"]
+
+ABOVE = 0.95
+"""`suggested_prob` that a row needs, unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -21,19 +25,21 @@ class Format:
         suffixes: of the output file; empty where the output is a folder.
         pictures: rows whose picture could not be read are left out.
         labels: rows without a label are left out.
+        corrects: each row has one label, which may be a suggested one.
     """
 
     rows: RowChoice
     suffixes: tuple[str, ...] = ()
     pictures: bool = False
     labels: bool = False
+    corrects: bool = False
 
 
 FORMATS: Mapping[Target, Format] = {
-    "csv": Format("kept", (".csv",)),
-    "parquet": Format("kept", (".parquet",)),
-    "folder": Format("kept", pictures=True, labels=True),
-    "imagefolder": Format("kept", pictures=True),
+    "csv": Format("kept", (".csv",), corrects=True),
+    "parquet": Format("kept", (".parquet",), corrects=True),
+    "folder": Format("kept", pictures=True, labels=True, corrects=True),
+    "imagefolder": Format("kept", pictures=True, corrects=True),
     "cleanlab": Format("all", (".csv", ".parquet")),
     "fiftyone": Format("all", pictures=True),
     "label-studio": Format("flagged", pictures=True),
@@ -56,3 +62,25 @@ def check_name(to: Target, output: Path) -> None:
         )
     if not suffixes and output.suffix.lower() in (".csv", ".json", ".parquet", ".jsonl"):
         raise UsageError(f"-o {output}: {to} is written to a folder.", "Give it a folder's name.")
+
+
+def check_apply(
+    apply: Correction | None, above: float | None, to: Target, rows: RowChoice | None
+) -> list[str]:
+    """What is wrong with these options, in a clause each."""
+    if apply is None:
+        return ["--above goes with --apply suggested"] if above is not None else []
+    problems = []
+    if apply not in get_args(Correction):
+        problems.append(f"--apply {apply}: there is nothing to apply but suggested")
+    if above is not None and not 0 < above <= 1:
+        problems.append(f"--above is {above}; it must be above 0 and at most 1")
+    if not FORMATS[to].corrects:
+        able = ", ".join(name for name, each in FORMATS.items() if each.corrects)
+        problems.append(
+            f"--apply goes with --to {able}: {to} shows given and suggested labels side by side "
+            "and has no place for a corrected one"
+        )
+    if rows == "flagged":
+        problems.append("--apply goes with --rows kept and all: a corrected row is not flagged")
+    return problems

@@ -17,17 +17,18 @@ _DEVICES = frozenset(
 _LONGEST = 150  # bytes; file systems take 255, and a number or a suffix may follow
 
 
-def class_folders(labels: Iterable[str]) -> dict[str, str]:
+def class_folders(labels: Iterable[str], reserved: Iterable[str] = ()) -> dict[str, str]:
     """A folder for every label: the label itself wherever that can be one.
 
     Args:
         labels: the labels; those that stand first keep their name where two would meet.
+        reserved: names that something else has.
 
     Returns:
         folder by label
     """
     folders: dict[str, str] = {}
-    taken: set[str] = set()
+    taken = {_folded(name) for name in reserved}
     waiting = []
     # A label that can be used as it is comes before one that only becomes the same.
     for label in labels:

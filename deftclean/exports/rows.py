@@ -1,5 +1,6 @@
 """Which rows of a score table an export holds, and under which label. No torch, no pictures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.exports.corrected import Corrected
 from deftclean.exports.formats import Format, RowChoice
 from deftclean.table.reviewed import FINAL
 from deftclean.table.scores import ScoreTable
@@ -25,10 +27,11 @@ class ChosenRows:
     Attributes:
         table: all columns of the score table, n rows in its order.
         labels: (n,) strings, null where there is none: what a person has decided, where the table
-            was reviewed, else the given label.
+            was reviewed, else the given label; of a changed row the suggested one.
         places: (n,) int64, where the rows stand in the score table.
         reviewed: labels come from the column `final_label`.
         left_out: the other rows, by what they are: `kept`, `flagged`, `without label` or a status.
+        changed: (n,) bool, the label is a suggestion; None where none are applied.
     """
 
     table: pa.Table
@@ -36,22 +39,42 @@ class ChosenRows:
     places: NDArray[np.int64]
     reviewed: bool
     left_out: dict[str, int]
+    changed: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.places)
 
 
-def choose_rows(scores: ScoreTable, choice: RowChoice, target: Format) -> ChosenRows:
+@dataclass(frozen=True)
+class Written:
+    """What of the chosen rows got into an export.
+
+    Attributes:
+        left_out: rows that were left out because of their pictures, by what is wrong with them.
+        corrected: rows with a suggested label.
+    """
+
+    left_out: Mapping[str, int]
+    corrected: int = 0
+
+
+def choose_rows(
+    scores: ScoreTable, choice: RowChoice, target: Format, corrections: Corrected | None = None
+) -> ChosenRows:
     """The rows that are asked for and that the format can hold.
 
     Args:
         scores: N rows.
         choice: `kept`; `flagged`, that is scored and not kept; `all`.
         target: what the format needs of a row.
+        corrections: of these rows; a changed row is kept.
     """
-    table = scores.table
+    table = (scores if corrections is None else corrections.scores).table
     reviewed = FINAL in table.column_names
-    labels = (table[FINAL] if reviewed else table["given_label"]).cast(pa.string())
+    if corrections is None:
+        labels = (table[FINAL] if reviewed else table["given_label"]).cast(pa.string())
+    else:
+        labels = corrections.labels
     keep = _flags(table["keep"])
     scored = _flags(pc.is_valid(table["clean_prob"]))
     kinds = _kinds(table["status"], keep, scored)
@@ -70,6 +93,7 @@ def choose_rows(scores: ScoreTable, choice: RowChoice, target: Format) -> Chosen
         places,
         reviewed,
         _counts(kinds[~wanted]),
+        None if corrections is None else corrections.changed[places],
     )
 
 

@@ -91,12 +91,26 @@ def write_plain_table(
         InputError: CSV cannot hold a column.
         RunError, UsageError: the file cannot be written, or exists.
     """
-    if path.suffix.lower() == ".csv":
-        text = harmless(table, names)
-        with whole_file(path, overwrite) as temporary:
-            pv.write_csv(text, temporary)
-        return
     with whole_file(path, overwrite) as temporary:
+        put_plain_table(table, temporary, path, names)
+
+
+def put_plain_table(
+    table: pa.Table, temporary: Path, path: Path, names: tuple[str, ...] = ("file_name",)
+) -> None:
+    """Write a table that is to be moved to its place.
+
+    Args:
+        table, path, names: as `write_plain_table`.
+        temporary: where to write.
+
+    Raises:
+        InputError: CSV cannot hold a column.
+        OSError: the disk is full.
+    """
+    if path.suffix.lower() == ".csv":
+        pv.write_csv(harmless(table, names), temporary)
+    else:
         pq.write_table(table, temporary, compression="zstd", row_group_size=64 * 1024)
 
 

@@ -26,7 +26,7 @@ TASKS, LABELING = "tasks.json", "labeling.xml"
 _AT_ONCE = 8192  # rows that are Python objects at the same time
 _COLUMNS = (
     "row", "file_name", "given_label", "clean_prob", "keep", "suggested_label", "suggested_prob",
-    "status",
+    "status", "content_sha256",
 )  # fmt: skip
 
 
@@ -97,6 +97,10 @@ def _sample(row: Mapping[str, Any], way: str, reviewed: bool) -> dict[str, Any]:
         "keep": row["keep"],
         "status": row["status"],
         "row": row["row"],
+        # By these, `review` knows what comes back.
+        "file_name": row["file_name"],
+        "given_label": row["given_label"],
+        "content_sha256": row["content_sha256"],
     }
     return {**sample, FINAL: _classification(row[FINAL], None)} if reviewed else sample
 
@@ -115,6 +119,7 @@ def _task(row: Mapping[str, Any], images: str, reviewed: bool) -> dict[str, Any]
         "given_label": row["given_label"],
         "clean_prob": _rounded(row["clean_prob"]),
         "status": row["status"],
+        "content_sha256": row["content_sha256"],
     }
     if reviewed:
         data[FINAL] = row[FINAL]
@@ -170,6 +175,8 @@ def _interface(labels: list[str]) -> str:
     )
     for label in labels:
         ElementTree.SubElement(choices, "Choice", value=label)
+    drop = ElementTree.SubElement(view, "Choices", name="drop", toName="image")
+    ElementTree.SubElement(drop, "Choice", value="Leave this picture out")
     ElementTree.indent(view)
     return ElementTree.tostring(view, encoding="unicode") + "\n"
 

@@ -8,6 +8,10 @@ In reading order::
     gallery: the most suspicious rows, each with a small picture
     page: figures and pictures to one HTML page
     report: `report()`, whole
-    review_file: review.csv to checked decisions
+    answers: what people answered, whatever tool they answered in
+    label_studio: answers in Label Studio's exports
+    fiftyone_samples: answers in FiftyOne's export
+    review_lines: a file with decisions, recognised and read
+    review_file: its lines to checked decisions
     review: `review()`, whole
 """

@@ -36,6 +36,7 @@ class ReviewResult(Shown):
         summary: the table in short.
         merged: rows that the review decided about.
         repeated: lines that a later line about the same row has replaced.
+        undecided: tasks or samples of another tool that nobody has decided about.
         reviewed: all rows of the table that people have looked at, in this review or before.
         audited: what they prove, if they are a random sample.
         warnings: what the decisions led to that may mislead.
@@ -46,6 +47,7 @@ class ReviewResult(Shown):
     summary: Summary
     merged: int
     repeated: int
+    undecided: int
     reviewed: ReviewCounts
     audited: Audited | None
     warnings: tuple[str, ...]
@@ -58,6 +60,7 @@ class ReviewResult(Shown):
             "noise rate": percent(self.summary.noise_rate),
             "merged": self.merged,
             "repeated": self.repeated or None,
+            "undecided": self.undecided or None,
             "table": self.output,
         }
 
@@ -69,7 +72,7 @@ def review(
     output: str | Path,
     overwrite: bool = False,
 ) -> ReviewResult:
-    """Merge what people decided in a report into the score table.
+    """Merge what people decided, in a report or another tool, into the score table.
 
     `keep` becomes what they decided; `final_label` is the label to train on, null for a row that is
     not kept. Who decided and when is what the file says, so merging twice gives the same bytes. A
@@ -77,7 +80,9 @@ def review(
 
     Args:
         table: the score table that the report was made from, or what select or review made of it.
-        decisions: review.csv, as the report saves it.
+        decisions: review.csv, as the report saves it; or the results of what `export` made, as
+            Label Studio (JSON, JSON-MIN, CSV) or FiftyOne (`samples.json` or its folder) export
+            them. Recognised by content.
         output: the new table.
         overwrite: replace an existing output.
 
@@ -100,6 +105,7 @@ def review(
         summarise(made),
         len(read.decisions.places),
         read.repeated,
+        read.undecided,
         review_counts(made),
         audited(made),
         new_warnings(made.metadata, scores.metadata),

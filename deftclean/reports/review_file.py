@@ -1,7 +1,7 @@
-"""review.csv, as the report saves it, to checked decisions about the rows of one table.
+"""What people decided, in a report or another tool, to checked decisions about a table's rows.
 
-Written by a browser, perhaps changed in a spreadsheet: everything in it is checked, and all that is
-wrong is told together.
+Written by a browser or by other software, perhaps changed in a spreadsheet: everything in it is
+checked, and all that is wrong is told together.
 """
 
 from dataclasses import dataclass
@@ -13,22 +13,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError
-from deftclean.core.tables import read_table
 from deftclean.core.text import few
+from deftclean.reports.answers import COLUMNS as COLUMNS
+from deftclean.reports.answers import Lines
+from deftclean.reports.review_lines import SAMPLE as SAMPLE
+from deftclean.reports.review_lines import read_lines
 from deftclean.table.audit import wrong_marks
 from deftclean.table.reviewed import Decisions
 from deftclean.table.scores import ScoreTable
 
-COLUMNS = (
-    "row", "file_name", "content_sha256", "given_label", "decision", "final_label", "reviewer",
-    "reviewed_at",
-)  # fmt: skip
-SAMPLE = "audit_sample"
-"""A further column, where the report is an audit."""
-
 _LINES_SHOWN = 3
-# The page puts an apostrophe before what a spreadsheet would take for a formula.
-_GUARDED = r"^'('*[=+\-@\t\r])"
 
 
 @dataclass(frozen=True)
@@ -38,10 +32,12 @@ class ReviewFile:
     Attributes:
         decisions: about the table's rows.
         repeated: how many lines a later line about the same row has replaced.
+        undecided: tasks or samples of another tool that nobody has decided about.
     """
 
     decisions: Decisions
     repeated: int
+    undecided: int
 
 
 def known_labels(scores: ScoreTable) -> list[str]:
@@ -53,25 +49,26 @@ def known_labels(scores: ScoreTable) -> list[str]:
 
 
 def read_review(path: Path, scores: ScoreTable, table: Path) -> ReviewFile:
-    """Read review.csv and compare it with the table.
+    """Read what people decided and compare it with the table.
 
-    Commas, semicolons and tabs are recognised as separators. A line belongs to the row of its
-    number if content hash and given label are the row's. Of several lines about one row the last
-    counts.
+    In review.csv, commas, semicolons and tabs are recognised as separators. A line belongs to the
+    row of its number if content hash and given label are the row's, and in an answer of another
+    tool the file name. Of several lines about one row the last counts.
 
     Args:
-        path: the file.
+        path: the file, of a report, Label Studio or FiftyOne.
         scores: the table.
         table: its file, for messages.
 
     Raises:
         InputError: it cannot be read, is of another table, or says what cannot be; all together.
     """
-    lines = _read(path)
+    read = read_lines(path, scores)
+    lines = read.cells
     if not len(lines):
-        raise InputError(f"{path} holds no decision.", "Decide in the report, then save again.")
-    places, matched = _places(lines, scores)
-    _refuse_foreign(path, table, lines, matched)
+        raise InputError(f"{path} holds no decision.", read.tool.how)
+    places, matched = _places(read, scores)
+    _refuse_foreign(path, table, read, matched)
     given = scores.table["given_label"].combine_chunks().take(pa.array(places))
     status = scores.table["status"].combine_chunks().take(pa.array(places))
     decisions = pc.utf8_lower(lines["decision"])
@@ -82,9 +79,16 @@ def read_review(path: Path, scores: ScoreTable, table: Path) -> ReviewFile:
     keep = _true(pc.equal(decisions, "keep"))
     own = empty | _true(pc.equal(labels, given))
     known = _true(pc.is_in(labels, value_set=pa.array(known_labels(scores), pa.string())))
+    reasons = pa.array(read.wrong, pa.string())
     _refuse_problems(
         path,
+        read,
         {
+            **{
+                str(why): (_true(pc.equal(reasons, why)), None)
+                for why in dict.fromkeys(read.wrong)
+                if why is not None
+            },
             "the decision is none of keep, relabel, drop": (~(keep | relabel | drop), decisions),
             "the row was not scored, so there is nothing to decide": (
                 ~_true(pc.equal(status, "ok")),
@@ -110,70 +114,39 @@ def read_review(path: Path, scores: ScoreTable, table: Path) -> ReviewFile:
         _or_null(lines["reviewed_at"]).take(chosen),
         samples.take(chosen),
     )
-    return ReviewFile(made, len(lines) - len(last))
+    return ReviewFile(made, len(lines) - len(last), read.undecided)
 
 
-def _read(path: Path) -> pa.RecordBatch:
-    """The columns as text, blanks around cells gone, guarded cells as they were."""
-    if not path.is_file():
-        raise InputError(f"{path} is not a file.", "Give the review.csv that a report has saved.")
-    read = read_table(path, _delimiter(path), None)
-    missing = [name for name in COLUMNS if name not in read.column_names]
-    if missing:
-        raise InputError(
-            f"{path} lacks the columns {', '.join(missing)}.",
-            "Give the review.csv that a report has saved; columns may be added, not taken away.",
-        )
-    # Labels may begin or end with blanks; the other cells have no use for them.
-    exact = ("file_name", "given_label", "final_label")
-    columns = {}
-    if SAMPLE not in read.column_names:
-        read = read.append_column(SAMPLE, pa.array([""] * len(read), pa.string()))
-    for name in (*COLUMNS, SAMPLE):
-        cells = pc.replace_substring_regex(read[name].combine_chunks(), _GUARDED, r"\1")
-        columns[name] = cells if name in exact else pc.utf8_trim_whitespace(cells)
-    return pa.RecordBatch.from_pydict(columns)
-
-
-def _delimiter(path: Path) -> str:
-    """The separator of the first line: spreadsheets write semicolons in half of the world."""
-    with path.open("rb") as file:
-        first = file.readline(4096)
-    return max((",", ";", "\t"), key=lambda mark: first.count(mark.encode()))
-
-
-def _places(
-    lines: pa.RecordBatch, scores: ScoreTable
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _places(read: Lines, scores: ScoreTable) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Where each line's row stands in the table, 0 where nowhere; and whether it is that row."""
+    lines = read.cells
     number = _true(pc.match_substring_regex(lines["row"], r"^\d{1,15}$"))
     rows = pc.if_else(pa.array(number), lines["row"], "-1").cast(pa.int64())
     found = pc.index_in(rows, value_set=scores.table["row"].combine_chunks())
     places = pc.fill_null(found, 0).to_numpy().astype(np.int64)
     at = pa.array(places)
     matched = ~_true(pc.is_null(found))
-    for name in ("content_sha256", "given_label"):
+    for name in ("content_sha256", "given_label", *(("file_name",) if read.by_name else ())):
         recorded = pc.fill_null(scores.table[name].combine_chunks().take(at), "")
-        matched &= _true(pc.equal(lines[name], recorded))
+        matched &= _true(pc.fill_null(pc.equal(lines[name], recorded), True))  # null: not known
     return places, matched
 
 
-def _refuse_foreign(
-    path: Path, table: Path, lines: pa.RecordBatch, matched: NDArray[np.bool_]
-) -> None:
+def _refuse_foreign(path: Path, table: Path, read: Lines, matched: NDArray[np.bool_]) -> None:
     if matched.all():
         return
     wrong = np.flatnonzero(~matched)
-    names = few(lines["file_name"].take(pa.array(wrong[:4])).to_pylist(), _LINES_SHOWN)
+    names = few(read.cells["file_name"].take(pa.array(wrong[:4])).to_pylist(), _LINES_SHOWN)
     raise InputError(
-        f"{path} was not made from {table}: {len(wrong):,} of its {len(lines):,} lines are about "
-        f"other rows, pictures or given labels ({_at(wrong)}: {names}).",
-        "Give the table that the report was made from, or one that select or review made of it.",
+        f"{path} was not made from {table}: {len(wrong):,} of its {len(matched):,} "
+        f"{read.tool.unit}s are about other rows, pictures or given labels "
+        f"({_at(wrong, read)}: {names}).",
+        f"Give the table that the {read.tool.made} from, or one that select or review made of it.",
     )
 
 
 def _refuse_problems(
-    path: Path, kinds: dict[str, tuple[NDArray[np.bool_], pa.Array | None]]
+    path: Path, read: Lines, kinds: dict[str, tuple[NDArray[np.bool_], pa.Array | None]]
 ) -> None:
     problems = []
     for what, (flags, values) in kinds.items():
@@ -184,17 +157,18 @@ def _refuse_problems(
         if values is not None:
             distinct = pc.unique(values.take(pa.array(wrong))).to_pylist()
             shown = f": {few([repr(value) for value in distinct], _LINES_SHOWN)}"
-        problems.append(f"{what} ({_at(wrong)}{shown})")
+        problems.append(f"{what} ({_at(wrong, read)}{shown})")
     if problems:
         raise InputError(
-            f"{path}: {'; '.join(problems)}.", "Correct these lines, or decide again in the report."
+            f"{path}: {'; '.join(problems)}.",
+            f"Correct these {read.tool.unit}s, or decide again in {read.tool.home}.",
         )
 
 
-def _at(wrong: NDArray[np.int64]) -> str:
-    """The numbers of lines, the names of the columns being line 1."""
-    word = "line" if len(wrong) == 1 else "lines"
-    return f"{word} {few([str(index + 2) for index in wrong.tolist()], _LINES_SHOWN)}"
+def _at(wrong: NDArray[np.int64], read: Lines) -> str:
+    """The numbers of lines, tasks or samples."""
+    word = read.tool.unit if len(wrong) == 1 else f"{read.tool.unit}s"
+    return f"{word} {few([read.at[index] for index in wrong.tolist()], _LINES_SHOWN)}"
 
 
 def _last_of_each(places: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from deftclean.core.errors import UsageError
 from deftclean.core.fields import reworded, setting
-from deftclean.settings.checks import refuse_out_of_range
+from deftclean.settings.checks import refuse_out_of_range, refuse_unfit
 from deftclean.settings.training import Decode, Schedule, TrainingConfig, Tuner, tower_share
 
 Method = Literal["fft", "linear", "turn", "peft", "vlpt", "prompts"]
@@ -154,8 +154,9 @@ def resolve_adaptation(backbone: str, method: Method, given: Mapping[str, Any]) 
         given: settings by attribute name; None means not given.
 
     Raises:
-        UsageError: every setting that is out of range, in one message.
+        UsageError: every setting that is out of range or that there is not, in one message.
     """
+    refuse_unfit(AdaptConfig, given)
     chosen = {name: value for name, value in given.items() if value is not None}
     recipe = RECIPES.get(backbone)
     whole = recipe.fft if recipe is not None else _OTHER

@@ -1,5 +1,8 @@
 """Whether settings fit: a value that a file gives its field's type, a number its bounds."""
 
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -31,6 +34,40 @@ def misfit(settings: type, name: str, value: Any) -> str | None:
     if any(_fits(kind, value) for kind in wanted):
         return None
     return f"{name} must be {' or '.join(map(_named, wanted))}, not {value!r}"
+
+
+def refuse_unfit(settings: type, given: Mapping[str, Any]) -> None:
+    """Refuse names that are no settings, and values of another kind.
+
+    Args:
+        settings: a data class whose fields are settings.
+        given: by name; None means not given.
+
+    Raises:
+        UsageError: all of them, in one message.
+    """
+    known = [each.name for each in fields(settings) if each.init]
+    problems = []
+    for name, value in given.items():
+        if name not in known:
+            problems.append(f"there is no setting {name!r}{_similar(str(name), known)}")
+        elif value is not None and (wrong := misfit(settings, name, _plain(value))):
+            problems.append(wrong)
+    if problems:
+        raise UsageError(
+            f"settings: {'; '.join(problems)}.",
+            f"They are the fields of {settings.__name__}: {', '.join(sorted(known))}.",
+        )
+
+
+def _similar(name: str, known: list[str]) -> str:
+    close = get_close_matches(name.lower(), known, n=2)
+    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's."""
+    return value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
 
 
 def refuse_out_of_range(config: TrainingConfig, number: str) -> None:

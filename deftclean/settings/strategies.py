@@ -6,6 +6,8 @@ from typing import Any, Literal, get_args
 
 from deftclean.core.errors import UsageError
 from deftclean.core.fields import setting
+from deftclean.settings.checks import refuse_unfit
+from deftclean.settings.detector import DetectorConfig
 
 Strategy = Literal[
     "evidence", "deft", "label-match", "small-loss", "gmm", "rolt", "unicon", "longremix", "promix",
@@ -96,8 +98,9 @@ class StrategyOptions:
             given: fields of `DetectorConfig`; None means not given.
 
         Raises:
-            UsageError: every setting that means nothing here.
+            UsageError: every setting that means nothing here, or that there is not.
         """
+        refuse_unfit(DetectorConfig, given)
         chosen = {name: value for name, value in given.items() if value is not None}
         wrong = sorted(name for name, value in chosen.items() if not self.takes(name, value))
         if wrong:

@@ -385,7 +385,7 @@ def test_hostile_labels_and_names_stay_text(scored, tmp_path):
     relabelled(scored, ['"/><Choice value="x', "<b>&"], names)
     deftclean.export(scored.table, to="label-studio", output=tmp_path / "ls", rows="all")
     interface = ElementTree.parse(tmp_path / "ls" / "labeling.xml")
-    choices = [choice.get("value") for choice in interface.iter("Choice")]
+    choices = [each.get("value") for each in interface.find("Choices[@name='label']")]
     assert choices == ['"/><Choice value="x', "<b>&"]
     tasks = json.loads((tmp_path / "ls" / "tasks.json").read_text())
     query = [task["data"]["image"].partition("?d=")[2] for task in tasks]

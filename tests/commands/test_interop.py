@@ -144,3 +144,32 @@ def test_fiftyone_reads_the_samples(scored, tmp_path, monkeypatch):
     assert (samples[5].ground_truth.label, samples[5].predictions.label) == ("apple", "ocean")
     assert samples[5].predictions.confidence == 0.8
     assert samples[5].tags == ["flagged"]
+
+
+@ANY_WARNING
+@pytest.mark.parametrize("form", ["JSON_MIN", "CSV"])
+def test_what_label_studio_converts_comes_back_through_review(form, scored, tmp_path):
+    """Answered tasks, written in other forms by Label Studio's own converter."""
+    converter = pytest.importorskip("label_studio_sdk.converter", reason="needs label-studio-sdk")
+    deftclean.export(scored.table, to="label-studio", output=tmp_path / "ls")
+    tasks = json.loads((tmp_path / "ls" / "tasks.json").read_text())
+    wishes = [{"label": "ocean"}, {"label": "apple"}, {"drop": "Leave this picture out"}]
+    for at, (task, wish) in enumerate(zip(tasks, wishes, strict=False)):
+        results = [
+            {"from_name": name, "to_name": "image", "type": "choices", "value": {"choices": [text]}}
+            for name, text in wish.items()
+        ]
+        task |= {"id": at, "annotations": [{"id": at, "completed_by": 3, "result": results}]}
+    (tmp_path / "answered.json").write_text(json.dumps(tasks[:3]))
+    made = converter.Converter((tmp_path / "ls" / "labeling.xml").read_text(), str(tmp_path))
+    made.convert(str(tmp_path / "answered.json"), str(tmp_path / "out"), form, is_dir=False)
+    (path,) = (tmp_path / "out").iterdir()
+    deftclean.review(scored.table, path, output=tmp_path / "r.parquet")
+    rows = read_scores(tmp_path / "r.parquet").table.to_pylist()
+    expected = {
+        task["data"]["row"]: "drop" if "drop" in wish
+        else "keep" if wish["label"] == task["data"]["given_label"] else "relabel"
+        for task, wish in zip(tasks, wishes, strict=False)
+    }  # fmt: skip
+    decided = {row["row"]: row["review_decision"] for row in rows if row["review_decision"]}
+    assert decided == expected
