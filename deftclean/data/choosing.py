@@ -1,10 +1,15 @@
-"""Which rows of a table are read, where the user wants one split. Knows no format."""
+"""Which columns and rows of a table are read: without row numbers, and of the splits wanted.
 
+Knows no format.
+"""
+
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.errors import UsageError
@@ -58,3 +63,52 @@ def rows_of_splits(path: Path, table: pa.Table, options: ManifestOptions, inside
         )
     rows = np.flatnonzero(in_splits(table[name], options.split, str(path)))
     return Chosen(rows, (f"{len(rows):,} rows are of --split {', '.join(options.split)}",))
+
+
+# ---------------------------------------------------------------- row numbers
+
+_INDEX = re.compile(r"|Unnamed: \d+(\.\d+)*|__index_level_\d+__")
+
+
+def without_index(table: pa.Table, options: ManifestOptions) -> tuple[pa.Table, tuple[str, ...]]:
+    """The table without what pandas writes before the columns: an index without a name.
+
+    Row numbers are left out; whatever else stands there is carried on as `index`.
+
+    Args:
+        table: N rows.
+        options: columns that the user speaks of stay.
+    """
+    spoken = {options.path_column, options.label_column}
+    spoken |= {*(options.rename or {}), *(options.annotator or ())}
+    notes: list[str] = []
+    for name in table.column_names:
+        if not _INDEX.fullmatch(name) or name in spoken:
+            continue
+        at = table.column_names.index(name)
+        if _counts_rows(table[name]):
+            table = table.remove_column(at)
+            notes.append(f"column {name!r} was left out: it numbers the rows")
+        else:
+            new = _free("index", table.column_names)
+            table = table.rename_columns([new if n == name else n for n in table.column_names])
+            notes.append(f"column {name!r} is carried on as {new}")
+    return table, tuple(notes)
+
+
+def _counts_rows(values: pa.ChunkedArray) -> bool:
+    """Whether a column says nothing: it is empty, or counts from 0 or 1."""
+    if pa.types.is_string(values.type) and pc.all(pc.equal(values, "")).as_py():
+        return True
+    try:
+        numbers = values.cast(pa.int64()).to_numpy()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    start = numbers[0] if len(numbers) and not values.null_count else -1
+    return start in (0, 1) and bool(np.array_equal(numbers, np.arange(start, start + len(values))))
+
+
+def _free(name: str, taken: list[str]) -> str:
+    return next(
+        n for n in (name, *(f"{name}_{at}" for at in range(1, len(taken) + 2))) if n not in taken
+    )
