@@ -202,17 +202,17 @@ def _read_json_lines(path: Path, encoding: str | None) -> pa.Table:
                 bad.append(f"line {number} names {twice!r} twice")
                 continue
             # Brackets are counted first: few lines have as many as are looked at one by one.
-            if line.count("{") + line.count("[") > DEEPEST and (deep := _too_deep(row)):
+            if line.count("{") + line.count("[") > DEEPEST and (deep := too_deep(row)):
                 bad.append(f"line {number}: {deep} is nested more than {DEEPEST} deep")
                 continue
             chunk.append(row)
             if len(chunk) == _CHUNK:
-                tables.append(_from_objects(path, chunk))
+                tables.append(table_of_objects(path, chunk))
                 chunk = []
     if bad:
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise InputError(f"{path}: {'; '.join(bad[:5])}{more}.", "Each line is one JSON object.")
-    tables.append(_from_objects(path, chunk))
+    tables.append(table_of_objects(path, chunk))
     return pa.concat_tables(tables, promote_options="permissive")
 
 
@@ -231,7 +231,7 @@ def _named_twice(line: str) -> str | None:
     return found[0] if found else None
 
 
-def _too_deep(row: dict[str, Any]) -> str:
+def too_deep(row: dict[str, Any]) -> str:
     """The first column that is nested too deeply, as it is shown; empty where none is."""
     return next((repr(name) for name, value in row.items() if _deeper(value, DEEPEST)), "")
 
@@ -243,7 +243,12 @@ def _deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_deeper(each, levels - 1) for each in inner)
 
 
-def _from_objects(path: Path, rows: list[dict[str, Any]]) -> pa.Table:
+def table_of_objects(path: Path, rows: list[dict[str, Any]]) -> pa.Table:
+    """A row for each object, and a column for each key in order of appearance.
+
+    Raises:
+        InputError: the values of a column are of several types.
+    """
     names = list(dict.fromkeys(name for row in rows for name in row))
     try:
         return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})

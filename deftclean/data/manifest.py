@@ -19,14 +19,13 @@ from deftclean.core.errors import InputError, UsageError
 from deftclean.core.switch import recover
 from deftclean.core.tables import columns_of, read_table
 from deftclean.data.asking import Question
-from deftclean.data.choosing import without_index
 from deftclean.data.columns import ImageColumn, huggingface_features, image_column, renamed
 from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.data.hints import label_table_command
 from deftclean.data.labels import name_labels
 from deftclean.data.layouts import FolderRows, folder_rows
 from deftclean.data.options import ManifestOptions
-from deftclean.data.records import Records, read_records
+from deftclean.data.records import Records, read_records, without_index
 from deftclean.data.several_labels import out_of_lists, refuse_several
 from deftclean.data.table_rows import TableRows
 from deftclean.table.facts import check_facts
@@ -111,7 +110,9 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
             "With two arguments the first is the image folder: deftclean scan data/ labels.csv",
         )
     if not labels.is_file():
-        raise InputError(f"{labels} is not a file.", "Give a .csv, .tsv, .jsonl or .parquet file.")
+        raise InputError(
+            f"{labels} is not a file.", "Give a .csv, .tsv, .jsonl, .json, .txt or .parquet file."
+        )
     return _from_table(labels, data, options)
 
 
@@ -224,6 +225,8 @@ def _from_table(path: Path, given: Path | None, options: ManifestOptions) -> Man
     replaced = {rows.path_column, "given_label"}
     if own:
         replaced |= {*written_columns(metadata), *(REVIEW_COLUMNS if review is not None else ())}
+    if lists:  # what goes on is what was read
+        rows = rows.with_labels(labels)
     kept = rows.table.drop_columns([n for n in rows.table.column_names if n in replaced])
     columns = rows.with_agreement(path, renamed(kept, options.rename or {}, path))
     refuse_unwritable(path, columns)

@@ -9,11 +9,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
+from deftclean.core.text import few
 from deftclean.data.asking import Meant, Question
-from deftclean.data.choosing import rows_of_splits
 from deftclean.data.file_names import relative_names
 from deftclean.data.locating import located
+from deftclean.data.options import ManifestOptions
 from deftclean.data.votes import AGREEMENT, Majority, of_columns, of_rows
+from deftclean.table.splits import are_splits, counted_splits, in_splits, split_column
 
 _LOOKED_AT = 100_000  # rows, for pictures that stand in several
 
@@ -65,7 +67,7 @@ class TableRows:
                 f"--merge-rows cannot go with {path}, {what}.", "Leave --merge-rows out."
             )
         classes = None if meant.classes is None else meant.classes.labels(path)
-        chosen = rows_of_splits(path, table, options, inside)
+        chosen = _rows_of_splits(path, table, options, inside)
         if chosen.rows is not None:
             taken = pa.array(chosen.rows)
             table, lines = table.take(taken), lines.take(taken)
@@ -137,6 +139,13 @@ class TableRows:
             notes=(*self.notes, votes.note(who)),
         )
 
+    def with_labels(self, labels: pa.Array | pa.ChunkedArray) -> "TableRows":
+        """The same with other values in the label column: (N,)."""
+        if self.label_column is None:
+            return self
+        at = self.table.column_names.index(self.label_column)
+        return replace(self, table=self.table.set_column(at, self.label_column, labels))
+
     def with_agreement(self, path: Path, columns: pa.Table) -> pa.Table:
         """The columns that are carried on, and the agreement where there are votes.
 
@@ -155,3 +164,53 @@ class TableRows:
                 f"Carry it on under another name: --rename {AGREEMENT}=input_{AGREEMENT}",
             )
         return columns.append_column(AGREEMENT, self.agreement)
+
+
+# ---------------------------------------------------------------- splits
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The rows of a table that are read.
+
+    Attributes:
+        rows: (n,) ascending; None for all.
+        notes: what a user should know about the splits.
+    """
+
+    rows: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _rows_of_splits(path: Path, table: pa.Table, options: ManifestOptions, inside: bool) -> _Chosen:
+    """The rows of the splits that the user wants, by the table's column.
+
+    Args:
+        path: the table, for messages.
+        table: N rows.
+        options: with `split`.
+        inside: the images lie in the table itself, which later commands read by row.
+
+    Raises:
+        UsageError: there is no column of splits, or no such split.
+    """
+    name = split_column(table)
+    counts = {} if name is None else counted_splits(table[name])
+    if options.split is None:
+        if not are_splits(counts):
+            return _Chosen()
+        listed = few([f"{split} {count:,}" for split, count in counts.items()])
+        first = next(iter(counts))
+        return _Chosen(None, (f"column {name}: {listed}; --split {first} reads it alone",))
+    if name is None:
+        raise UsageError(
+            f"--split {few(options.split)}: {path} has no column called split.",
+            f"It has the columns {few(table.column_names, 12)}.",
+        )
+    if inside:
+        raise UsageError(
+            f"--split cannot choose among the rows of {path}, which holds the images itself.",
+            "Write each split into a table of its own.",
+        )
+    rows = np.flatnonzero(in_splits(table[name], options.split, str(path)))
+    return _Chosen(rows, (f"{len(rows):,} rows are of --split {', '.join(options.split)}",))

@@ -4,6 +4,7 @@ Through the real command line, on real pictures. `corrupt` reads its input as `s
 no model.
 """
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -161,9 +162,9 @@ def test_several_labels_in_a_cell(home: Path) -> None:
     assert found["label"].count("apple|leaf") == 2
     lines = [f'{name},"[""{label}""]"' for name, label in rows(home)]
     write(home / "labels.csv", "file_name,label", lines)
-    done = run_cli("scan", "data", "labels.csv", *QUICK, cwd=home)
-    assert "lists of one label each" in done.stderr
-    assert set(pq.read_table(home / "x.parquet")["given_label"].to_pylist()) == set(COLOURS)
+    found = read(home, "data", "labels.csv")
+    assert any("lists of one label each" in line for line in found["said"])
+    assert right(found)
 
 
 # ---------------------------------------------------------------- tables
@@ -354,3 +355,66 @@ def test_tables_that_are_refused_with_the_command_that_works(home, prepare, said
     assert len(found["file_name"]) == 3 * EACH
     folder = home / words[0]
     assert all((folder / name).is_file() for name in found["file_name"]), found["file_name"]
+
+
+# ---------------------------------------------------------------- other tools
+
+
+def test_label_studio_there_and_back(home: Path) -> None:
+    """What `export` wrote is annotated there, and comes back with its choices as labels."""
+    lines = [f"{name},{'leaf' if at % 5 == 0 else label}" for at, (name, label) in
+             enumerate(rows(home))]  # fmt: skip
+    write(home / "labels.csv", "file_name,label", lines)
+    done = run_cli("scan", "data", "labels.csv", *QUICK, cwd=home)
+    assert done.returncode == 0, done.stderr
+    export = ("export", "x.parquet", "--to", "label-studio", "-o", "tasks", "--rows", "all")
+    assert run_cli(*export, cwd=home).returncode == 0
+    tasks = json.loads((home / "tasks" / "tasks.json").read_text())
+    for task in tasks:
+        (result,) = task["predictions"][0]["result"]
+        chosen = {**result, "value": {"choices": [Path(task["data"]["file_name"]).parts[0]]}}
+        task["annotations"] = [{"result": [chosen]}, {"result": [], "was_cancelled": True}]
+    (home / "annotated.json").write_text(json.dumps(tasks))
+    found = read(home, "data", "annotated.json")
+    assert right(found)
+    assert len(found["label"]) == 3 * EACH
+    assert any("Label Studio: 12 tasks, 12 annotations" in line for line in found["said"])
+
+
+def coco(home: Path) -> None:
+    kinds = {name: at for at, name in enumerate(COLOURS, start=1)}
+    images = [{"id": at, "file_name": name} for at, (name, _) in enumerate(rows(home))]
+    boxes = [{"id": at, "image_id": at, "category_id": kinds[label], "bbox": [0, 0, 9, 9]}
+             for at, (_, label) in enumerate(rows(home))]  # fmt: skip
+    named = [{"id": at, "name": name} for name, at in kinds.items()]
+    content = {"images": images, "annotations": boxes, "categories": named}
+    (home / "labels.json").write_text(json.dumps(content))
+
+
+def records(home: Path) -> None:
+    found = [{"image_id": Path(n).stem, "label": [label]} for n, label in rows(home)]
+    kaggle(home)
+    (home / "labels.csv").unlink()
+    (home / "labels.json").write_text(json.dumps(found))
+
+
+def path_and_label(home: Path) -> None:
+    write(home / "labels.txt", "", [f"data/{n} {label}" for n, label in rows(home)])
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        (coco, "COCO: 12 images, 12 annotations"),
+        (records, "lists of one label each"),
+        (path_and_label, "each line is read as a path and a label"),
+    ],
+)
+def test_formats_of_other_tools(home: Path, prepare, said: str) -> None:
+    prepare(home)
+    table = next(home.glob("labels.*")).name
+    found = read(home, "data", table)
+    assert right(found)
+    assert len(found["label"]) == 3 * EACH
+    assert any(said in line for line in found["said"])
+    assert all((home / "data" / name).is_file() for name in found["file_name"])
