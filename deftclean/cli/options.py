@@ -34,7 +34,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing o
 AllowOutside = Annotated[
     bool, typer.Option("--allow-outside", help=LEAVE_FOLDER, rich_help_panel="Input")
 ]
-LabelTable = Annotated[Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl or .parquet.")]
+LabelTable = Annotated[
+    Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl, .json, .txt or .parquet.")
+]
 Model = Annotated[
     str | None,
     typer.Option(

@@ -6,8 +6,10 @@ or doubled within such a cell. What is here counts lines from 1, as editors do: 
 CR LF or CR, and blank lines and those within a cell count too.
 """
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,39 +18,46 @@ from deftclean.core.errors import InputError
 
 _BLOCK = 1024 * 1024  # what is looked at several times stays in the processor's cache
 _BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_MARKS = {
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
 _LF, _CR, _QUOTE = 10, 13, 34
 
 
-def check_csv(path: Path, separator: str) -> None:
+def check_csv(path: Path, separator: str, encoding: str | None = None) -> None:
     """Refuse a file whose quotes are not those of RFC 4180, or that is no UTF-8 text.
 
     Args:
         path: the file.
         separator: one ASCII character, neither a quote nor a line's end.
+        encoding: of the file; None for UTF-8.
 
     Raises:
         InputError: the first such place, by its line.
         OSError: the file cannot be read.
+        UnicodeError: it is not of the encoding that was named.
     """
     scan = _Scan(path, separator)
-    for block in _blocks(path):
+    for block in _blocks(path, encoding):
         scan.check(block)
     scan.finish()
 
 
-def record_lines(path: Path, separator: str) -> NDArray[np.int64]:
+def record_lines(path: Path, separator: str, encoding: str | None = None) -> NDArray[np.int64]:
     """(N + 1,) the lines that the header and each record begin on, ascending.
 
     Args:
         path: a file that `check_csv` has let pass; its blank lines are no records.
-        separator: as there.
+        separator, encoding: as there.
 
     Raises:
         OSError: the file cannot be read.
     """
     scan = _Scan(path, separator)
-    found = [scan.records(block) for block in _blocks(path)]
+    found = [scan.records(block) for block in _blocks(path, encoding)]
     return np.concatenate([*found, np.zeros(0, np.int64)])
 
 
@@ -58,8 +67,8 @@ class WholeLineEnds:
     No piece that it reads ends in CR but the last one.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
+    def __init__(self, path: Path, encoding: str | None = None) -> None:
+        self._file = _opened(path, encoding)
         self._kept = b""
 
     def read(self, size: int = -1) -> bytes:
@@ -86,12 +95,45 @@ class WholeLineEnds:
         self.close()
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+class _Recoded:
+    """The text of a file as bytes in UTF-8."""
+
+    def __init__(self, path: Path, encoding: str) -> None:
+        self._file = path.open(encoding=encoding, newline="")
+        self._kept = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """At most so many bytes; none at the end."""
+        while size < 0 or len(self._kept) < size:
+            text = self._file.read(_BLOCK)
+            if not text:
+                break
+            self._kept += text.encode()
+        data = self._kept if size < 0 else self._kept[:size]
+        self._kept = self._kept[len(data) :]
+        return data
+
+    def close(self) -> None:
+        """No more is read."""
+        self._file.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is."""
+        return self._file.closed
+
+
+def _opened(path: Path, encoding: str | None) -> BinaryIO | _Recoded:
+    return path.open("rb") if encoding is None else _Recoded(path, encoding)
+
+
+def _blocks(path: Path, encoding: str | None) -> Iterator[bytes]:
     """The file in pieces that end with a line, where it has lines; without the byte order mark."""
-    with path.open("rb") as file:
-        first = file.read(len(_BOM))
-        if first.startswith(_UTF16):
-            raise InputError(f"{path} is UTF-16.", "Save it as UTF-8.")
+    with contextlib.closing(_opened(path, encoding)) as file:
+        first = file.read(max(map(len, _MARKS)))
+        marked = next((name for mark, name in _MARKS.items() if first.startswith(mark)), None)
+        if marked is not None and encoding is None:
+            raise InputError(f"{path} is {marked.upper()}.", f"Say so: --encoding {marked}")
         rest = [first.removeprefix(_BOM)]
         while data := file.read(_BLOCK):
             # A CR at the very end may be half of a line's end.
@@ -102,6 +144,46 @@ def _blocks(path: Path) -> Iterator[bytes]:
             rest.append(data[end:])
         if whole := b"".join(rest):
             yield whole
+
+
+def encoding_advice(data: bytes) -> str:
+    """What to do about text that is not UTF-8: repair it, or say what it is.
+
+    Args:
+        data: a piece of the text with such bytes in it.
+    """
+    marked = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    if marked is not None:
+        return f"It is {marked.upper()}, say so: --encoding {marked}"
+    even, odd = data[::2].count(0), data[1::2].count(0)
+    if even + odd:
+        wide = 4 * max(even, odd) > len(data) and min(even, odd) * 8 < max(even, odd)
+        name = "utf-16-le" if odd > even else "utf-16-be"
+        return f"It is UTF-16, say so: --encoding {name}" if wide else "Is it text, saved as UTF-8?"
+    text = data.decode(errors="replace")
+    broken = text.count("\ufffd")
+    if len(text) - broken - sum(map(str.isascii, text)) > broken:
+        return "All around it is UTF-8: repair that line, or save the file anew as UTF-8."
+    fitting = [name for name in _eight_bit(data) if _decodes(data, name)]
+    others = f", or {', '.join(fitting[1:])}" if fitting[1:] else ""
+    return f"Save it as UTF-8, or say what it is: --encoding {fitting[0]}{others}"
+
+
+def _eight_bit(data: bytes) -> tuple[str, ...]:
+    """Encodings that text may have, the likeliest first, by whether its signs stand in pairs."""
+    high = np.frombuffer(data, dtype=np.uint8) >= 128
+    paired = high[1:] & high[:-1]
+    western = ("cp1252", "latin-1")
+    others = ("gb18030", "shift_jis", "big5", "euc_kr", "cp1251")
+    return (*others, *western) if 2 * paired.sum() > high.sum() else (*western, "cp1250")
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Scan:
@@ -147,7 +229,7 @@ class _Scan:
         if b"\0" in block:
             raise InputError(
                 f"{self._path}: line {self._line_of(block, block.index(0))} holds a NUL byte.",
-                "Is it text, saved as UTF-8?",
+                encoding_advice(block),
             )
         if not block.isascii():
             self._check_encoding(block)
@@ -174,7 +256,7 @@ class _Scan:
             raise InputError(
                 f"{self._path} cannot be read: line {self._line_of(block, error.start)} is not "
                 "UTF-8 text.",
-                "Save it as UTF-8.",
+                encoding_advice(block),
             ) from error
 
     def _check_quotes(

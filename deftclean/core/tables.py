@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from deftclean.core.arrow_types import plain_schema, plain_table, refuse_bad_text
-from deftclean.core.csv_text import WholeLineEnds, check_csv, record_lines
+from deftclean.core.csv_text import WholeLineEnds, check_csv, encoding_advice, record_lines
 from deftclean.core.errors import InputError, RunError, UsageError
 
 _CHUNK = 65_536  # rows that are Python objects at once
@@ -44,7 +44,13 @@ def columns_of(path: Path, delimiter: str | None) -> pa.Schema:
     return read_table(path, delimiter, None).schema
 
 
-def read_table(path: Path, delimiter: str | None, images: tuple[str, bool] | None) -> pa.Table:
+def read_table(
+    path: Path,
+    delimiter: str | None,
+    images: tuple[str, bool] | None,
+    encoding: str | None = None,
+    header: bool = True,
+) -> pa.Table:
     """All rows of a table.
 
     CSV and TSV cells stay text exactly as written ("007" and "NA" too).
@@ -54,6 +60,9 @@ def read_table(path: Path, delimiter: str | None, images: tuple[str, bool] | Non
         delimiter: of CSV and TSV; None for a comma and a tab.
         images: a Parquet column with image bytes, and whether they are a field of a struct; of
             it only the struct's `path` is read, in the column's place, or nothing.
+        encoding: of text; None for UTF-8.
+        header: the first line of CSV and TSV names the columns; without it they are `column_1`,
+            `column_2` ...
 
     Raises:
         InputError: the format is unknown or the file is damaged; bad lines by number.
@@ -63,20 +72,22 @@ def read_table(path: Path, delimiter: str | None, images: tuple[str, bool] | Non
         raise InputError(
             f"{path}: tables end in {', '.join(SUFFIXES)}.", "Convert it, or rename the file."
         )
-    with _reading(path):
+    with _reading(path, encoding):
         refuse_endless(path, suffix)
         if suffix == ".parquet":
             return _read_parquet(path, images)
         if suffix in (".csv", ".tsv"):
-            return _read_csv(path, delimiter or ("\t" if suffix == ".tsv" else ","))
-        return _read_json_lines(path)
+            separator = delimiter or ("\t" if suffix == ".tsv" else ",")
+            return _read_csv(path, separator, encoding, header)
+        return _read_json_lines(path, encoding)
 
 
 class _reading:  # noqa: N801 - reads as a statement
     """Turns Arrow's and the system's errors about one file into `InputError`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encoding: str | None = None) -> None:
         self.path = path
+        self.encoding = encoding
 
     def __enter__(self) -> None:
         return None
@@ -84,9 +95,14 @@ class _reading:  # noqa: N801 - reads as a statement
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, pa.ArrowException | OSError | UnicodeError):
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(
-                f"{self.path} cannot be read: {text}", "Is the file whole, and UTF-8 text?"
-            ) from error
+            raise InputError(f"{self.path} cannot be read: {text}", self._hint(error)) from error
+
+    def _hint(self, error: BaseException) -> str:
+        if self.encoding is not None:
+            return f"Is the file whole, and text in {self.encoding}?"
+        if isinstance(error, UnicodeDecodeError):
+            return encoding_advice(error.object)
+        return "Is the file whole, and UTF-8 text?"
 
 
 def refuse_endless(path: Path, suffix: str) -> None:
@@ -113,7 +129,7 @@ def refuse_endless(path: Path, suffix: str) -> None:
         )
 
 
-def _read_csv(path: Path, delimiter: str) -> pa.Table:
+def _read_csv(path: Path, delimiter: str, encoding: str | None, header: bool) -> pa.Table:
     import pyarrow.csv as pv
 
     if not path.stat().st_size:
@@ -122,7 +138,7 @@ def _read_csv(path: Path, delimiter: str) -> pa.Table:
         (delimiter.isascii() and delimiter.isprintable()) or delimiter == "\t"
     ):
         raise InputError(f"The delimiter {delimiter!r} cannot be one.", "Use --delimiter ';'")
-    check_csv(path, delimiter)
+    check_csv(path, delimiter, encoding)
     bad: list[tuple[int, str]] = []
 
     def note(row: Any) -> str:
@@ -130,25 +146,32 @@ def _read_csv(path: Path, delimiter: str) -> pa.Table:
         return "skip"
 
     # One thread: only then does Arrow know the numbers of bad records.
-    reading = pv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK)
+    reading = pv.ReadOptions(
+        use_threads=False, block_size=_CSV_BLOCK, autogenerate_column_names=not header
+    )
     parse = pv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note)
-    with WholeLineEnds(path) as file:
+    with WholeLineEnds(path, encoding) as file:
         names = pv.open_csv(file, read_options=reading, parse_options=parse).schema.names
+    if not header:
+        reading.autogenerate_column_names = False
+        reading.column_names = names = [f"column_{at}" for at in range(1, len(names) + 1)]
     refuse_double(path, names)
     bad.clear()
     texts = pv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
     )
-    with WholeLineEnds(path) as file:
+    with WholeLineEnds(path, encoding) as file:
         table = pv.read_csv(file, read_options=reading, parse_options=parse, convert_options=texts)
     if bad:
-        raise _ragged(path, delimiter, bad)
+        raise _ragged(path, delimiter, encoding, bad)
     return table
 
 
-def _ragged(path: Path, delimiter: str, bad: list[tuple[int, str]]) -> InputError:
+def _ragged(
+    path: Path, delimiter: str, encoding: str | None, bad: list[tuple[int, str]]
+) -> InputError:
     """Records with more or fewer cells than the header, by the lines they begin on."""
-    lines = record_lines(path, delimiter)
+    lines = record_lines(path, delimiter, encoding)
     where = [f"line {lines[number - 1]} {what}" for number, what in bad[:_SHOWN]]
     more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return InputError(
@@ -157,12 +180,12 @@ def _ragged(path: Path, delimiter: str, bad: list[tuple[int, str]]) -> InputErro
     )
 
 
-def _read_json_lines(path: Path) -> pa.Table:
+def _read_json_lines(path: Path, encoding: str | None) -> pa.Table:
     # Arrow's own reader would turn text that looks like a date into a time stamp.
     tables: list[pa.Table] = []
     bad: list[str] = []
     chunk: list[dict[str, Any]] = []
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open(encoding=encoding or "utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
@@ -179,17 +202,17 @@ def _read_json_lines(path: Path) -> pa.Table:
                 bad.append(f"line {number} names {twice!r} twice")
                 continue
             # Brackets are counted first: few lines have as many as are looked at one by one.
-            if line.count("{") + line.count("[") > DEEPEST and (deep := _too_deep(row)):
+            if line.count("{") + line.count("[") > DEEPEST and (deep := too_deep(row)):
                 bad.append(f"line {number}: {deep} is nested more than {DEEPEST} deep")
                 continue
             chunk.append(row)
             if len(chunk) == _CHUNK:
-                tables.append(_from_objects(path, chunk))
+                tables.append(table_of_objects(path, chunk))
                 chunk = []
     if bad:
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise InputError(f"{path}: {'; '.join(bad[:5])}{more}.", "Each line is one JSON object.")
-    tables.append(_from_objects(path, chunk))
+    tables.append(table_of_objects(path, chunk))
     return pa.concat_tables(tables, promote_options="permissive")
 
 
@@ -208,7 +231,7 @@ def _named_twice(line: str) -> str | None:
     return found[0] if found else None
 
 
-def _too_deep(row: dict[str, Any]) -> str:
+def too_deep(row: dict[str, Any]) -> str:
     """The first column that is nested too deeply, as it is shown; empty where none is."""
     return next((repr(name) for name, value in row.items() if _deeper(value, DEEPEST)), "")
 
@@ -220,7 +243,12 @@ def _deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_deeper(each, levels - 1) for each in inner)
 
 
-def _from_objects(path: Path, rows: list[dict[str, Any]]) -> pa.Table:
+def table_of_objects(path: Path, rows: list[dict[str, Any]]) -> pa.Table:
+    """A row for each object, and a column for each key in order of appearance.
+
+    Raises:
+        InputError: the values of a column are of several types.
+    """
     names = list(dict.fromkeys(name for row in rows for name in row))
     try:
         return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})

@@ -20,10 +20,24 @@ PATH_COLUMNS = (
     "file_name", "filename", "file_path", "filepath", "file", "path",
     "image_path", "image_file", "image_name", "image", "img_path", "img", "uri",
 )  # fmt: skip
+PATH_COLUMNS_IF_FILES = (
+    "id", "image_id", "imageid", "img_id", "image_name_id", "id_code", "img_name", "imagename",
+    "image_filename", "image_index", "name", "photo", "picture", "photo_id", "picture_id", "files",
+    "images", "paths", "filenames", "url", "image_url",
+)  # fmt: skip
+"""Names of columns that may hold file names, and are taken for such where files are called so."""
+
 LABEL_COLUMNS = (
     "label", "labels", "given_label", "noisy_label", "class", "class_name", "class_label",
     "category", "target", "y", "fine_label",
 )  # fmt: skip
+
+LABEL_COLUMNS_ELSE = (
+    "breed", "species", "variety", "cultivar", "dx", "diagnosis", "disease", "finding", "emotion",
+    "expression", "genre", "digit", "character", "label_name", "category_name", "label_id",
+    "class_id", "category_id", "image_label", "ground_truth", "annotation", "choice", "tag", "type",
+)  # fmt: skip
+"""Names of columns that hold labels where none is called more plainly."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +220,17 @@ def _find(
             f"Choose one: {option} {found[0]!r}",
         )
     return str(found[0])
+
+
+def called(names: Sequence[str], usual: Sequence[str]) -> list[str]:
+    """The columns that have one of the usual names, in any case of letters."""
+    return [name for name in names if name.strip().lower() in usual]
+
+
+def called_freely(names: Sequence[str], usual: Sequence[str]) -> list[str]:
+    """The same with spaces or hyphens for underscores."""
+    plain = {name: name.strip().lower().replace(" ", "_").replace("-", "_") for name in names}
+    return [name for name, found in plain.items() if found in usual]
 
 
 def renamed(columns: pa.Table, rename: Mapping[str, str], path: Path) -> pa.Table:

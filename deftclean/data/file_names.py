@@ -58,7 +58,7 @@ def _below(names: pa.Array, root: Path) -> pa.Array:
     coded = names.filter(unusual).dictionary_encode()
     # The two ways an absolute name may lead to the root; links in it are resolved in the first.
     ways = (root.resolve().as_posix(), root.absolute().as_posix())
-    distinct = [_relative(name, root, ways) for name in coded.dictionary.to_pylist()]
+    distinct = [relative_name(name, root, ways) for name in coded.dictionary.to_pylist()]
     clean = pa.array(distinct, pa.string()).take(coded.indices)
     return pc.replace_with_mask(names, unusual, clean)
 
@@ -113,7 +113,14 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _relative(name: str, root: Path, ways: tuple[str, str]) -> str:
+def relative_name(name: str, root: Path, ways: tuple[str, str]) -> str:
+    """One name relative to the data folder.
+
+    Args:
+        name: as it is written.
+        root: the data folder.
+        ways: the absolute beginnings that lead to it.
+    """
     # A backslash is a separator in tables from Windows; a file really called so wins.
     if "\\" in name and not os.path.lexists(root / name):
         name = name.replace("\\", "/")

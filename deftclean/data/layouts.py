@@ -193,7 +193,7 @@ def _ambiguous(root: Path, splits: list[_Split], others: list[_Split]) -> InputE
         f"{few(sorted(inside.classes))} in it, or a class beside "
         f"{few([each.name for each in others])}.",
         f"{scan_command(place, None)} if it is a split, "
-        f"{scan_command(root, None, '--folders', 'classes')} if all of them are classes",
+        f"{scan_command(root, None, folders='classes')} if all of them are classes",
     )
 
 

@@ -12,13 +12,21 @@ from numpy.typing import NDArray
 from deftclean.core import csv_text
 
 
-def record_lines(path: Path, delimiter: str | None, count: int) -> NDArray[np.int64] | None:
+def record_lines(
+    path: Path,
+    delimiter: str | None,
+    count: int,
+    encoding: str | None = None,
+    header: bool = True,
+) -> NDArray[np.int64] | None:
     """The line that each record begins on.
 
     Args:
         path: CSV, TSV or JSON lines, read without an error before; its suffix says which.
         delimiter: of CSV and TSV; None for a comma and a tab.
         count: N records that the file's reader found.
+        encoding: of the file; None for UTF-8.
+        header: the first record of CSV and TSV is no row.
 
     Returns:
         (N,) ascending, from 1; None where records and lines cannot be brought together.
@@ -26,10 +34,11 @@ def record_lines(path: Path, delimiter: str | None, count: int) -> NDArray[np.in
     suffix = path.suffix.lower()
     try:
         if suffix not in (".csv", ".tsv"):
-            return _checked(_json_lines(path), count)
+            return _checked(_json_lines(path, encoding), count)
         separator = delimiter or ("\t" if suffix == ".tsv" else ",")
         # The header is a record too.
-        return _checked(csv_text.record_lines(path, separator)[1:], count)
+        found = csv_text.record_lines(path, separator, encoding)[int(header) :]
+        return _checked(found, count)
     except (OSError, UnicodeError):
         # The table is read already: its rows do without lines.
         return None
@@ -39,7 +48,7 @@ def _checked(lines: NDArray[np.int64], count: int) -> NDArray[np.int64] | None:
     return lines if len(lines) == count else None
 
 
-def _json_lines(path: Path) -> NDArray[np.int64]:
-    with path.open(encoding="utf-8-sig") as file:
+def _json_lines(path: Path, encoding: str | None) -> NDArray[np.int64]:
+    with path.open(encoding=encoding or "utf-8-sig") as file:
         found = [number for number, line in enumerate(file, start=1) if line.strip()]
     return np.array(found, dtype=np.int64)

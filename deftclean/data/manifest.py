@@ -18,23 +18,16 @@ from deftclean.core.arrow_types import refuse_unwritable
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.switch import recover
 from deftclean.core.tables import columns_of, read_table
-from deftclean.data.choosing import rows_of_splits
-from deftclean.data.columns import (
-    ImageColumn,
-    find_label_column,
-    find_path_column,
-    huggingface_features,
-    image_column,
-    renamed,
-)
-from deftclean.data.file_names import relative_names
+from deftclean.data.asking import Question
+from deftclean.data.columns import ImageColumn, huggingface_features, image_column, renamed
 from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.data.hints import label_table_command
 from deftclean.data.labels import name_labels
 from deftclean.data.layouts import FolderRows, folder_rows
-from deftclean.data.lines import record_lines
 from deftclean.data.options import ManifestOptions
+from deftclean.data.records import Records, read_records, without_index
 from deftclean.data.several_labels import out_of_lists, refuse_several
+from deftclean.data.table_rows import TableRows
 from deftclean.table.facts import check_facts
 from deftclean.table.reviewed import REVIEW_COLUMNS, EarlierReview, is_reviewed, review_of
 from deftclean.table.scores import METADATA_KEY, ScoreTable, image_root, written_columns
@@ -117,7 +110,9 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
             "With two arguments the first is the image folder: deftclean scan data/ labels.csv",
         )
     if not labels.is_file():
-        raise InputError(f"{labels} is not a file.", "Give a .csv, .tsv, .jsonl or .parquet file.")
+        raise InputError(
+            f"{labels} is not a file.", "Give a .csv, .tsv, .jsonl, .json, .txt or .parquet file."
+        )
     return _from_table(labels, data, options)
 
 
@@ -185,71 +180,71 @@ def _wanted_folders(rows: FolderRows, root: Path, options: ManifestOptions) -> F
 # ---------------------------------------------------------------- tables
 
 
-def _from_table(path: Path, root: Path | None, options: ManifestOptions) -> Manifest:
+def _from_table(path: Path, given: Path | None, options: ManifestOptions) -> Manifest:
     recover(path)
     # Parquet tells its columns before its rows are read; other formats are read once, whole.
     parquet = path.suffix.lower() == ".parquet"
-    text = None if parquet else read_table(path, options.delimiter, None)
-    schema = columns_of(path, None) if text is None else text.schema
+    records = None if parquet else read_records(path, options)
+    schema = columns_of(path, None) if records is None else records.table.schema
     if not schema.names:
         raise InputError(f"{path} has no rows.")
     own = METADATA_KEY in (schema.metadata or {})
     metadata = _own_metadata(schema) if own else {}
     check_facts(path, metadata)
+    root = given
     if root is None:
         root = _recorded_root(metadata, path) if own else path.parent
-    features = huggingface_features(path, schema)
     images = image_column(path, schema, options.path_column)
-    wanted = _wanted(options.path_column, "file_name", own)
-    path_name = images.name if images else find_path_column(path, schema, wanted)
-    rest = pa.schema([field for field in schema if field.name != path_name])
-    needed = options.known_labels is None
-    wanted = _wanted(options.label_column, "given_label", own)
-    label_name = find_label_column(path, rest, wanted, features, needed)
-    column = (images.name, images.nested) if images else None
-    table = read_table(path, None, column) if text is None else text
-    if not len(table):
+    if records is None:
+        table = read_table(path, None, (images.name, images.nested) if images else None)
+        records = Records(table, pa.nulls(len(table), pa.int64()))
+    if not len(records.table):
         raise InputError(f"{path} has no rows.")
-    lines = _lines(path, options.delimiter, len(table))
-    chosen = rows_of_splits(path, table, options, images is not None)
-    if chosen.rows is not None:
-        table, lines = table.take(chosen.rows), lines.take(pa.array(chosen.rows))
-
-    written = table[path_name] if path_name in table.column_names else pa.nulls(len(table))
-    file_names, named = relative_names(written, path, root)
-    class_list = features.get(label_name, {}).get("names") if label_name else None
-    given = table[label_name] if label_name else pa.nulls(len(table), pa.string())
-    given, lists = out_of_lists(path, label_name or "", given)
-    if label_name and options.class_names is None and class_list is None and needed:
-        refuse_several(path, label_name, given)
-    labelled = name_labels(given, options.class_names, class_list, options.known_labels)
-    review = _earlier_review(ScoreTable(table, metadata)) if own else None
-    replaced = {path_name, "given_label"}
+    table, notes = without_index(records.table, options)
+    features = huggingface_features(path, schema)
+    usual = ("file_name", "given_label") if own else (None, None)
+    question = Question(
+        path=path,
+        table=table,
+        root=root,
+        given=given,
+        options=options,
+        images=images.name if images else None,
+        path_column=options.path_column or records.path_column or usual[0],
+        label_column=options.label_column or records.label_column or usual[1],
+        features=features,
+        needed=options.known_labels is None,
+    )
+    rows = TableRows.of(question, question.answer(), records.lines, own)
+    class_list = features.get(rows.label_column, {}).get("names") if rows.label_column else None
+    labels, lists = out_of_lists(path, rows.label_column or "", rows.labels)
+    if options.class_names is None and class_list is None and question.needed:
+        refuse_several(path, rows.label_column or "label", labels)
+    labelled = name_labels(labels, options.class_names, class_list, options.known_labels)
+    review = _earlier_review(ScoreTable(rows.table, metadata)) if own else None
+    replaced = {rows.path_column, "given_label"}
     if own:
         replaced |= {*written_columns(metadata), *(REVIEW_COLUMNS if review is not None else ())}
-    columns = table.drop_columns([name for name in table.column_names if name in replaced])
-    columns = renamed(columns, options.rename or {}, path)
+    if lists:  # what goes on is what was read
+        rows = rows.with_labels(labels)
+    kept = rows.table.drop_columns([n for n in rows.table.column_names if n in replaced])
+    columns = rows.with_agreement(path, renamed(kept, options.rename or {}, path))
     refuse_unwritable(path, columns)
     return Manifest(
         source=path.name,
         root=root,
         columns=columns,
-        file_names=file_names,
-        named=named,
+        file_names=rows.file_names,
+        named=rows.named,
         given_labels=labelled.given,
         label_names=labelled.names,
         images=images,
         labels_file=path,
-        source_lines=lines,
-        notes=(*chosen.notes, *lists, *labelled.notes),
-        label_column=label_name,
+        source_lines=rows.lines,
+        notes=(*records.notes, *notes, *rows.notes, *lists, *labelled.notes),
+        label_column=rows.label_column,
         review=review,
     )
-
-
-def _wanted(given: str | None, usual: str, own: bool) -> str | None:
-    """The column that the user names, or in a table of our own the one of the score table."""
-    return usual if given is None and own else given
 
 
 def _earlier_review(scores: ScoreTable) -> EarlierReview | None:
@@ -275,10 +270,3 @@ def _recorded_root(metadata: Mapping[str, Any], path: Path) -> Path:
             f"{path}: its score metadata are damaged.", "Give the image folder as first argument."
         )
     return image_root(metadata, path)
-
-
-def _lines(path: Path, delimiter: str | None, count: int) -> pa.Array:
-    if path.suffix.lower() == ".parquet":
-        return pa.nulls(count, pa.int64())
-    found = record_lines(path, delimiter, count)
-    return pa.nulls(count, pa.int64()) if found is None else pa.array(found, pa.int64())

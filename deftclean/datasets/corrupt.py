@@ -17,7 +17,7 @@ from deftclean.core.outputs import check_name, check_output
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.core.switch import together
-from deftclean.core.tables import check_suffix, read_table, write_table
+from deftclean.core.tables import SUFFIXES, check_suffix, read_table, write_table
 from deftclean.core.text import few
 from deftclean.data.columns import find_label_column, find_path_column
 from deftclean.data.file_names import relative_names
@@ -205,7 +205,8 @@ def _target(
     source: Path, output: Path | None, overwrite: bool, inputs: Iterable[Path | None]
 ) -> Path:
     if output is None:
-        output = Path(f"noisy{'.csv' if source.is_dir() else source.suffix}")
+        written = not source.is_dir() and source.suffix.lower() in SUFFIXES
+        output = Path(f"noisy{source.suffix if written else '.csv'}")
     check_name(output)
     check_suffix(output)
     truth = truth_path(output)

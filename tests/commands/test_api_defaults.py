@@ -43,6 +43,7 @@ SETTINGS = {"scan": DetectorConfig, "adapt": AdaptConfig}  # what `settings` may
 IN_PYTHON = {
     "recipe": "strategy",
     "no_cache": "cache",
+    "no_header": "header",
     "all": "everything",
     "optimizer": "optimiser",
     "map": "changes",
@@ -116,7 +117,7 @@ def switches(name: str, names: list[str]) -> Iterator[Trial]:
     plain_name = name.replace("_", "-")
     on, _, off = (names[0] if names else f"--{plain_name}/--no-{plain_name}").partition("/")
     option = on[2:].replace("-", "_")
-    yield Trial(option, name, (on,), True, name != "no_cache")
+    yield Trial(option, name, (on,), True, not name.startswith("no_"))
     if off:
         yield Trial(option, name, (off,), False, False)
 
@@ -127,6 +128,7 @@ def example(name: str, kind: Any, default: Any) -> tuple[Any, Any]:
         "rename": ("a=b", {"a": "b"}),
         "seeds": ("4,5", [4, 5]),
         "delimiter": (";", ";"),
+        "encoding": ("cp1252", "cp1252"),
     }
     if name in of_their_own:
         return of_their_own[name]

@@ -94,18 +94,18 @@ def quotes(data: Path) -> None:
         (flat, "data", "deftclean scan data/ labels.csv", "data labels.csv"),
         (padded, "data", "--class-names names.txt", "data --class-names names.txt"),
         (padded_object, "data", '{"00000": "cat"', "data --class-names names.json"),
-        (elsewhere, "labels.csv", "deftclean scan data/ labels.csv", "data labels.csv"),
+        (elsewhere, "labels.csv", "deftclean scan data labels.csv", "data labels.csv"),
         (
             clashing, "data labels.csv", "--rename keep=input_keep --rename row=input_row",
             "data labels.csv --rename keep=input_keep --rename row=input_row",
         ),
         (semicolons, "data labels.csv", "--delimiter ';'", "data labels.csv --delimiter ;"),
         (
-            odd_columns, "data labels.csv", "--path-column NAME",
+            odd_columns, "data labels.csv", "--path-column where --label-column what",
             "data labels.csv --path-column where --label-column what",
         ),
         (
-            two_columns, "data labels.csv", "--path-column 'file_name'",
+            two_columns, "data labels.csv", "--path-column file_name --label-column label",
             "data labels.csv --path-column file_name --label-column label",
         ),
         (paths_only, "x.pq.parquet", "deftclean scan data/ labels.csv", "data x.pq.parquet"),

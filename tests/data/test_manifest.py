@@ -207,8 +207,14 @@ def test_every_format(tmp_path: Path, suffix: str, alone: bool) -> None:
 def test_ambiguous_columns_are_refused_and_options_decide(tmp_path: Path) -> None:
     table = text(tmp_path / "labels.csv", "file,path,label,class\na.png,b.png,cat,dog\n")
     error = refusal(tmp_path, table)
-    assert error.message == f"{table}: several columns could hold the file names: file, path."
-    assert error.hint == "Choose one: --path-column 'file'"
+    assert error.message == (
+        f"{table}: several columns could hold the file names: file, path; several columns could "
+        "hold the labels: label, class."
+    )
+    assert error.hint == (
+        "It has the columns file, path, label, class. Name them, as: deftclean scan "
+        f"{tmp_path} {table} --path-column file --label-column label"
+    )
     error = refusal(tmp_path, table, path_column="path")
     assert error.message == f"{table}: several columns could hold the labels: label, class."
     manifest = read(tmp_path, table, path_column="path", label_column="class")
@@ -220,7 +226,10 @@ def test_columns_that_are_not_there(tmp_path: Path) -> None:
     table = text(tmp_path / "labels.csv", "where,what,more\na.png,cat,1\n")
     error = refusal(tmp_path, table)
     assert "no column with the file names was recognised" in error.message
-    assert error.hint == "It has the columns where, what, more. Name it: --path-column NAME."
+    assert error.hint == (
+        "It has the columns where, what, more. Name them, as: deftclean scan "
+        f"{tmp_path} {table} --path-column where --label-column what"
+    )
     assert "no column with the labels" in refusal(tmp_path, table, path_column="where").message
     error = refusal(tmp_path, table, path_column="nix")
     assert error.message == f"{table} has no column 'nix' (--path-column)."

@@ -1,0 +1,139 @@
+"""Text tables in other encodings, without a header, and with an index: rows, lines and notes."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deftclean.core.errors import UsageError
+from deftclean.core.tables import read_table
+from deftclean.data.manifest import Manifest, read_manifest
+from deftclean.data.options import ManifestOptions
+
+WIDE = ["utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+
+
+def read(table: Path, **options: Any) -> Manifest:
+    return read_manifest(table, None, ManifestOptions(**options))
+
+
+@pytest.mark.parametrize("encoding", [*WIDE, "cp1252", "gb18030", "utf-8"])
+def test_lines_are_those_of_the_file_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    said = 'note,file_name,label\r\n"zwei\r\nZeilen",a.png,Kätzchen\r\n\r\nü,b.png,Hündchen\r\n'
+    (tmp_path / "x.csv").write_bytes(said.encode(encoding))
+    manifest = read(tmp_path / "x.csv", encoding=encoding)
+    assert manifest.given_labels.to_pylist() == ["Kätzchen", "Hündchen"]
+    assert manifest.source_lines.to_pylist() == [2, 5]
+    (tmp_path / "x.jsonl").write_bytes('{"file": "ü", "label": "ä"}\n'.encode(encoding))
+    assert read(tmp_path / "x.jsonl", encoding=encoding).given_labels.to_pylist() == ["ä"]
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
+)
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters='\0\r\n"')), min_size=1),
+    st.sampled_from(WIDE),
+)
+def test_the_same_table_in_two_encodings(tmp_path: Path, cells: list[str], encoding: str) -> None:
+    text = "a,b\n" + "".join(f'"{cell}",x\n' for cell in cells)
+    (tmp_path / "plain.csv").write_bytes(text.encode())
+    (tmp_path / "wide.csv").write_bytes(text.encode(encoding))
+    plain = read_table(tmp_path / "plain.csv", None, None)
+    assert read_table(tmp_path / "wide.csv", None, None, encoding).equals(plain)
+
+
+def test_a_large_table_in_another_encoding(tmp_path: Path) -> None:
+    """Larger than what is read at once; characters and line ends lie across every edge."""
+    lines = [f"ü{'x' * (at % 7)}{at}.png,ä\r\n" for at in range(150_000)]
+    (tmp_path / "x.csv").write_bytes("".join(["file_name,label\r\n", *lines]).encode("utf-16"))
+    table = read_table(tmp_path / "x.csv", None, None, "utf-16")
+    assert len(table) == 150_000
+    assert table["file_name"][-1].as_py() == lines[-1].split(",")[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "hint"),
+    [
+        ("ä,b\n1,2\n".encode("utf-16"), "--encoding utf-16"),
+        ("ä,b\n1,2\n".encode("utf-32"), "--encoding utf-32"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "--encoding utf-16-le"),
+        ("a,b\n1,2\n".encode("utf-16-be"), "--encoding utf-16-be"),
+        ("a,b\nKätzchen,für\n".encode("cp1252"), "--encoding cp1252"),
+        ("a,b\n熊猫,中国\n".encode("gb18030"), "--encoding gb18030"),
+        ("a,b\nКошка,Собака\n".encode("cp1251"), "cp1251"),
+        ("a,b\nä,ö\nß,".encode() + b"\xff\n", "All around it is UTF-8: repair that line"),
+        (b"a,b\n1,\0\n" + b"x,y\n" * 9, "Is it text"),
+    ],
+)  # fmt: skip
+def test_what_is_no_utf_8_is_told_apart(tmp_path: Path, data: bytes, hint: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(data)
+    with pytest.raises(UsageError) as caught:
+        read_table(path, None, None)
+    assert hint in caught.value.hint
+    if "--encoding" in hint:
+        assert len(read_table(path, None, None, hint.split()[1])) == 1
+
+
+def test_an_encoding_that_is_none_or_not_the_files(tmp_path: Path) -> None:
+    for name in ("nix", "hex", "a\0b", ""):
+        with pytest.raises(UsageError, match="is none that Python knows"):
+            ManifestOptions(encoding=name)
+    (tmp_path / "x.csv").write_bytes("file_name,label\nä,b\n".encode("cp1252"))
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path / "x.csv", encoding="ascii")
+    assert caught.value.hint == "Is the file whole, and text in ascii?"
+
+
+def test_a_table_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("cat/1.png,cat\ncat/2.png,cat\ndog/3.png,dog\n")
+    manifest = read(path)
+    assert manifest.file_names.to_pylist() == ["cat/1.png", "cat/2.png", "dog/3.png"]
+    assert manifest.given_labels.to_pylist() == ["cat", "cat", "dog"]
+    assert manifest.source_lines.to_pylist() == [1, 2, 3]
+    assert manifest.notes == ("the first line is a row, not a header: columns column_1, column_2",)
+    assert read(path, header=False).notes == ()
+    path.write_text("x,1.png,cat\ny,2.png,dog\nz,3.png,dog\n")
+    with pytest.raises(UsageError) as caught:
+        read(path)
+    assert caught.value.hint.endswith("--label-column column_3")
+    assert read(path, label_column="column_3").given_labels.to_pylist() == ["cat", "dog", "dog"]
+    path.write_text("1.png,cat\n2.png,cat,cat\n")
+    with pytest.raises(UsageError, match="line 2 has 3 fields, not 2"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "Unnamed: 0.1"])
+def test_an_index_of_pandas(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"{name},file_name,label\n0,1.png,cat\n1,2.png,dog\n")
+    assert read(path).columns.column_names == ["label"]
+    assert read(path).notes == (f"column {name!r} was left out: it numbers the rows",)
+    path.write_text(f"{name},file_name,label,index\n7,1.png,cat,x\n3,2.png,dog,y\n")
+    assert read(path).columns.to_pydict() == {
+        "index_1": ["7", "3"], "label": ["cat", "dog"], "index": ["x", "y"]
+    }  # fmt: skip
+    assert read(path).notes == (f"column {name!r} is carried on as index_1",)
+    if name:
+        renamed = read(path, rename={name: "number"})
+        assert renamed.columns.column_names == ["number", "label", "index"]
+
+
+def test_an_index_in_parquet(tmp_path: Path) -> None:
+    columns = {"file_name": ["a", "b"], "label": ["x", "y"]}
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({**columns, "__index_level_0__": [0, 1]}), path)
+    assert read(path).columns.column_names == ["label"]
+    pq.write_table(pa.table({**columns, "__index_level_0__": ["p", "q"]}), path)
+    assert read(path).columns.to_pydict() == {"label": ["x", "y"], "index": ["p", "q"]}
+
+
+def test_an_empty_column_without_a_name(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("file_name,label,\na.png,cat,\nb.png,dog,\n")
+    assert read(tmp_path / "x.csv").columns.column_names == ["label"]
