@@ -1,6 +1,7 @@
 """The command `check`, and the gate options that other commands share."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,6 +22,8 @@ CHECK_EXAMPLES = (
     'deftclean check clean.parquet --fail-on "noise_rate>0.05" --fail-on "unreadable>0"\n\n'
     'deftclean check clean.parquet --fail-on "noise_rate\\[cat]>10%"\n\n'
     "deftclean check clean.parquet --baseline old.parquet\n\n"
+    "deftclean check train.parquet --against test.parquet\n\n"
+    'deftclean check clean.parquet --fail-on "conflicting_duplicates>0"\n\n'
     "deftclean check clean.parquet --verify\n\n"
     'deftclean check clean.parquet --fail-on "flagged>100" --format sarif --output-file x.sarif'
 )
@@ -56,6 +59,14 @@ ExitZero = Annotated[
 ]
 
 
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        help="Score table of other data, such as those of a test: rows whose picture is there "
+        "too count as leaked. Without --fail-on, any such row fails.",
+        rich_help_panel=_GATE,
+    ),
+]
 Verify = Annotated[
     bool,
     typer.Option(
@@ -94,6 +105,7 @@ def check(
     table: Annotated[Path, typer.Argument(help="Score table that scan, score or select wrote.")],
     fail_on: FailOn = None,
     baseline: Baseline = None,
+    against: Against = None,
     verify: Verify = False,
     exit_zero: ExitZero = False,
     format: HowFormatted = "text",
@@ -111,11 +123,11 @@ def check(
     """
     from deftclean.gate.check import check as run_check
 
-    _check_output(table, baseline, output_file, overwrite)
+    _check_output((table, baseline, against), output_file, overwrite)
     limit = _TOP[format] if top is None else top
     result = run_check(
-        table, fail_on=fail_on or (), baseline=baseline, verify=verify, data=data,
-        allow_outside=allow_outside, top=limit, progress=progress_of(quiet),
+        table, fail_on=fail_on or (), baseline=baseline, against=against, verify=verify,
+        data=data, allow_outside=allow_outside, top=limit, progress=progress_of(quiet),
     )  # fmt: skip
     if output_file is not None:
         _write(rendered(result, format), output_file, overwrite)
@@ -203,12 +215,12 @@ def _print(result: "CheckResult", console: Console) -> None:
     print_check(result, console)
 
 
-def _check_output(table: Path, baseline: Path | None, output: Path | None, overwrite: bool) -> None:
+def _check_output(tables: Iterable[Path | None], output: Path | None, overwrite: bool) -> None:
     from deftclean.core.outputs import check_output
 
     if output is None:
         return
-    for given in (table, baseline):
+    for given in tables:
         if given is not None and output.resolve() == given.resolve():
             raise UsageError(f"--output-file {output} is a table that is read.")
     check_output(output, overwrite)

@@ -52,6 +52,21 @@ def int_array(values: NDArray[np.int64]) -> pa.Array:
     return pa.Array.from_buffers(pa.int64(), len(values), [None, buffer])
 
 
+def int_array_where(values: NDArray[np.int64], there: NDArray[np.bool_]) -> pa.Array:
+    """(N,) numbers as an Arrow array, null where (N,) `there` is false."""
+    buffers = [_bits(there), int_array(values).buffers()[1]]
+    return pa.Array.from_buffers(pa.int64(), len(values), buffers)
+
+
+def bool_array(values: NDArray[np.bool_]) -> pa.Array:
+    """(N,) flags as an Arrow array."""
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, _bits(values)])
+
+
+def _bits(values: NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(values, bitorder="little"))
+
+
 def whole(column: Column) -> pa.Array:
     """The column in one piece."""
     if not isinstance(column, pa.ChunkedArray):

@@ -20,6 +20,7 @@ from deftclean.images.prepared import PreparedRows
 from deftclean.models.detector_card import FORMAT_VERSION, DetectorCard
 from deftclean.models.saved_detector import portable_name
 from deftclean.settings.strategies import StrategyOptions
+from deftclean.table.copies import first_of_same
 from deftclean.table.reviewed import with_review
 from deftclean.table.scores import SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable
 
@@ -131,6 +132,8 @@ def score_table(
         "error": found.error,
         "content_sha256": found.sha256,
         "source_line": manifest.source_lines,
+        "duplicate_of": first_of_same(found.sha256),
+        "near_duplicate_group": pa.nulls(count, pa.int64()),
     }
     given = manifest.columns
     schema = pa.schema([*given.schema, *SCORE_SCHEMA], metadata=given.schema.metadata)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from deftclean.core.arrow import int_array
@@ -35,11 +36,12 @@ from deftclean.gate.results import (
 from deftclean.gate.verify import REASONS, Verified
 from deftclean.table.audit import Audited, audited
 from deftclean.table.comparison import CHANGES, Comparison, compare
+from deftclean.table.copies import COLUMNS, COPIES, Copies, copies_of, pictures_of
 from deftclean.table.emptied import about_emptied, emptied_classes
 from deftclean.table.estimate import noise_estimate
 from deftclean.table.places import Places
 from deftclean.table.problems import FINE, FLAGGED, KINDS, Counts, Problems, problems_of, worst
-from deftclean.table.reviewed import AUDIT, DECISION, KNOWN
+from deftclean.table.reviewed import AUDIT, KNOWN
 from deftclean.table.scores import ScoreTable, read_scores
 
 DEFAULT_TOP = 10
@@ -47,9 +49,11 @@ VERIFY = tuple(f"{metric}>0" for metric in ALTERED)
 """Expressions that `--verify` stands for."""
 
 _NO_NEW_PROBLEMS = "new_problems>0"  # what a baseline is for, where nothing else is asked
+_NO_LEAK = "leaked>0"  # what a table to compare with is for
 _COLUMNS = (
-    *("row", "file_name", "given_label", "clean_prob", "keep", "suggested_label", "status"),
-    *("error", "source_line", DECISION, AUDIT, KNOWN),
+    *("row", "file_name", "clean_prob", "keep", "suggested_label", "error", "source_line"),
+    *(AUDIT, KNOWN),
+    *COLUMNS,
 )
 
 
@@ -83,11 +87,13 @@ class Gates:
         expressions: as asked, or for a baseline alone that there are no new problems.
         earlier: the baseline, read.
         pictures: where they are, for expressions about altered ones.
+        against: hashes of pictures that should not be in the table; None for none.
     """
 
     expressions: tuple[Expression, ...]
     earlier: _Earlier | None
     pictures: Pictures
+    against: pa.Array | None
 
     @classmethod
     def of(
@@ -95,12 +101,14 @@ class Gates:
         fail_on: str | Iterable[str],
         baseline: str | Path | None,
         pictures: Pictures | None = None,
+        against: pa.Array | None = None,
     ) -> "Gates":
         """Read expressions and baseline.
 
         Args:
             fail_on, baseline: as `check`.
             pictures: where they are; None where the table is about to be made of them.
+            against: hashes of pictures that should not be in the table.
 
         Raises:
             UsageError: expressions cannot be read, all of them together; or the baseline cannot.
@@ -111,11 +119,12 @@ class Gates:
         pictures = pictures or Pictures()
         if baseline is None:
             refuse_changes(expressions)
-            return cls(expressions, None, pictures)
+            return cls(expressions, None, pictures, against)
         path = Path(baseline)
-        scores = read_scores(path, (*_COLUMNS, "content_sha256"))
+        scores = read_scores(path, _COLUMNS)
         earlier = _Earlier(path, scores, problems_of(scores, path))
-        return cls(expressions or parse_expressions(_NO_NEW_PROBLEMS), earlier, pictures)
+        expressions = expressions or parse_expressions(_NO_NEW_PROBLEMS)
+        return cls(expressions, earlier, pictures, against)
 
     def refuse_unknown_classes(self, names: Iterable[str]) -> None:
         """Refuse classes that the data do not have.
@@ -135,9 +144,7 @@ class Gates:
         Raises:
             UsageError: it is no score table, or has no such class.
         """
-        altered = any(e.metric in ALTERED for e in self.expressions)
-        hashes = ("content_sha256",) if altered or self.earlier is not None else ()
-        scores = read_scores(table, (*_COLUMNS, *hashes))
+        scores = read_scores(table, _COLUMNS)
         rows = problems_of(scores, table)
         self.refuse_unknown_classes(rows.names)
         earlier = self.earlier
@@ -146,6 +153,7 @@ class Gates:
             compared = compare(scores, rows, earlier.scores, earlier.rows)
         judged = rows if compared is None else rows.forgiving(compared.known)
         counts, places, found = Counts.of(judged), Places(scores, table), audited(scores)
+        copies = copies_of(scores, self.against)
         where = self.pictures
         verified = Verified(scores, table, where.data, where.allow_outside, where.progress)
         changes: tuple[Change, ...] = ()
@@ -160,6 +168,8 @@ class Gates:
                 if e.metric in (ESTIMATED, *AUDITED)
                 else _of_hashes(e, verified, rows)
                 if e.metric in ALTERED
+                else _of_copies(e, copies, rows)
+                if e.metric in COPIES
                 else _decided(e, counts, rows, compared)
                 for e in self.expressions
             ),
@@ -170,6 +180,7 @@ class Gates:
             warnings=_warnings(scores, compared, verified),
             estimate=noise_estimate(scores.metadata),
             audited=found,
+            copies=copies.counts,
         )
 
 
@@ -178,6 +189,7 @@ def check(
     *,
     fail_on: str | Iterable[str] = (),
     baseline: str | Path | None = None,
+    against: str | Path | None = None,
     verify: bool = False,
     data: str | Path | None = None,
     allow_outside: bool = False,
@@ -192,6 +204,8 @@ def check(
             asked, or with a baseline that there are no new problems.
         baseline: an earlier table of the same data. Rows that had the same problem there are
             forgiven: in gates and findings they count as fine.
+        against: a score table of data that should share no picture with this one, such as those of
+            a test. Without `fail_on`, any shared picture fails.
         verify: ask too whether table, detector and pictures are still those that were judged, by
             their hashes: `altered_table>0`, `altered_detector>0`, `altered_pictures>0`.
         data: where the pictures are; None for the folder of the scan.
@@ -205,9 +219,22 @@ def check(
     if top < 0:
         raise UsageError(f"--top is {top}; it must be 0 or more.")
     asked = [fail_on] if isinstance(fail_on, str) else list(fail_on)
+    if against is not None and not asked:
+        asked = [_NO_LEAK]
     asked += [each for each in VERIFY if verify and each not in asked]
     pictures = Pictures(None if data is None else Path(data), allow_outside, progress or Silent())
-    return Gates.of(asked, baseline, pictures).check(Path(table), top)
+    elsewhere = None if against is None else _pictures_in(Path(against), Path(table))
+    return Gates.of(asked, baseline, pictures, elsewhere).check(Path(table), top)
+
+
+def _pictures_in(against: Path, table: Path) -> pa.Array:
+    """Hashes of the readable pictures of another table."""
+    if against.resolve() == table.resolve():
+        raise UsageError(
+            f"--against {against} is the table that is checked: it shares every picture.",
+            "Give the table of the other data, such as those of the test.",
+        )
+    return pictures_of(read_scores(against, ("status", "content_sha256")).table)
 
 
 def _warnings(
@@ -269,6 +296,17 @@ def _of_hashes(expression: Expression, verified: Verified, rows: Problems) -> Ga
     value = verified.count(expression.metric, chosen)
     if value is None:
         return Gate(expression, None, "unknown", REASONS[expression.metric])
+    return Gate(expression, value, "failed" if expression.holds(value) else "passed")
+
+
+def _of_copies(expression: Expression, copies: Copies, rows: Problems) -> Gate:
+    """Rows that show a picture of another row."""
+    chosen = None
+    if expression.label is not None:
+        chosen = rows.labels == rows.names.index(expression.label)
+    value = copies.count(expression.metric, chosen)
+    if value is None:
+        return Gate(expression, None, "unknown", copies.reason(expression.metric))
     return Gate(expression, value, "failed" if expression.holds(value) else "passed")
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 from deftclean.core.results import Shown, percent
 from deftclean.gate.expressions import Expression
 from deftclean.table.audit import Audited
+from deftclean.table.copies import CopyCounts
 from deftclean.table.estimate import NoiseEstimate
 from deftclean.table.places import Place
 
@@ -166,6 +167,7 @@ class CheckResult(Shown):
         warnings: what may mislead.
         estimate: how much is wrong, so far as the scan can tell; None where it cannot.
         audited: what people's decisions about a random sample prove; None without an audit.
+        copies: rows that show a picture of another row.
     """
 
     table: Path
@@ -179,6 +181,7 @@ class CheckResult(Shown):
     warnings: tuple[str, ...]
     estimate: NoiseEstimate | None
     audited: Audited | None
+    copies: CopyCounts
 
     def facts(self) -> Mapping[str, object]:
         """What a notebook shows."""

@@ -28,6 +28,7 @@ _FACTS: Mapping[str, Any] = {
     "detector": str | None,
     "detector_sha256": str | None,
     EVIDENCE: dict[str, Any] | None,
+    "near_duplicates": dict[str, float] | None,
 }
 _HEARD: Mapping[str, Any] = {
     "witnesses": dict[str, float],

@@ -31,8 +31,10 @@ Status = Literal[
 ]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 METADATA_KEY = b"deftclean"
+NEAR = "near_duplicates"
+"""Key of the metadata: how nearly identical pictures were searched for; None where nobody did."""
 
 SCORE_SCHEMA = pa.schema(
     [
@@ -55,6 +57,8 @@ SCORE_SCHEMA = pa.schema(
         ("error", pa.string()),
         ("content_sha256", pa.string()),
         ("source_line", pa.int64()),
+        ("duplicate_of", pa.int64()),
+        ("near_duplicate_group", pa.int64()),
     ]
 )
 
@@ -65,6 +69,7 @@ _SINCE = {
         ("suggested_label", "suggested_prob", "deft_prob", "prompt_prob", "head_prob"), 3
     ),
     "neighbours_prob": 3,
+    **dict.fromkeys(("duplicate_of", "near_duplicate_group"), 4),
 }
 """Schema version that brought a column; 1 for all others."""
 
@@ -73,7 +78,7 @@ _MEANT = {"suggested_label": "predicted_label", "suggested_prob": "predicted_pro
 
 # Looking for repeated values in these costs as much as writing all the others.
 _HARDLY_REPEATED = frozenset(
-    {"row", "file_name", "content_sha256", "source_line"}
+    {"row", "file_name", "content_sha256", "source_line", "duplicate_of"}
     | {name for name in SCORE_COLUMNS if name.endswith("_prob")}
 )
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.table.copies import CopyCounts, copies_of
 from deftclean.table.estimate import NoiseEstimate, noise_estimate
 from deftclean.table.scores import ScoreTable
 from deftclean.table.splits import are_splits, counted_splits, split_column
@@ -70,6 +71,7 @@ class Summary:
         classes: the classes with most flagged rows, most first.
         confusions: flagged rows whose suggested label differs, most frequent first.
         suspects: the flagged rows with the lowest `clean_prob`, lowest first.
+        copies: rows that show a picture of another row.
         splits: in order of appearance; none where the table has no splits, or one alone.
     """
 
@@ -83,6 +85,7 @@ class Summary:
     classes: tuple[ClassNoise, ...]
     confusions: tuple[Confusion, ...]
     suspects: tuple[Suspect, ...]
+    copies: CopyCounts
     splits: tuple[SplitNoise, ...] = ()
 
 
@@ -104,6 +107,7 @@ def summarise(scores: ScoreTable) -> Summary:
         classes=_most_suspected(table["given_label"], scored, flagged),
         confusions=_most_frequent(suspects),
         suspects=_most_suspicious(suspects),
+        copies=copies_of(scores).counts,
         splits=_of_splits(table, flagged),
     )
 

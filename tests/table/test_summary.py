@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deftclean.table.copies import CopyCounts
 from deftclean.table.scores import SCORE_COLUMNS, SCORE_SCHEMA, ScoreTable
 from deftclean.table.summary import ClassNoise, Confusion, Summary, Suspect, summarise
 
@@ -131,6 +132,7 @@ def plain(rows: list[Row]) -> Summary:
             Suspect(i, f"{i}.png", str(given), str(said), float(prob or 0))
             for i, given, said, prob, _, _ in worst[:10]
         ),
+        copies=CopyCounts(*(2 * [None if rows else 0]), None, None, None),  # without hashes
     )
 
 

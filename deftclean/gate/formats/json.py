@@ -37,6 +37,7 @@ def _object(result: CheckResult, base: Path) -> dict[str, Any]:
         },
         "estimate": None if result.estimate is None else asdict(result.estimate),
         "audit": None if result.audited is None else {**asdict(result.audited), "level": LEVEL},
+        "copies": asdict(result.copies),
         "gates": [_gate(gate) for gate in result.gates],
         "findings": {
             "total": result.total,

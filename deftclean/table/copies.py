@@ -1,0 +1,236 @@
+"""Rows that show the same picture, or nearly so, and those that contradict each other or leak.
+
+pyarrow and NumPy only. What is the same follows from the hash of the bytes, so that tables of every
+age can be asked; what is nearly the same, `scan` has found out, see `deftclean.evidence.copies`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from deftclean.core.arrow import (
+    Column,
+    bool_array,
+    bool_values,
+    codes,
+    int_array_where,
+    valid,
+    whole,
+)
+from deftclean.table.reviewed import DECISION, FINAL
+from deftclean.table.scores import NEAR, ScoreTable
+
+COPIES = (
+    *("duplicates", "conflicting_duplicates"),
+    *("near_duplicates", "conflicting_near_duplicates", "leaked"),
+)
+"""What may be counted of them, as gates name it."""
+
+SPLIT = "split"
+"""Column of the input that says which part of the data a row belongs to: train, test ..."""
+
+COLUMNS = (
+    "given_label",
+    "status",
+    "content_sha256",
+    "near_duplicate_group",
+    SPLIT,
+    FINAL,
+    DECISION,
+)
+"""Columns that are looked at, where a table has them."""
+
+_WITH_PICTURE = ("ok", "unlabeled", "unknown_label")
+_NO_HASHES = "the table has no hashes of pictures"
+_NOT_SEARCHED = "nearly identical pictures were not searched for when the table was made"
+
+
+def first_of_same(sha256: Column) -> pa.Array:
+    """(N,) int64, the first row with the same bytes; null for that one, and where it is alone.
+
+    Args:
+        sha256: (N,) strings, null where there was nothing to read.
+    """
+    groups = codes(sha256)[0]
+    first = _first_rows(groups)
+    return int_array_where(first, first != np.arange(len(groups)))
+
+
+def _first_rows(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) the first row of each row's group; of a row in none (-1), itself."""
+    rows = np.arange(len(groups))
+    first = np.zeros(int(groups.max(initial=-1)) + 2, dtype=np.int64)
+    first[groups[::-1]] = rows[::-1]  # the last to be written is the first row
+    return np.where(groups >= 0, first[groups], rows)
+
+
+def disagreeing(groups: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(N,) bool, rows of a group in which there is more than one value; that have a value.
+
+    Args:
+        groups: (N,) number of the group, 0 or more; -1 for none.
+        values: (N,) place of the value; -1 for none, which contradicts nobody.
+    """
+    counted = (groups >= 0) & (values >= 0)
+    among, theirs = groups[counted], values[counted]
+    size = int(among.max(initial=-1)) + 1
+    one = np.zeros(size, dtype=np.int64)
+    one[among] = theirs
+    mixed = np.zeros(size, dtype=bool)
+    mixed[among[one[among] != theirs]] = True
+    found = np.zeros(len(groups), dtype=bool)
+    found[counted] = mixed[among]
+    return found
+
+
+@dataclass(frozen=True)
+class CopyCounts:
+    """How many rows show a picture of another row; None where it is not known.
+
+    Attributes:
+        duplicates: rows whose bytes an earlier row has.
+        conflicting_duplicates: rows of identical pictures with more than one label.
+        near_duplicates: rows in a group of nearly identical pictures.
+        conflicting_near_duplicates: those of a group with more than one label.
+        leaked: rows whose picture is in another split too, or in the table compared with.
+    """
+
+    duplicates: int | None
+    conflicting_duplicates: int | None
+    near_duplicates: int | None
+    conflicting_near_duplicates: int | None
+    leaked: int | None
+
+    @property
+    def lines(self) -> list[str]:
+        """In words, as lines of a summary; only what there is."""
+        lines = []
+        if self.duplicates:
+            lines.append(f"duplicates     {self.duplicates:,} repeat the picture of an earlier row")
+        if self.conflicting_duplicates:
+            lines.append(f"  in conflict  {_conflict(self.conflicting_duplicates)}")
+        if self.near_duplicates:
+            lines.append(f"near copies    {self.near_duplicates:,} show nearly the same picture")
+        if self.conflicting_near_duplicates:
+            lines.append(f"  in conflict  {_conflict(self.conflicting_near_duplicates)}")
+        if self.leaked:
+            lines.append(f"leaked         {self.leaked:,} show a picture that is elsewhere too")
+        return lines
+
+
+def _conflict(count: int) -> str:
+    return f"{count:,} of such a picture with different labels: one at least is wrong"
+
+
+@dataclass(frozen=True)
+class Copies:
+    """The same for each of N rows; (N,) bool, or why it is not known. See `CopyCounts`."""
+
+    flags: dict[str, NDArray[np.bool_] | str]
+
+    @property
+    def counts(self) -> CopyCounts:
+        """Of all rows."""
+        return CopyCounts(**{name: self.count(name) for name in COPIES})
+
+    def count(self, metric: str, chosen: NDArray[np.bool_] | None = None) -> int | None:
+        """Rows that a metric counts; None where it is not known.
+
+        Args:
+            metric: one of `COPIES`.
+            chosen: (N,) bool, count these alone.
+        """
+        found = self.flags[metric]
+        if isinstance(found, str):
+            return None
+        return int(np.count_nonzero(found if chosen is None else found & chosen))
+
+    def reason(self, metric: str) -> str:
+        """Why it is not known."""
+        found = self.flags[metric]
+        return found if isinstance(found, str) else ""
+
+
+def copies_of(scores: ScoreTable, against: Column | None = None) -> Copies:
+    """Look at every row.
+
+    Where people have decided about a row, their label counts: a dropped one contradicts nobody.
+
+    Args:
+        scores: N rows, with those of `COLUMNS` that the table has.
+        against: hashes of pictures that should not be here; see `pictures_of`.
+    """
+    table = scores.table
+    same, distinct = codes(table["content_sha256"])
+    same = np.where(_readable(table), same, -1)
+    labels, near = _labels(table), _near_groups(scores)
+    exact: dict[str, NDArray[np.bool_] | str] = dict.fromkeys(COPIES[:2], _NO_HASHES)
+    if len(distinct) or not len(table):
+        repeats = _first_rows(same) != np.arange(len(same))
+        exact = dict(zip(COPIES[:2], (repeats, disagreeing(same, labels)), strict=True))
+    nearly: dict[str, NDArray[np.bool_] | str] = dict.fromkeys(COPIES[2:4], _NOT_SEARCHED)
+    if near is not None:
+        nearly = dict(zip(COPIES[2:4], (near >= 0, disagreeing(near, labels)), strict=True))
+    elsewhere = None
+    if against is not None:
+        # The last is of rows without a hash.
+        known = np.append(bool_values(pc.is_in(distinct, value_set=whole(against))), False)
+        elsewhere = known[same]
+    return Copies({**exact, **nearly, COPIES[4]: _leaked(table, same, near, elsewhere)})
+
+
+def pictures_of(table: pa.Table) -> pa.Array:
+    """Hashes of the rows whose picture can be read."""
+    hashes = whole(table["content_sha256"])
+    return hashes.filter(bool_array(_readable(table) & valid(hashes)))
+
+
+def _readable(table: pa.Table) -> NDArray[np.bool_]:
+    """(N,) bool; bytes of other rows are no picture."""
+    places, distinct = codes(table["status"])
+    fine = [status in _WITH_PICTURE for status in distinct.to_pylist()]
+    return np.array([*fine, False])[places]
+
+
+def _labels(table: pa.Table) -> NDArray[np.int64]:
+    """(N,) place of the label in force; -1 where there is none."""
+    given = whole(table["given_label"])
+    if not {DECISION, FINAL} <= set(table.column_names):
+        return codes(given)[0]
+    decision = whole(table[DECISION])
+    relabelled = bool_array(bool_values(pc.equal(decision, "relabel")))
+    dropped = bool_values(pc.equal(decision, "drop"))
+    return np.where(dropped, -1, codes(pc.if_else(relabelled, whole(table[FINAL]), given))[0])
+
+
+def _near_groups(scores: ScoreTable) -> NDArray[np.int64] | None:
+    """(N,) group, -1 for none; None where nobody has looked for any."""
+    if scores.metadata.get(NEAR) is None:
+        return None
+    return codes(scores.table["near_duplicate_group"])[0]
+
+
+def _leaked(
+    table: pa.Table,
+    same: NDArray[np.int64],
+    near: NDArray[np.int64] | None,
+    elsewhere: NDArray[np.bool_] | None,
+) -> NDArray[np.bool_] | str:
+    if SPLIT not in table.column_names and elsewhere is None:
+        return f"the table has no column {SPLIT!r}, and no --against was given"
+    found = np.zeros(len(table), dtype=bool) if elsewhere is None else elsewhere
+    if SPLIT not in table.column_names:
+        return found
+    split = _splits(table[SPLIT])
+    found = found | disagreeing(same, split)
+    return found if near is None else found | disagreeing(near, split)
+
+
+def _splits(column: Column) -> NDArray[np.int64]:
+    """(N,) place of the split; -1 where there is none: an empty cell says nothing."""
+    places, distinct = codes(column)
+    named = np.array([*(bool(str(name).strip()) for name in distinct.to_pylist()), False])
+    return np.where(named[places], places, -1)
