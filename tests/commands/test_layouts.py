@@ -360,8 +360,8 @@ def test_tables_that_are_refused_with_the_command_that_works(home, prepare, said
 # ---------------------------------------------------------------- other tools
 
 
-def test_label_studio_there_and_back(home: Path) -> None:
-    """What `export` wrote is annotated there, and comes back with its choices as labels."""
+def test_exports_come_back(home: Path) -> None:
+    """An image folder as it is; Label Studio's tasks with the choices made there as labels."""
     lines = [f"{name},{'leaf' if at % 5 == 0 else label}" for at, (name, label) in
              enumerate(rows(home))]  # fmt: skip
     write(home / "labels.csv", "file_name,label", lines)
@@ -379,6 +379,12 @@ def test_label_studio_there_and_back(home: Path) -> None:
     assert right(found)
     assert len(found["label"]) == 3 * EACH
     assert any("Label Studio: 12 tasks, 12 annotations" in line for line in found["said"])
+    export = ("export", "x.parquet", "--to", "imagefolder", "-o", "pics", "--rows", "all")
+    assert run_cli(*export, "--no-scores", cwd=home).returncode == 0
+    found = read(home, "pics")
+    assert any("labels are read from train/metadata.jsonl" in line for line in found["said"])
+    assert found["label"] == [line.split(",")[1] for line in lines]
+    assert found["source"] == [name for name, _ in rows(home)]
 
 
 def coco(home: Path) -> None:

@@ -1,0 +1,87 @@
+"""Tables that lie inside a folder of images, as Hugging Face's image folders have them.
+
+`metadata.csv`, `.jsonl` or `.parquet` in the folder itself, or in each folder of a split.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from deftclean.core.errors import InputError
+from deftclean.core.tables import read_table
+from deftclean.core.text import few
+from deftclean.data.options import ManifestOptions
+from deftclean.data.records import Records, read_records
+from deftclean.table.splits import SPLIT, split_words
+
+_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+FILE = "file_name"
+
+
+def found_metadata(root: Path) -> list[Path]:
+    """The metadata of a folder: its own, or else those of the folders in it."""
+    own = [root / name for name in _NAMES if (root / name).is_file()]
+    if own:
+        return own[:1]
+    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    inside = ((folder, name) for folder in folders for name in _NAMES)
+    found = {folder: folder / name for folder, name in inside if (folder / name).is_file()}
+    return list(found.values())
+
+
+def say_nothing(labels: Collection[str | None]) -> bool:
+    """Whether folders are no classes: there are none, or they only number the pictures."""
+    folders = {label for label in labels if label is not None}
+    return all(folder.isdecimal() for folder in folders)
+
+
+def metadata_records(root: Path, tables: list[Path], options: ManifestOptions) -> Records:
+    """The rows of all metadata, their file names relative to the folder, with a column `split`.
+
+    Args:
+        root: the folder.
+        tables: its metadata.
+        options: encoding and such.
+
+    Raises:
+        InputError: a table cannot be read, names no files, or fits the others not.
+    """
+    parts = [_placed(root, table, options, len(tables)) for table in tables]
+    note = f"labels are read from {few([str(each.relative_to(root)) for each in tables])}"
+    if len(parts) == 1:
+        return replace(parts[0], notes=(note, *parts[0].notes))
+    try:
+        table = pa.concat_tables([part.table for part in parts], promote_options="permissive")
+    except pa.ArrowException as error:
+        raise InputError(
+            f"{root}: columns of its metadata are of different types: {str(error).splitlines()[0]}",
+            f"Give one of them: deftclean scan {tables[0].parent}",
+        ) from error
+    notes = tuple(dict.fromkeys(each for part in parts for each in part.notes))
+    return Records(table, pa.nulls(len(table), pa.int64()), FILE, None, (note, *notes))
+
+
+def _placed(root: Path, path: Path, options: ManifestOptions, count: int) -> Records:
+    if path.suffix == ".parquet":
+        table = read_table(path, None, None)
+        records = Records(table, pa.nulls(len(table), pa.int64()))
+    else:
+        records = read_records(path, options)
+    table = records.table
+    if FILE not in table.column_names:
+        raise InputError(
+            f"{path} has no column {FILE}.", f"It has the columns {few(table.column_names, 12)}."
+        )
+    if path.parent == root:
+        return replace(records, path_column=FILE)
+    above = path.parent.relative_to(root).as_posix()
+    names = pc.binary_join_element_wise(f"{above}/", table[FILE].cast(pa.string()), "")
+    table = table.set_column(table.column_names.index(FILE), FILE, names)
+    split = split_words(above)[0]
+    if SPLIT not in table.column_names and (split or count > 1):
+        values = pa.array([split or above] * len(table), pa.string())
+        table = table.append_column(SPLIT, values)
+    return replace(records, table=table, path_column=FILE)
