@@ -1,20 +1,25 @@
-"""Tables that lie inside a folder of images, as Hugging Face's image folders have them.
+"""Tables that lie in a folder, as Hugging Face has them.
 
-`metadata.csv`, `.jsonl` or `.parquet` in the folder itself, or in each folder of a split.
+Of a folder of images, `metadata.csv`, `.jsonl` or `.parquet` in it or in each folder of a split; of
+a folder without images, its Parquet files, one after the other.
 """
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError
-from deftclean.core.tables import read_table
+from deftclean.core.tables import columns_of, read_table
 from deftclean.core.text import few
+from deftclean.data.columns import ImageColumn, image_column
+from deftclean.data.folders import walk_images
 from deftclean.data.options import ManifestOptions
 from deftclean.data.records import Records, read_records
+from deftclean.table.scores import METADATA_KEY
 from deftclean.table.splits import SPLIT, split_words
 
 _NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
@@ -85,3 +90,78 @@ def _placed(root: Path, path: Path, options: ManifestOptions, count: int) -> Rec
         values = pa.array([split or above] * len(table), pa.string())
         table = table.append_column(SPLIT, values)
     return replace(records, table=table, path_column=FILE)
+
+
+# ---------------------------------------------------------------- Parquet files, one after another
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A folder of Parquet files as one table.
+
+    Attributes:
+        records: all rows.
+        images: the column with image bytes, where there is one.
+    """
+
+    records: Records
+    images: ImageColumn | None
+
+
+def holds_tables(data: Path) -> bool:
+    """Whether this is a table, or a folder of such and no images."""
+    return data.is_file() or bool(found_shards(data))
+
+
+def found_shards(root: Path) -> list[Path]:
+    """The Parquet files of a folder without images, or of its `data`; not tables of our own."""
+    if not root.is_dir():
+        return []
+    places = (root, root / "data")
+    found = next((each for place in places if (each := sorted(place.glob("*.parquet")))), [])
+    if not found or walk_images(root, follow=False)[0]:
+        return []
+    return [path for path in found if METADATA_KEY not in (columns_of(path, None).metadata or {})]
+
+
+def read_shards(root: Path, paths: list[Path], options: ManifestOptions) -> Shards:
+    """All rows of Parquet files of the same columns, with a column `split` where names say one.
+
+    Args:
+        root: the folder, for messages.
+        paths: `found_shards`.
+        options: the column with images.
+
+    Raises:
+        InputError: columns differ, or a file is damaged.
+    """
+    schema = columns_of(paths[0], None)
+    others = [str(path) for path in paths if columns_of(path, None).names != schema.names]
+    if others:
+        raise InputError(
+            f"{root}: {len(others)} of its {len(paths)} Parquet files have other columns than "
+            f"{paths[0].name}: {few(others)}.",
+            f"Give one of them: deftclean scan {paths[0]}",
+        )
+    images = image_column(paths[0], schema, options.path_column)
+    column = (images.name, images.nested) if images else None
+    parts = [read_table(path, None, column) for path in paths]
+    try:
+        table = pa.concat_tables(parts, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise InputError(
+            f"{root}: columns of its Parquet files are of different types: "
+            f"{str(error).splitlines()[0]}",
+            f"Give one of them: deftclean scan {paths[0]}",
+        ) from error
+    splits = [split_words(path.stem.split("-")[0])[0] for path in paths]
+    if SPLIT not in schema.names and all(splits):
+        of_row = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        table = table.append_column(SPLIT, pa.array(splits, pa.string()).take(pa.array(of_row)))
+    note = f"{len(paths)} Parquet files are read as one table: {few([p.name for p in paths])}"
+    records = Records(
+        table.replace_schema_metadata(schema.metadata),
+        pa.nulls(len(table), pa.int64()),
+        notes=(note,),
+    )
+    return Shards(records, images and replace(images, others=tuple(paths[1:])))

@@ -19,7 +19,13 @@ from deftclean.core.errors import InputError, UsageError
 from deftclean.core.switch import recover
 from deftclean.core.tables import columns_of, read_table
 from deftclean.data.asking import Question
-from deftclean.data.collected import found_metadata, metadata_records, say_nothing
+from deftclean.data.collected import (
+    found_metadata,
+    found_shards,
+    metadata_records,
+    read_shards,
+    say_nothing,
+)
 from deftclean.data.columns import ImageColumn, huggingface_features, image_column, renamed
 from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.data.hints import label_table_command, scan_command
@@ -121,6 +127,11 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
 
 
 def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
+    if shards := found_shards(root):
+        read = read_shards(root, shards, options)
+        return replace(
+            _from_table(root, root, options, read.records, read.images), labels_file=None
+        )
     given = {
         "--path-column": options.path_column,
         "--label-column": options.label_column,
@@ -208,9 +219,14 @@ def _wanted_folders(rows: FolderRows, root: Path, options: ManifestOptions) -> F
 
 
 def _from_table(
-    path: Path, given: Path | None, options: ManifestOptions, records: Records | None = None
+    path: Path,
+    given: Path | None,
+    options: ManifestOptions,
+    records: Records | None = None,
+    images: ImageColumn | None = None,
 ) -> Manifest:
-    recover(path)
+    if records is None:
+        recover(path)
     # Parquet tells its columns before its rows are read; other formats are read once, whole.
     if records is None and path.suffix.lower() != ".parquet":
         records = read_records(path, options)
@@ -223,8 +239,8 @@ def _from_table(
     root = given
     if root is None:
         root = _recorded_root(metadata, path) if own else path.parent
-    images = image_column(path, schema, options.path_column) if records is None else None
     if records is None:
+        images = image_column(path, schema, options.path_column)
         table = read_table(path, None, (images.name, images.nested) if images else None)
         records = Records(table, pa.nulls(len(table), pa.int64()))
     if not len(records.table):

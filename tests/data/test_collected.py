@@ -99,3 +99,41 @@ def test_metadata_of_no_use(tmp_path: Path) -> None:
     lines(root / "test" / "metadata.jsonl", {"file_name": "b.png", "label": [1]})
     with pytest.raises(UsageError, match="are of different types"):
         read(root)
+
+
+# ---------------------------------------------------------------- Parquet files, one after another
+
+
+def shard(root: Path, name: str, **columns: list[Any]) -> Path:
+    root.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns), root / name)
+    return root
+
+
+def test_parquet_files_without_pictures_in_them(tmp_path: Path) -> None:
+    root = shard(tmp_path / "data", "b.parquet", file_name=["b.png"], label=["dog"])
+    shard(root, "a.parquet", file_name=["a.png"], label=["cat"])
+    manifest = read(root)
+    assert pairs(manifest) == [("a.png", "cat"), ("b.png", "dog")]
+    assert manifest.columns.column_names == ["label"]
+    assert manifest.notes == ("2 Parquet files are read as one table: a.parquet, b.parquet",)
+
+
+def test_tables_of_our_own_are_no_shards(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", "cat/a.png", "dog/b.png")
+    shard(root, "x.parquet", file_name=["a.png"], label=["cat"])
+    assert read(root).class_names == ("cat", "dog")
+    other = shard(tmp_path / "other", "a.parquet", file_name=["a.png"], label=["cat"])
+    own = pa.table({"row": [0]}).replace_schema_metadata({"deftclean": "{}"})
+    pq.write_table(own, other / "clean.parquet")
+    assert pairs(read(other)) == [("a.png", "cat")]
+
+
+def test_shards_that_do_not_fit(tmp_path: Path) -> None:
+    root = shard(tmp_path / "data", "a.parquet", file_name=["a.png"], label=["cat"])
+    shard(root, "b.parquet", file_name=["b.png"], kind=["dog"])
+    with pytest.raises(UsageError, match=r"1 of its 2 Parquet files have other columns than a"):
+        read(root)
+    shard(root, "b.parquet", file_name=["b.png"], label=[[1]])
+    with pytest.raises(UsageError, match="are of different types"):
+        read(root)
