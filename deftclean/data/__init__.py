@@ -20,5 +20,6 @@ In reading order::
     locating: file names that lead nowhere, to files that are there
     asking: which columns hold file names and labels, asked for in one error
     table_rows: the rows of a table whose columns are understood
+    collected: tables inside a folder of images
     manifest: all of it together: file names, labels, class names
 """

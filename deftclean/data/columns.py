@@ -42,17 +42,24 @@ LABEL_COLUMNS_ELSE = (
 
 @dataclass(frozen=True)
 class ImageColumn:
-    """Images that lie in a Parquet file itself.
+    """Images that lie in a Parquet file itself, or in several that follow each other.
 
     Attributes:
-        table: the Parquet file.
+        table: the first Parquet file.
         name: the column.
         nested: the bytes are the field `bytes` of a struct, not the column itself.
+        others: the files after it.
     """
 
     table: Path
     name: str
     nested: bool
+    others: tuple[Path, ...] = ()
+
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        """All files, in the order of the rows."""
+        return (self.table, *self.others)
 
 
 def huggingface_features(path: Path, schema: pa.Schema) -> dict[str, Any]:

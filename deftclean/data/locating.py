@@ -22,6 +22,7 @@ from deftclean.data.hints import table_command
 from deftclean.data.options import ManifestOptions
 
 _LOOKED_AT = 32  # names, from all over the table
+_DEEPEST = 32  # folders of a name that are left out at most
 _MOST_PREFIXES = 4  # that are suggested
 
 
@@ -44,6 +45,8 @@ class Files:
     def completed(self, name: str) -> list[str]:
         """The images that are called so but for their ending."""
         folder, _, stem = name.rpartition("/")
+        if ".." in folder.split("/") or folder.startswith("/"):
+            return []  # what lies outside is not looked at
         if folder not in self._listed:
             self._listed[folder] = _by_stem(self._names(folder))
         return [
@@ -63,7 +66,9 @@ class Files:
         """The shortest beginning of a name without which it leads to a file; None without one."""
         plain = written.replace("\\", "/")
         at = plain.find("/")
-        while at >= 0:
+        for _ in range(_DEEPEST):
+            if at < 0:
+                break
             rest = plain[at + 1 :].lstrip("/")
             if self.has(rest) or (rest and self.completed(rest)):
                 return written[: len(plain) - len(rest)]

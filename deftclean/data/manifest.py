@@ -5,7 +5,7 @@ No torch here, and no image is opened: whether one can be read is settled later,
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,16 @@ from deftclean.core.errors import InputError, UsageError
 from deftclean.core.switch import recover
 from deftclean.core.tables import columns_of, read_table
 from deftclean.data.asking import Question
+from deftclean.data.collected import (
+    found_metadata,
+    found_shards,
+    metadata_records,
+    read_shards,
+    say_nothing,
+)
 from deftclean.data.columns import ImageColumn, huggingface_features, image_column, renamed
 from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
-from deftclean.data.hints import label_table_command
+from deftclean.data.hints import label_table_command, scan_command
 from deftclean.data.labels import name_labels
 from deftclean.data.layouts import FolderRows, folder_rows
 from deftclean.data.options import ManifestOptions
@@ -120,6 +127,11 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
 
 
 def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
+    if shards := found_shards(root):
+        read = read_shards(root, shards, options)
+        return replace(
+            _from_table(root, root, options, read.records, read.images), labels_file=None
+        )
     given = {
         "--path-column": options.path_column,
         "--label-column": options.label_column,
@@ -127,7 +139,8 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
         "--rename": options.rename,
     }
     unused = [name for name, value in given.items() if value]
-    if unused:
+    metadata = found_metadata(root)
+    if unused and not metadata:
         raise UsageError(
             f"{', '.join(unused)} cannot go with a folder alone: it has no columns.",
             "Give the label table too: deftclean scan data/ labels.csv",
@@ -138,13 +151,19 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
             f"{root} holds no images.",
             f"Images end in {', '.join(sorted(IMAGE_SUFFIXES)[:6])}, ... in any case of letters.",
         )
-    if options.known_labels is None and not any("/" in name for name in names):
-        raise InputError(
-            f"{root} has no class folders: its {len(names):,} images lie side by side.",
-            f"Put each class into a sub-folder, or give a label table: {label_table_command(root)}",
-        )
-    known = options.known_labels or {}
-    rows = _wanted_folders(folder_rows(root, names, options.folders, known), root, options)
+    try:
+        rows = _folder_rows(root, names, options)
+    except InputError:
+        if not metadata:
+            raise
+        return _from_metadata(root, metadata, options, notes)
+    named = options.class_names is not None and any(rows.labels)
+    if metadata and (unused or (say_nothing(rows.labels) and not named)):
+        return _from_metadata(root, metadata, options, notes)
+    if metadata:
+        said = f"{metadata[0].name} is not read, since folders are classes; to read it: "
+        notes = (*notes, said + scan_command(root, metadata[0]))
+    rows = _wanted_folders(rows, root, options)
     labelled = name_labels(
         pa.array(rows.labels, pa.string()), options.class_names, None, options.known_labels
     )
@@ -161,6 +180,25 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
         source_lines=pa.nulls(len(rows.names), pa.int64()),
         notes=(*notes, *rows.notes),
     )
+
+
+def _from_metadata(
+    root: Path, tables: list[Path], options: ManifestOptions, notes: tuple[str, ...]
+) -> Manifest:
+    """By the metadata that lie in the folder, as Hugging Face's image folders have them."""
+    records = metadata_records(root, tables, options)
+    made = _from_table(tables[0], root, options, records)
+    several = replace(made, labels_file=None) if len(tables) > 1 else made
+    return replace(several, notes=(*notes, *made.notes))
+
+
+def _folder_rows(root: Path, names: list[str], options: ManifestOptions) -> FolderRows:
+    if options.known_labels is None and not any("/" in name for name in names):
+        raise InputError(
+            f"{root} has no class folders: its {len(names):,} images lie side by side.",
+            f"Put each class into a sub-folder, or give a label table: {label_table_command(root)}",
+        )
+    return folder_rows(root, names, options.folders, options.known_labels or {})
 
 
 def _wanted_folders(rows: FolderRows, root: Path, options: ManifestOptions) -> FolderRows:
@@ -180,11 +218,18 @@ def _wanted_folders(rows: FolderRows, root: Path, options: ManifestOptions) -> F
 # ---------------------------------------------------------------- tables
 
 
-def _from_table(path: Path, given: Path | None, options: ManifestOptions) -> Manifest:
-    recover(path)
+def _from_table(
+    path: Path,
+    given: Path | None,
+    options: ManifestOptions,
+    records: Records | None = None,
+    images: ImageColumn | None = None,
+) -> Manifest:
+    if records is None:
+        recover(path)
     # Parquet tells its columns before its rows are read; other formats are read once, whole.
-    parquet = path.suffix.lower() == ".parquet"
-    records = None if parquet else read_records(path, options)
+    if records is None and path.suffix.lower() != ".parquet":
+        records = read_records(path, options)
     schema = columns_of(path, None) if records is None else records.table.schema
     if not schema.names:
         raise InputError(f"{path} has no rows.")
@@ -194,8 +239,8 @@ def _from_table(path: Path, given: Path | None, options: ManifestOptions) -> Man
     root = given
     if root is None:
         root = _recorded_root(metadata, path) if own else path.parent
-    images = image_column(path, schema, options.path_column)
     if records is None:
+        images = image_column(path, schema, options.path_column)
         table = read_table(path, None, (images.name, images.nested) if images else None)
         records = Records(table, pa.nulls(len(table), pa.int64()))
     if not len(records.table):

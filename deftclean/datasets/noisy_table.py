@@ -1,5 +1,6 @@
 """A manifest's table with other labels in it, written as the input writes labels."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,33 +44,37 @@ def _replaced(
     return pc.if_else(wrong, labels.take(coded.indices).cast(written.type), written)
 
 
-def write_with_images(source: Path, name: str, labels: pa.ChunkedArray, file: Path) -> None:
-    """A Parquet file again, its images included, with another label column.
+def write_with_images(
+    sources: Sequence[Path], name: str, labels: pa.ChunkedArray, file: Path
+) -> None:
+    """Parquet files again as one, their images included, with another label column.
 
     Row groups stream through, so memory stays flat.
 
     Args:
-        source: N rows.
+        sources: N rows in all, of the same columns.
         name: the label column's.
         labels: (N,) what goes there.
         file: what to write.
 
     Raises:
-        InputError: the source is damaged.
+        InputError: a source is damaged.
     """
     import pyarrow.parquet as pq
 
-    done = 0
+    done, source = 0, sources[0]
     try:
-        with pq.ParquetFile(source) as table:
-            at = table.schema_arrow.get_field_index(name)
-            schema = table.schema_arrow.set(at, pa.field(name, labels.type))
-            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-                for batch in table.iter_batches(_ROWS_AT_ONCE):
-                    part = labels.slice(done, len(batch)).combine_chunks()
-                    columns = [*batch.columns[:at], part, *batch.columns[at + 1 :]]
-                    writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-                    done += len(batch)
+        first = pq.read_schema(source)
+        at = first.get_field_index(name)
+        schema = first.set(at, pa.field(name, labels.type))
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for source in sources:
+                with pq.ParquetFile(source) as table:
+                    for batch in table.iter_batches(_ROWS_AT_ONCE):
+                        part = labels.slice(done, len(batch)).combine_chunks()
+                        columns = [*batch.columns[:at], part, *batch.columns[at + 1 :]]
+                        writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+                        done += len(batch)
     except pa.ArrowException as error:
         raise InputError(
             f"{source} cannot be read: {str(error).splitlines()[0]}", "Is the file whole?"

@@ -76,8 +76,8 @@ def spool_images(column: ImageColumn, path: Path) -> SpooledImages:
     """
     sizes, present = [], []
     try:
-        with _opened(column) as file, path.open("wb") as spool:
-            for values in _batches(file, column, None):
+        with path.open("wb") as spool:
+            for values in _all_batches(column):
                 for value in values:
                     data = value.as_py()
                     spool.write(data or b"")
@@ -104,26 +104,43 @@ def images_at(column: ImageColumn, rows: NDArray[np.int64]) -> Iterator[bytes | 
     Raises:
         InputError: the table is damaged.
     """
-    with _opened(column) as file:
-        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-        ends = np.cumsum(sizes)
-        for group in np.unique(np.searchsorted(ends, rows, side="right")).tolist():
-            at = int(ends[group]) - sizes[group]
-            for values in _batches(file, column, [group]):
-                first, last = np.searchsorted(rows, [at, at + len(values)])
-                yield from (values[row].as_py() for row in (rows[first:last] - at).tolist())
-                at += len(values)
+    start = 0
+    for table in column.tables:
+        with _opened(table) as file:
+            end = start + file.metadata.num_rows
+            first, last = np.searchsorted(rows, [start, end])
+            yield from _images_of_file(file, column, rows[first:last] - start)
+            start = end
+
+
+def _images_of_file(
+    file: pq.ParquetFile, column: ImageColumn, rows: NDArray[np.int64]
+) -> Iterator[bytes | None]:
+    sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    ends = np.cumsum(sizes)
+    for group in np.unique(np.searchsorted(ends, rows, side="right")).tolist():
+        at = int(ends[group]) - sizes[group]
+        for values in _batches(file, column, [group]):
+            first, last = np.searchsorted(rows, [at, at + len(values)])
+            yield from (values[row].as_py() for row in (rows[first:last] - at).tolist())
+            at += len(values)
 
 
 @contextmanager
-def _opened(column: ImageColumn) -> Iterator[pq.ParquetFile]:
+def _opened(table: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(column.table) as file:
+        with pq.ParquetFile(table) as file:
             yield file
     except pa.ArrowException as error:
         raise InputError(
-            f"{column.table} cannot be read: {str(error).splitlines()[0]}", "Is the file whole?"
+            f"{table} cannot be read: {str(error).splitlines()[0]}", "Is the file whole?"
         ) from error
+
+
+def _all_batches(column: ImageColumn) -> Iterator[pa.Array]:
+    for table in column.tables:
+        with _opened(table) as file:
+            yield from _batches(file, column, None)
 
 
 def _batches(

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError
+from deftclean.data.collected import holds_tables
 from deftclean.data.columns import ImageColumn
 from deftclean.data.manifest import read_manifest
 from deftclean.data.options import ManifestOptions
@@ -35,7 +36,7 @@ def images_of_table(
     Raises:
         InputError: there is no such folder, or the images lay in a table that is not given.
     """
-    if data is not None and data.is_file():
+    if data is not None and holds_tables(data):
         column, files = _column_of(scores, table, data, allow_outside)
         of_row = scores.table["row"].to_numpy().astype(np.int64)
         source = TableImages(spool_images(column, folder / "images-of-table"), files)
@@ -61,7 +62,7 @@ def encoded_images(
     Raises:
         InputError: as `images_of_table`, before any picture is read.
     """
-    if data is not None and data.is_file():
+    if data is not None and holds_tables(data):
         column, files = _column_of(scores, table, data, allow_outside)
         rows = scores.table["row"].to_numpy().astype(np.int64)
         return map(_present, images_at(column, rows), repeat(files), rows.tolist())

@@ -4,6 +4,7 @@ Through the real command line, on real pictures. `corrupt` reads its input as `s
 no model.
 """
 
+import hashlib
 import json
 import re
 import shlex
@@ -360,8 +361,8 @@ def test_tables_that_are_refused_with_the_command_that_works(home, prepare, said
 # ---------------------------------------------------------------- other tools
 
 
-def test_label_studio_there_and_back(home: Path) -> None:
-    """What `export` wrote is annotated there, and comes back with its choices as labels."""
+def test_exports_come_back(home: Path) -> None:
+    """An image folder as it is; Label Studio's tasks with the choices made there as labels."""
     lines = [f"{name},{'leaf' if at % 5 == 0 else label}" for at, (name, label) in
              enumerate(rows(home))]  # fmt: skip
     write(home / "labels.csv", "file_name,label", lines)
@@ -379,6 +380,12 @@ def test_label_studio_there_and_back(home: Path) -> None:
     assert right(found)
     assert len(found["label"]) == 3 * EACH
     assert any("Label Studio: 12 tasks, 12 annotations" in line for line in found["said"])
+    export = ("export", "x.parquet", "--to", "imagefolder", "-o", "pics", "--rows", "all")
+    assert run_cli(*export, "--no-scores", cwd=home).returncode == 0
+    found = read(home, "pics")
+    assert any("labels are read from train/metadata.jsonl" in line for line in found["said"])
+    assert found["label"] == [line.split(",")[1] for line in lines]
+    assert found["source"] == [name for name, _ in rows(home)]
 
 
 def coco(home: Path) -> None:
@@ -418,3 +425,40 @@ def test_formats_of_other_tools(home: Path, prepare, said: str) -> None:
     assert len(found["label"]) == 3 * EACH
     assert any(said in line for line in found["said"])
     assert all((home / "data" / name).is_file() for name in found["file_name"])
+
+
+def test_a_folder_of_parquet_files(home: Path) -> None:
+    """As the Hugging Face hub stores data sets: shards of splits, with the pictures inside."""
+    (home / "shards" / "data").mkdir(parents=True)
+    found, kinds = rows(home), pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    features = {"label": {"_type": "ClassLabel", "names": list(COLOURS)}}
+    named = {"huggingface": json.dumps({"info": {"features": features}})}
+    for at, split in enumerate(["train", "train", "test"]):
+        part = found[at::3]
+        pictures = [{"bytes": (home / "data" / n).read_bytes(), "path": None} for n, _ in part]
+        labels = [list(COLOURS).index(label) for _, label in part]
+        table = pa.table({"image": pa.array(pictures, kinds), "label": labels})
+        path = home / "shards" / "data" / f"{split}-{at:05d}-of-00003.parquet"
+        pq.write_table(table.replace_schema_metadata(named), path, row_group_size=3)
+    done = run_cli("scan", "shards", *QUICK, cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert "3 Parquet files are read as one table: test-00002-of-00003.parquet" in done.stderr
+    made = pq.read_table(home / "x.parquet")
+    assert made["status"].to_pylist() == ["ok"] * 3 * EACH
+    in_order = [*found[2::3], *found[0::3], *found[1::3]]
+    assert made["given_label"].to_pylist() == [label for _, label in in_order]
+    assert made["split"].to_pylist() == ["test"] * 4 + ["train"] * 8
+    digests = [hashlib.sha256((home / "data" / n).read_bytes()).hexdigest() for n, _ in in_order]
+    assert made["content_sha256"].to_pylist() == digests
+    export = ("export", "x.parquet", "--to", "folder", "-o", "out", "--rows", "all")
+    done = run_cli(*export, "--data", "shards", cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert len(list((home / "out").rglob("*.png"))) == 3 * EACH
+    done = run_cli("report", "x.parquet", "-o", "x.html", "--data", "shards", cwd=home)
+    assert done.returncode == 0, done.stderr
+    noise = ("--noise", "symmetric", "--ratio", "0.5", "-o", "noisy.parquet")
+    done = run_cli("corrupt", "shards", *noise, cwd=home)
+    assert done.returncode == 0, done.stderr
+    noisy = pq.read_table(home / "noisy.parquet")
+    assert noisy["image"].to_pylist()[0]["bytes"] == (home / "data" / in_order[0][0]).read_bytes()
+    assert noisy["label"].to_pylist() != made["label"].to_pylist()

@@ -1,0 +1,167 @@
+"""Tables that lie in a folder, as Hugging Face has them.
+
+Of a folder of images, `metadata.csv`, `.jsonl` or `.parquet` in it or in each folder of a split; of
+a folder without images, its Parquet files, one after the other.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from deftclean.core.errors import InputError
+from deftclean.core.tables import columns_of, read_table
+from deftclean.core.text import few
+from deftclean.data.columns import ImageColumn, image_column
+from deftclean.data.folders import walk_images
+from deftclean.data.options import ManifestOptions
+from deftclean.data.records import Records, read_records
+from deftclean.table.scores import METADATA_KEY
+from deftclean.table.splits import SPLIT, split_words
+
+_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+FILE = "file_name"
+
+
+def found_metadata(root: Path) -> list[Path]:
+    """The metadata of a folder: its own, or else those of the folders in it."""
+    own = [root / name for name in _NAMES if (root / name).is_file()]
+    if own:
+        return own[:1]
+    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    inside = ((folder, name) for folder in folders for name in _NAMES)
+    found = {folder: folder / name for folder, name in inside if (folder / name).is_file()}
+    return list(found.values())
+
+
+def say_nothing(labels: Collection[str | None]) -> bool:
+    """Whether folders are no classes: there are none, or they only number the pictures."""
+    folders = {label for label in labels if label is not None}
+    return all(folder.isdecimal() for folder in folders)
+
+
+def metadata_records(root: Path, tables: list[Path], options: ManifestOptions) -> Records:
+    """The rows of all metadata, their file names relative to the folder, with a column `split`.
+
+    Args:
+        root: the folder.
+        tables: its metadata.
+        options: encoding and such.
+
+    Raises:
+        InputError: a table cannot be read, names no files, or fits the others not.
+    """
+    parts = [_placed(root, table, options, len(tables)) for table in tables]
+    note = f"labels are read from {few([str(each.relative_to(root)) for each in tables])}"
+    if len(parts) == 1:
+        return replace(parts[0], notes=(note, *parts[0].notes))
+    try:
+        table = pa.concat_tables([part.table for part in parts], promote_options="permissive")
+    except pa.ArrowException as error:
+        raise InputError(
+            f"{root}: columns of its metadata are of different types: {str(error).splitlines()[0]}",
+            f"Give one of them: deftclean scan {tables[0].parent}",
+        ) from error
+    notes = tuple(dict.fromkeys(each for part in parts for each in part.notes))
+    return Records(table, pa.nulls(len(table), pa.int64()), FILE, None, (note, *notes))
+
+
+def _placed(root: Path, path: Path, options: ManifestOptions, count: int) -> Records:
+    if path.suffix == ".parquet":
+        table = read_table(path, None, None)
+        records = Records(table, pa.nulls(len(table), pa.int64()))
+    else:
+        records = read_records(path, options)
+    table = records.table
+    if FILE not in table.column_names:
+        raise InputError(
+            f"{path} has no column {FILE}.", f"It has the columns {few(table.column_names, 12)}."
+        )
+    if path.parent == root:
+        return replace(records, path_column=FILE)
+    above = path.parent.relative_to(root).as_posix()
+    names = pc.binary_join_element_wise(f"{above}/", table[FILE].cast(pa.string()), "")
+    table = table.set_column(table.column_names.index(FILE), FILE, names)
+    split = split_words(above)[0]
+    if SPLIT not in table.column_names and (split or count > 1):
+        values = pa.array([split or above] * len(table), pa.string())
+        table = table.append_column(SPLIT, values)
+    return replace(records, table=table, path_column=FILE)
+
+
+# ---------------------------------------------------------------- Parquet files, one after another
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A folder of Parquet files as one table.
+
+    Attributes:
+        records: all rows.
+        images: the column with image bytes, where there is one.
+    """
+
+    records: Records
+    images: ImageColumn | None
+
+
+def holds_tables(data: Path) -> bool:
+    """Whether this is a table, or a folder of such and no images."""
+    return data.is_file() or bool(found_shards(data))
+
+
+def found_shards(root: Path) -> list[Path]:
+    """The Parquet files of a folder without images, or of its `data`; not tables of our own."""
+    if not root.is_dir():
+        return []
+    places = (root, root / "data")
+    found = next((each for place in places if (each := sorted(place.glob("*.parquet")))), [])
+    if not found or walk_images(root, follow=False)[0]:
+        return []
+    return [path for path in found if METADATA_KEY not in (columns_of(path, None).metadata or {})]
+
+
+def read_shards(root: Path, paths: list[Path], options: ManifestOptions) -> Shards:
+    """All rows of Parquet files of the same columns, with a column `split` where names say one.
+
+    Args:
+        root: the folder, for messages.
+        paths: `found_shards`.
+        options: the column with images.
+
+    Raises:
+        InputError: columns differ, or a file is damaged.
+    """
+    schema = columns_of(paths[0], None)
+    others = [str(path) for path in paths if columns_of(path, None).names != schema.names]
+    if others:
+        raise InputError(
+            f"{root}: {len(others)} of its {len(paths)} Parquet files have other columns than "
+            f"{paths[0].name}: {few(others)}.",
+            f"Give one of them: deftclean scan {paths[0]}",
+        )
+    images = image_column(paths[0], schema, options.path_column)
+    column = (images.name, images.nested) if images else None
+    parts = [read_table(path, None, column) for path in paths]
+    try:
+        table = pa.concat_tables(parts, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise InputError(
+            f"{root}: columns of its Parquet files are of different types: "
+            f"{str(error).splitlines()[0]}",
+            f"Give one of them: deftclean scan {paths[0]}",
+        ) from error
+    splits = [split_words(path.stem.split("-")[0])[0] for path in paths]
+    if SPLIT not in schema.names and all(splits):
+        of_row = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        table = table.append_column(SPLIT, pa.array(splits, pa.string()).take(pa.array(of_row)))
+    note = f"{len(paths)} Parquet files are read as one table: {few([p.name for p in paths])}"
+    records = Records(
+        table.replace_schema_metadata(schema.metadata),
+        pa.nulls(len(table), pa.int64()),
+        notes=(note,),
+    )
+    return Shards(records, images and replace(images, others=tuple(paths[1:])))
