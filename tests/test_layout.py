@@ -5,6 +5,7 @@ from tests.support.places import PACKAGE, ROOT
 TESTS = ROOT / "tests"
 OF_SEVERAL_MODULES = {
     "cli/test_commands.py",
+    "data/test_formats.py",
     "images/test_corpus.py",
     "images/test_kinds.py",
     "models/test_exactness.py",

@@ -67,5 +67,5 @@ def test_the_shell_completes(tmp_path):
     ask["COMP_CWORD"] = "2"
     done = run_process(cwd=tmp_path, COMP_WORDS="deftclean check --fail", **ask)
     assert "--fail-on" in done.stdout
-    script = run_process("--show-completion", "bash", cwd=tmp_path)
+    script = run_process(cwd=tmp_path, _DEFTCLEAN_COMPLETE="source_bash")
     assert "_DEFTCLEAN_COMPLETE" in script.stdout
