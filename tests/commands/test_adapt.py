@@ -202,6 +202,7 @@ def test_the_detectors_own_prompts_classify(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_whatever_the_workers(scored, tmp_path):
     for name, workers in (("a", 0), ("b", 2)):
         quick(
@@ -411,6 +412,7 @@ def test_other_timm_models_with_weights_from_a_file(scored, tmp_path):
     assert predict(tmp_path / "run", scored.images, output=tmp_path / "p.parquet", run=RUN)
 
 
+@pytest.mark.slow
 def test_the_users_own_command_from_scratch(scored, tmp_path):
     done = run_cli(
         "adapt", scored.table, "--backbone", "resnet50", "--from-scratch", "--image-size", 32,

@@ -137,6 +137,7 @@ class Interrupted:
         patch.setattr(cell_runs, "scan", scan)
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on_where_it_was(grid, tmp_path):
     whole = bench(grid, output=tmp_path / "whole", run=RUN)
     with pytest.MonkeyPatch.context() as patch:
@@ -211,6 +212,7 @@ def test_what_failed_is_told_with_exit_code_3(grid, tmp_path, capsys):
     assert not any(str(tmp_path) in row["error"] for row in rows[:4])
 
 
+@pytest.mark.slow
 def test_other_settings_are_other_cells_and_other_grids_stay(grid, tmp_path):
     bench(grid, output=tmp_path / "out", run=RUN, only="accuracy")
     bench(grid, output=tmp_path / "out", run=RUN, only="detection")

@@ -52,6 +52,7 @@ def test_demo_finds_the_flipped_digits(tmp_path):
     assert metadata["separation"] > 0.75
 
 
+@pytest.mark.slow
 def test_demo_without_its_visual_prompts(tmp_path, monkeypatch):
     """Training those takes a minute; all else of it is the same, and what it finds is less."""
     real = detection.scan
@@ -250,6 +251,7 @@ def test_a_collapse_stops_with_3_and_writes_no_table(few_digits, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_half_that_collapses_is_trained_again_and_that_is_said(few_digits, tmp_path):
     done = run_cli("scan", few_digits.images, few_digits.labels, *COLLAPSING, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

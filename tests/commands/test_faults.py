@@ -100,7 +100,8 @@ def bytes_of(where: Path) -> tuple[bytes, ...]:
 
 
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("how", [pytest.param("--resume", marks=pytest.mark.slow), "--overwrite"])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["--resume", "--overwrite"])
 def test_a_scan_that_is_killed_while_publishing_is_finished_by_the_next(
     folder: Path, tmp_path: Path, how: str, each_point: Callable[[], list[int]]
 ) -> None:

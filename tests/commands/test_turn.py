@@ -165,6 +165,7 @@ def test_the_whole_way_through_the_command_line(scored, tmp_path):
     assert found.predicted == COUNT
 
 
+@pytest.mark.slow
 def test_it_learns_from_the_rows_it_believes(scored, tmp_path, monkeypatch):
     """As long as the recipe takes on all it was given: 5 epochs of 60 are 6 of 51."""
     from deftclean.adaptation import trainer as adaptation
