@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from deftclean.cli.options import AllowOutside, Overwrite, Quiet, progress_of
+from deftclean.cli.options import AllowOutside, Overwrite, Quiet, progress_of, warn
 from deftclean.cli.terminal import Terminal, put, shown
 from deftclean.core.errors import UsageError
 
@@ -193,8 +193,7 @@ def leave(result: "CheckResult", exit_zero: bool) -> None:
         typer.Exit: always.
     """
     errors = Terminal(stderr=True)
-    for text in result.warnings:
-        errors.print(f"[yellow]Warning:[/yellow] {shown(text)}", soft_wrap=True)
+    warn(result.warnings)
     for gate in result.gates:
         if gate.state == "unknown":
             errors.print(f"[red]Error:[/red] {shown(gate.message)}", soft_wrap=True)

@@ -55,8 +55,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, 
 
 def warn(texts: Iterable[str]) -> None:
     """Show warnings of a command that has no progress, on stderr."""
+    progress = progress_of(quiet=True)
     for text in texts:
-        progress_of(quiet=True).warn(text)
+        progress.warn(text)
 
 
 SAME_COMMAND = "the same command with --resume"

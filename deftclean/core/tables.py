@@ -198,7 +198,9 @@ def _read_json_lines(path: Path, encoding: str | None) -> pa.Table:
                 bad.append(f"line {number} is not a JSON object")
                 continue
             # Of a row without objects in it there are as many colons behind a quote as keys.
-            if line.count('":') + line.count('" :') != len(row) and (twice := _named_twice(line)):
+            if line.count('":') + line.count('" :') != len(row) and (
+                twice := json_of_names(line)[1]
+            ):
                 bad.append(f"line {number} names {twice!r} twice")
                 continue
             # Brackets are counted first: few lines have as many as are looked at one by one.
@@ -216,8 +218,14 @@ def _read_json_lines(path: Path, encoding: str | None) -> pa.Table:
     return pa.concat_tables(tables, promote_options="permissive")
 
 
-def _named_twice(line: str) -> str | None:
-    """The first key that an object of the line has twice: of such the last alone would be read."""
+def json_of_names(text: str) -> tuple[Any, str | None]:
+    """What JSON says, and the first key that an object of it has twice, if one has.
+
+    Of such a key the last value alone is read.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON, or nested too deeply.
+    """
     found: list[str] = []
 
     def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -227,8 +235,8 @@ def _named_twice(line: str) -> str | None:
             found.append(next(name for name in names if names.count(name) > 1))
         return made
 
-    json.loads(line, object_pairs_hook=look)
-    return found[0] if found else None
+    value = json.loads(text, object_pairs_hook=look)
+    return value, found[0] if found else None
 
 
 def too_deep(row: dict[str, Any]) -> str:

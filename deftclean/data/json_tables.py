@@ -3,7 +3,6 @@
 Told apart by what is in it; the tools' formats have files of their own.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,13 @@ import pyarrow as pa
 
 from deftclean.core.csv_text import encoding_advice
 from deftclean.core.errors import InputError
-from deftclean.core.tables import DEEPEST, refuse_endless, table_of_objects, too_deep
+from deftclean.core.tables import (
+    DEEPEST,
+    json_of_names,
+    refuse_endless,
+    table_of_objects,
+    too_deep,
+)
 from deftclean.data.coco import coco_table
 from deftclean.data.label_studio import annotated_tasks, annotation_rows
 
@@ -55,19 +60,10 @@ def json_table(
 
 
 def _parsed(path: Path, encoding: str | None) -> Any:
-    twice: list[str] = []
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice.append(next(name for name in names if names.count(name) > 1))
-        return made
-
     try:
         refuse_endless(path, ".json")
         text = path.read_text(encoding=encoding or "utf-8-sig")
-        parsed = json.loads(text, object_pairs_hook=once)
+        parsed, twice = json_of_names(text)
     except UnicodeDecodeError as error:
         hint = encoding_advice(error.object) if encoding is None else f"Is it text in {encoding}?"
         raise InputError(f"{path} cannot be read: {error}.", hint) from error
@@ -75,9 +71,9 @@ def _parsed(path: Path, encoding: str | None) -> Any:
         raise InputError(
             f"{path} cannot be read: {error}.", "Is the file whole, and JSON?"
         ) from error
-    if twice:
+    if twice is not None:
         raise InputError(
-            f"{path}: an object names {twice[0]!r} twice.", "Of such the last alone would be read."
+            f"{path}: an object names {twice!r} twice.", "Of such the last alone would be read."
         )
     return parsed
 

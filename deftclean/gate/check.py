@@ -260,14 +260,14 @@ def _decided(
     scored = counts.count("scored", label)
     if metric in _NEED_SCORES and not scored:
         what = "row" if label is None else f"row of class {label!r}"
-        return Gate(expression, None, "unknown", f"no {what} was scored")
+        return _gate(expression, None, f"no {what} was scored")
     if compared is not None and metric in CHANGES:
         value: float = _changed(expression, rows, compared)
     elif metric == "noise_rate":
         value = counts.count("flagged", label) / scored
     else:
         value = counts.count(metric, label)
-    return Gate(expression, value, "failed" if expression.holds(value) else "passed")
+    return _gate(expression, value)
 
 
 def _of_people_or_evidence(
@@ -283,38 +283,42 @@ def _of_people_or_evidence(
         share = None if found is None else found.noise if of_noise else found.precision
         value = None if share is None else share.estimate
         reason = "no random sample was audited (deftclean report --audit 100)"
+    return _gate(expression, value, reason)
+
+
+def _of_hashes(expression: Expression, verified: Verified, rows: Problems) -> Gate:
+    """Whether files are still what they were."""
+    metric = expression.metric
+    value = verified.count(metric, _of_class(expression, rows))
+    return _gate(expression, value, REASONS.get(metric, ""))
+
+
+def _of_copies(expression: Expression, copies: Copies, rows: Problems) -> Gate:
+    """Rows that show a picture of another row."""
+    metric = expression.metric
+    value = copies.count(metric, _of_class(expression, rows))
+    return _gate(expression, value, copies.reason(metric))
+
+
+def _gate(expression: Expression, value: float | None, reason: str = "") -> Gate:
+    """What an expression says of a value; of None that it is unknown, and why."""
     if value is None:
         return Gate(expression, None, "unknown", reason)
     return Gate(expression, value, "failed" if expression.holds(value) else "passed")
 
 
-def _of_hashes(expression: Expression, verified: Verified, rows: Problems) -> Gate:
-    """Whether files are still what they were."""
-    chosen = np.ones(len(rows), dtype=bool)
-    if expression.label is not None:
-        chosen = rows.labels == rows.names.index(expression.label)
-    value = verified.count(expression.metric, chosen)
-    if value is None:
-        return Gate(expression, None, "unknown", REASONS[expression.metric])
-    return Gate(expression, value, "failed" if expression.holds(value) else "passed")
-
-
-def _of_copies(expression: Expression, copies: Copies, rows: Problems) -> Gate:
-    """Rows that show a picture of another row."""
-    chosen = None
-    if expression.label is not None:
-        chosen = rows.labels == rows.names.index(expression.label)
-    value = copies.count(expression.metric, chosen)
-    if value is None:
-        return Gate(expression, None, "unknown", copies.reason(expression.metric))
-    return Gate(expression, value, "failed" if expression.holds(value) else "passed")
+def _of_class(expression: Expression, rows: Problems) -> NDArray[np.bool_] | None:
+    """(N,) bool, the rows that an expression asks about; None for all."""
+    if expression.label is None:
+        return None
+    chosen: NDArray[np.bool_] = rows.labels == rows.names.index(expression.label)
+    return chosen
 
 
 def _changed(expression: Expression, rows: Problems, compared: Comparison) -> int:
     changed = compared.rows(expression.metric)
-    if expression.label is None:
-        return len(changed)
-    return int(np.count_nonzero(rows.labels[changed] == rows.names.index(expression.label)))
+    chosen = _of_class(expression, rows)
+    return len(changed) if chosen is None else int(np.count_nonzero(chosen[changed]))
 
 
 def _table_counts(counts: Counts) -> TableCounts:

@@ -12,7 +12,7 @@ Does not know any data: whether there is such a class is for others to say.
 import functools
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -144,12 +144,12 @@ def refuse_changes(expressions: Iterable[Expression]) -> None:
     Raises:
         UsageError: which.
     """
-    found = dict.fromkeys(e.metric for e in expressions if e.metric in CHANGES)
-    if found:
-        raise UsageError(
-            f"--fail-on: {', '.join(found)} can be counted only against an earlier table.",
-            "Give it: --baseline old.parquet",
-        )
+    _refuse(
+        expressions,
+        CHANGES,
+        "can be counted only against an earlier table.",
+        "Give it: --baseline old.parquet",
+    )
 
 
 def refuse_altered(expressions: Iterable[Expression]) -> None:
@@ -158,12 +158,20 @@ def refuse_altered(expressions: Iterable[Expression]) -> None:
     Raises:
         UsageError: which.
     """
-    found = dict.fromkeys(e.metric for e in expressions if e.metric in ALTERED)
+    _refuse(
+        expressions,
+        ALTERED,
+        "can be asked of a table that is there already.",
+        "Ask later: deftclean check clean.parquet --verify",
+    )
+
+
+def _refuse(
+    expressions: Iterable[Expression], metrics: Collection[str], why: str, hint: str
+) -> None:
+    found = dict.fromkeys(e.metric for e in expressions if e.metric in metrics)
     if found:
-        raise UsageError(
-            f"--fail-on: {', '.join(found)} can be asked of a table that is there already.",
-            "Ask later: deftclean check clean.parquet --verify",
-        )
+        raise UsageError(f"--fail-on: {', '.join(found)} {why}", hint)
 
 
 def _parsed(text: str) -> "Expression | str":

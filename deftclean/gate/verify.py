@@ -99,12 +99,12 @@ class Verified:
                 advance(len(part), "")
         return pa.concat_arrays(parts)
 
-    def count(self, metric: str, chosen: NDArray[np.bool_]) -> int | None:
+    def count(self, metric: str, chosen: NDArray[np.bool_] | None) -> int | None:
         """The value of one of `expressions.ALTERED`; None where there is nothing to compare with.
 
         Args:
             metric: its name.
-            chosen: (N,) bool, rows whose pictures count.
+            chosen: (N,) bool, rows whose pictures count; None for all.
 
         Raises:
             OSError, InputError: what is compared cannot be read.
@@ -115,7 +115,8 @@ class Verified:
             case "altered_detector":
                 return self.detector
             case _:
-                return int(np.count_nonzero(self.pictures & chosen))
+                changed = self.pictures
+                return int(np.count_nonzero(changed if chosen is None else changed & chosen))
 
     def notes(self) -> tuple[str, ...]:
         """What was found by what has been asked, by name."""

@@ -152,20 +152,24 @@ def test_a_lost_worker_ends_the_run_in_words(misfortune: int, how: str) -> None:
     assert list(made) == [0, 1, 4]  # new ones are started
 
 
-@pytest.mark.parametrize("delay", [0.02, 0.05, 0.1, 0.15, 0.25])
-def test_a_worker_killed_at_any_moment_is_noticed(delay: float) -> None:
-    """Also while half of an answer is in the pipe, or the others wait for theirs to be taken."""
-
+def assert_noticed(sent: signal.Signals, delay: float, why: str) -> None:
+    """A signal to one of two workers that are sending ends the run, soon and in these words."""
     others = set(multiprocessing.active_children())
     answers = iter(Batches(Large(), range(10_000), 2, "looking"))
     next(answers)
     victim = next(iter(set(multiprocessing.active_children()) - others)).pid
-    threading.Timer(delay, os.kill, (victim, signal.SIGKILL)).start()
+    threading.Timer(delay, os.kill, (victim, sent)).start()
     began = time.monotonic()
-    with pytest.raises(RunError, match="was killed by signal 9 while looking"):
+    with pytest.raises(RunError, match=why):
         for _ in answers:
             pass
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.05, 0.1, 0.15, 0.25])
+def test_a_worker_killed_at_any_moment_is_noticed(delay: float) -> None:
+    """Also while half of an answer is in the pipe, or the others wait for theirs to be taken."""
+    assert_noticed(signal.SIGKILL, delay, "was killed by signal 9 while looking")
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1])
@@ -176,15 +180,8 @@ def test_a_worker_that_is_stopped_for_good_ends_the_run(
     monkeypatch.setattr(workers, "_LOOK", 0.1)
     monkeypatch.setattr(workers, "_PATIENCE", 1.0)
     others = set(multiprocessing.active_children())
-    answers = iter(Batches(Large(), range(10_000), 2, "looking"))
-    next(answers)
-    victim = next(iter(set(multiprocessing.active_children()) - others)).pid
-    threading.Timer(delay, os.kill, (victim, signal.SIGSTOP)).start()
-    began = time.monotonic()
-    with pytest.raises(RunError, match="was stopped, and did not go on within 1 s, while looking"):
-        for _ in answers:
-            pass
-    assert time.monotonic() - began < 20
+    why = "was stopped, and did not go on within 1 s, while looking"
+    assert_noticed(signal.SIGSTOP, delay, why)
     assert set(multiprocessing.active_children()) <= others
 
 
