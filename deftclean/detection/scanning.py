@@ -116,9 +116,11 @@ class Scan:
             )
             task = self._task(session, prepared, resolved, reader)
             warnings += zero_shot_warnings(task.zero_shot, prepared.rows, progress)
-            near = near_copies(task.untuned, progress)
             keeping = self._keeping(task)
             outcome = self._outcome(task, keeping)
+            near = outcome.near
+            if near is None:
+                near = near_copies(task.untuned, progress)
             warnings += outcome.warnings
             target = detector_folder(self.output)
             card = detector_card(task, outcome, warnings, target)

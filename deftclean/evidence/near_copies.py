@@ -17,6 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from deftclean.evidence.neighbours import NeighbourWitness
 from deftclean.evidence.search import Search, searcher
 from deftclean.evidence.witness import Take
 
@@ -55,22 +56,64 @@ def near_groups(
     """
     pictures = np.arange(count)
     vectors = features(pictures).to(device)
-    usual = 1 - float(vectors.mean(dim=0).square().sum())
-    search = searcher(vectors)
-    around = np.zeros(count, dtype=np.float32)
-    found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
+    search, links = searcher(vectors), _Links(count, _usual(vectors))
     block = min(_BLOCK, max(1, _MOST_PAIRS // max(1, count)))
     for at in range(0, count, block):
         some = pictures[at : at + block]
-        places, cosines = _nearest(search, features(some), some)
-        distances = 1 - cosines
-        around[some] = _farthest(distances)
-        mine, which = np.nonzero(_linked(distances, around[some, None], usual))
-        found.append((some[mine], places[mine, which], distances[mine, which]))
+        links.add(some, *_nearest(search, features(some), some))
         on_block(len(some))
-    one, other, distance = (np.concatenate(part) for part in zip(*found, strict=True))
-    both = _linked(distance, around[other], usual)
-    return _numbered(one[both], other[both], count)
+    return links.groups()
+
+
+def near_groups_among(found: NeighbourWitness) -> NDArray[np.int64] | None:
+    """The same from neighbours that have been found already; None where some pictures are missing.
+
+    Args:
+        found: the neighbours of U pictures, all of which have to be in the index.
+    """
+    index, count = found.index, len(found.places)
+    if len(index.pictures) != count:
+        return None
+    links = _Links(count, _usual(index.features))
+    for at in range(0, count, _BLOCK):
+        some = np.arange(at, min(at + _BLOCK, count))
+        near = (found.places[some, :AROUND].long().numpy(), found.cosines[some, :AROUND].numpy())
+        links.add(some, *near)
+    return links.groups()
+
+
+def _usual(features: Tensor) -> float:
+    """The distance of two pictures at random, from (U, D) unit vectors."""
+    return 1 - float(features.mean(dim=0).square().sum())
+
+
+class _Links:
+    """Pairs of U pictures that are nearly identical, a block of pictures at a time.
+
+    Args:
+        count: U.
+        usual: the distance of two pictures at random.
+    """
+
+    def __init__(self, count: int, usual: float) -> None:
+        self._usual = usual
+        self._around = np.zeros(count, dtype=np.float32)
+        self._found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
+
+    def add(
+        self, some: NDArray[np.int64], places: NDArray[np.int64], cosines: NDArray[np.float32]
+    ) -> None:
+        """(B,) pictures and their (B, k) nearest others, the most similar first."""
+        distances = 1 - cosines
+        self._around[some] = _farthest(distances)
+        mine, which = np.nonzero(_linked(distances, self._around[some, None], self._usual))
+        self._found.append((some[mine], places[mine, which], distances[mine, which]))
+
+    def groups(self) -> NDArray[np.int64]:
+        """(U,) groups, so far as both pictures of a pair agree."""
+        one, other, distance = (np.concatenate(part) for part in zip(*self._found, strict=True))
+        both = _linked(distance, self._around[other], self._usual)
+        return _numbered(one[both], other[both], len(self._around))
 
 
 def _nearest(

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from deftclean.evidence import near_copies
-from deftclean.evidence.near_copies import AROUND, CERTAIN, LEAST, SHARE, near_groups
+from deftclean.evidence.given_labels import GivenLabels
+from deftclean.evidence.near_copies import (
+    AROUND,
+    CERTAIN,
+    LEAST,
+    SHARE,
+    near_groups,
+    near_groups_among,
+)
+from deftclean.evidence.neighbours import Index, find_neighbours
 
 CPU = torch.device("cpu")
 
@@ -99,3 +108,17 @@ def test_what_is_alike_among_what_is_all_alike_is_no_copy(spread: float) -> None
     found = groups_of(made)
     assert found[20] == found[50] >= 0
     assert np.mean(found >= 0) < 0.05
+
+
+def test_neighbours_that_are_found_already_say_the_same() -> None:
+    features = features_of(60, 30, 0.1, seed=1)
+    vectors, everyone = torch.from_numpy(features), np.arange(90)
+
+    def among(labelled: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        given = GivenLabels.of(labelled, labelled % 2, 90, 2)
+        index = Index.of(lambda some: vectors[some], given, CPU)
+        found = find_neighbours(index, lambda some: vectors[some], everyone, lambda _done: None)
+        return near_groups_among(found)
+
+    np.testing.assert_array_equal(among(everyone), groups_of(features))
+    assert among(everyone[1:]) is None
