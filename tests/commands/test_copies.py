@@ -83,6 +83,18 @@ def test_check_shows_what_contradicts(tmp_path: Path) -> None:
     assert "duplicates" not in run_cli("check", "y.parquet", cwd=tmp_path).stdout
 
 
+def test_the_report_names_what_contradicts(tmp_path: Path) -> None:
+    rows = [{**row, "file_name": f"<b>{at}.png"} for at, row in enumerate(ROWS)]
+    written(tmp_path / "x.parquet", rows)
+    done = run_cli("report", "x.parquet", "-o", "r.html", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "2 repeat the picture of an earlier row" in page
+    said = "&lt;b&gt;0.png (row 0) &#39;apple&#39;: the same picture as &lt;b&gt;1.png (row 1)"
+    assert said in page
+    assert page.count("the same picture as") == 1
+
+
 def test_pictures_shared_with_another_table_fail(tmp_path: Path) -> None:
     plain = [{k: v for k, v in row.items() if k != "split"} for row in ROWS]
     written(tmp_path / "train.parquet", plain)
