@@ -4,6 +4,7 @@ Of a folder of images, `metadata.csv`, `.jsonl` or `.parquet` in it or in each f
 a folder without images, its Parquet files, one after the other.
 """
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,8 @@ def found_metadata(root: Path) -> list[Path]:
     own = [root / name for name in _NAMES if (root / name).is_file()]
     if own:
         return own[:1]
-    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    # Names alone: what each of very many files is, nobody has to ask.
+    folders = [root / name for name in sorted(next(os.walk(root))[1])]
     inside = ((folder, name) for folder in folders for name in _NAMES)
     found = {folder: folder / name for folder, name in inside if (folder / name).is_file()}
     return list(found.values())

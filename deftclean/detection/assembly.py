@@ -10,19 +10,25 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean import __version__
+from deftclean.core.arrow import int_array_where
+from deftclean.core.errors import RunError
+from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
 from deftclean.data.manifest import Manifest
 from deftclean.detection.judging import Verdict
 from deftclean.detection.task import Outcome, Task
+from deftclean.evidence.near_copies import CERTAIN, LEAST, SHARE, near_groups
 from deftclean.evidence.rates import LEVEL
+from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScores, ZeroShotScores
 from deftclean.images.prepared import PreparedRows
+from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector_card import FORMAT_VERSION, DetectorCard
 from deftclean.models.saved_detector import portable_name
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.copies import first_of_same
 from deftclean.table.reviewed import with_review
-from deftclean.table.scores import SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable
+from deftclean.table.scores import NEAR, SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable
 
 Column = NDArray[np.float32]
 
@@ -81,12 +87,39 @@ class Said:
         )
 
 
+def near_copies(pictures: RunPictures | None, progress: Progress) -> NDArray[np.int64] | None:
+    """(U,) groups of nearly identical pictures, -1 outside any; None where they are not known.
+
+    Args:
+        pictures: that may have untuned features.
+        progress: told what happens.
+    """
+    if pictures is None or not pictures.embedded:
+        return None
+    count = len(pictures.rows.distinct)
+    take, device = pictures.embeddings.take, pictures.runtime.device
+    try:
+        with progress.stage("Comparing pictures", count) as advance:
+            return near_groups(take, count, device, lambda done: advance(done, ""))
+    except RunError as error:  # of an index that is not installed; no score depends on it
+        progress.warn(f"nearly identical pictures were not searched for: {error}")
+        return None
+
+
 def score_table(
     prepared: PreparedRows,
     said: "Said",
     class_names: tuple[str, ...],
+    near: NDArray[np.int64] | None,
 ) -> pa.Table:
-    """Input columns, then score columns; N rows in input order. `keep` is decided later."""
+    """Input columns, then score columns; N rows in input order. `keep` is decided later.
+
+    Args:
+        prepared: the rows.
+        said: of the readable ones.
+        class_names: K.
+        near: see `near_copies`.
+    """
     manifest, found, rows = prepared.manifest, prepared.found, prepared.rows
     count, readable = len(manifest), prepared.readable
     names = pa.array(class_names, pa.string())
@@ -133,12 +166,20 @@ def score_table(
         "content_sha256": found.sha256,
         "source_line": manifest.source_lines,
         "duplicate_of": first_of_same(found.sha256),
-        "near_duplicate_group": pa.nulls(count, pa.int64()),
+        "near_duplicate_group": _of_rows(near, rows, count),
     }
     given = manifest.columns
     schema = pa.schema([*given.schema, *SCORE_SCHEMA], metadata=given.schema.metadata)
     arrays = [*given.columns, *(columns[name] for name in SCORE_SCHEMA.names)]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _of_rows(near: NDArray[np.int64] | None, rows: UsableRows, count: int) -> pa.Array:
+    """(N,) group of each row's picture."""
+    groups = np.full(count, -1, dtype=np.int64)
+    if near is not None:
+        groups[rows.readable] = near[rows.pictures[rows.readable]]
+    return int_array_where(groups, groups >= 0)
 
 
 def with_earlier_review(scores: ScoreTable, manifest: Manifest, known: bool) -> ScoreTable:
@@ -187,6 +228,7 @@ def table_metadata(
     agreement: float | None,
     options: StrategyOptions,
     verdict: Verdict | None,
+    near: NDArray[np.int64] | None,
 ) -> dict[str, Any]:
     """Everything but rule, threshold and noise rate, which `decide` adds."""
     return {
@@ -206,6 +248,7 @@ def table_metadata(
         "separation": card.epochs[-1]["separation"] if card.epochs else None,
         "zero_shot_agreement": agreement,
         "warnings": list(card.warnings),
+        NEAR: None if near is None else {"certain": CERTAIN, "least": LEAST, "share": SHARE},
         **({} if verdict is None else {"evidence": _evidence(verdict, card.class_names)}),
     }
 

@@ -28,6 +28,7 @@ from deftclean.evidence.decision import keep_threshold
 from deftclean.evidence.given_labels import GivenLabels
 from deftclean.evidence.head import fit_head
 from deftclean.evidence.known import Known
+from deftclean.evidence.near_copies import near_groups_among
 from deftclean.evidence.neighbours import Index, NeighbourWitness, find_neighbours
 from deftclean.evidence.pool import Pool, Testimony
 from deftclean.evidence.rates import noise_rates
@@ -101,7 +102,15 @@ def weigh_rows(task: Task, threshold: float | None, keeping: Sequence[KeptHalf])
     )
     kept = KeptEvidence.of(belief, witnesses.head, witnesses.neighbours, stream(seed, "part"))
     return Outcome(
-        scores, "threshold", threshold, fitted.detectors, fitted.epochs, warnings, verdict, kept
+        scores,
+        "threshold",
+        threshold,
+        fitted.detectors,
+        fitted.epochs,
+        warnings,
+        verdict,
+        kept,
+        near_groups_among(witnesses.neighbours),
     )
 
 

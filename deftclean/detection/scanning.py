@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deftclean.core.outputs import PARTS, checkpoint_folder, detector_folder
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
@@ -19,6 +22,7 @@ from deftclean.data.options import ManifestOptions
 from deftclean.detection.assembly import (
     Said,
     detector_card,
+    near_copies,
     score_table,
     table_metadata,
     with_earlier_review,
@@ -114,10 +118,13 @@ class Scan:
             warnings += zero_shot_warnings(task.zero_shot, prepared.rows, progress)
             keeping = self._keeping(task)
             outcome = self._outcome(task, keeping)
+            near = outcome.near
+            if near is None:
+                near = near_copies(task.untuned, progress)
             warnings += outcome.warnings
             target = detector_folder(self.output)
             card = detector_card(task, outcome, warnings, target)
-            made = self._table(prepared, task, outcome, card)
+            made = self._table(prepared, task, outcome, card, near)
             self._write(made, outcome, card, target, keeping)
             reader.say_cache()
         return made
@@ -197,14 +204,19 @@ class Scan:
         return select_rows(self.options, task)
 
     def _table(
-        self, prepared: PreparedRows, task: Task, outcome: Outcome, card: DetectorCard
+        self,
+        prepared: PreparedRows,
+        task: Task,
+        outcome: Outcome,
+        card: DetectorCard,
+        near: NDArray[np.int64] | None,
     ) -> ScoreTable:
         names = self.manifest.class_names
         said = Said.of(outcome.scores, task.zero_shot, outcome.verdict, self.options.is_deft)
-        table = score_table(prepared, said, names)
+        table = score_table(prepared, said, names, near)
         agreement = agreement_with_zero_shot(task.zero_shot, prepared.rows)
         facts = table_metadata(
-            card, task.pictures.runtime, "scan", agreement, self.options, outcome.verdict
+            card, task.pictures.runtime, "scan", agreement, self.options, outcome.verdict, near
         )
         decided = decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
         made = with_earlier_review(decided, prepared.manifest, self.options.is_evidence)

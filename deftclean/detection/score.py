@@ -28,6 +28,9 @@ from deftclean.table.scores import (
 from deftclean.table.summary import summarise
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from deftclean.core.runtime import Runtime
     from deftclean.detection.assembly import Said
     from deftclean.detection.judging import Verdict
@@ -106,7 +109,7 @@ def _scored(
 ) -> tuple[ScoreTable, Manifest]:
     """Every row scored, and the manifest with what is known of its pictures; decided later."""
     from deftclean.core.runtime import choose_runtime
-    from deftclean.detection.assembly import Said
+    from deftclean.detection.assembly import Said, near_copies
     from deftclean.detection.evidence import judge_new_rows
     from deftclean.detection.judging import known_of
     from deftclean.features.pictures import RunPictures
@@ -136,10 +139,13 @@ def _scored(
 
         names, verdict = card.class_names, None
         if card.evidence is None:
-            zero_shot, scores = pictures().zero_shot_and_score(detectors[0], names, progress)
+            shown = pictures()
+            zero_shot, scores = shown.zero_shot_and_score(detectors[0], names, progress)
+            near = near_copies(shown, progress)
         else:
             untuned = pictures()
             untuned.embed(progress, lambda: None)
+            near = near_copies(untuned, progress)
             zero_shot = untuned.zero_shot(names, progress, lambda: None)
             # Both spool their features: into the same file, the second would write over the first.
             looking = [
@@ -152,7 +158,7 @@ def _scored(
                 untuned, list(zip(detectors, looking, strict=True)), kept, names, known, progress
             )
         said = Said.of(scores, zero_shot, verdict, card.evidence is None)
-        made = _table(card, prepared, said, zero_shot, verdict, runtime, progress)
+        made = _table(card, prepared, said, zero_shot, verdict, near, runtime, progress)
         reader.say_cache()
     return made, prepared.manifest
 
@@ -190,6 +196,7 @@ def _table(
     said: "Said",
     zero_shot: "ZeroShotScores",
     verdict: "Verdict | None",
+    near: "NDArray[np.int64] | None",
     runtime: "Runtime",
     progress: Progress,
 ) -> ScoreTable:
@@ -207,9 +214,9 @@ def _table(
         *zero_shot_warnings(zero_shot, rows, progress),
         *unknown_label_warnings(prepared.manifest, rows, card, progress),
     ]
-    table = score_table(prepared, said, card.class_names)
+    table = score_table(prepared, said, card.class_names, near)
     agreement = agreement_with_zero_shot(zero_shot, rows)
     told = replace(card, warnings=warnings)
     options = StrategyOptions("deft" if card.evidence is None else "evidence")
-    facts = table_metadata(told, runtime, "score", agreement, options, verdict)
+    facts = table_metadata(told, runtime, "score", agreement, options, verdict, near)
     return ScoreTable(table, facts)

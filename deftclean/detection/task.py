@@ -69,6 +69,7 @@ class Outcome:
         verdict: of `evidence`.
         kept: what `score` needs of it beside the detectors.
         warnings: what may make the result useless.
+        near: groups of nearly identical pictures, where `evidence` has found them by the way.
     """
 
     scores: DetectorScores
@@ -79,3 +80,4 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     verdict: Verdict | None = None
     kept: KeptEvidence | None = None
+    near: NDArray[np.int64] | None = None

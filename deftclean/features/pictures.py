@@ -102,6 +102,11 @@ class RunPictures:
         return scorer.scores()
 
     @property
+    def embedded(self) -> bool:
+        """Whether there are untuned features of every picture."""
+        return self._embeddings is not None
+
+    @property
     def embeddings(self) -> Embeddings:
         """The untuned features; `embed` comes first."""
         assert self._embeddings is not None  # noqa: S101 - callers have embedded

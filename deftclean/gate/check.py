@@ -36,7 +36,7 @@ from deftclean.gate.results import (
 from deftclean.gate.verify import REASONS, Verified
 from deftclean.table.audit import Audited, audited
 from deftclean.table.comparison import CHANGES, Comparison, compare
-from deftclean.table.copies import COLUMNS, COPIES, Copies, copies_of, pictures_of
+from deftclean.table.copies import COLUMNS, COPIES, Copies, conflicts_of, copies_of, pictures_of
 from deftclean.table.emptied import about_emptied, emptied_classes
 from deftclean.table.estimate import noise_estimate
 from deftclean.table.places import Places
@@ -181,6 +181,7 @@ class Gates:
             estimate=noise_estimate(scores.metadata),
             audited=found,
             copies=copies.counts,
+            conflicts=conflicts_of(scores, top),
         )
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 from deftclean.core.results import Shown, percent
 from deftclean.gate.expressions import Expression
 from deftclean.table.audit import Audited
-from deftclean.table.copies import CopyCounts
+from deftclean.table.copies import Conflict, CopyCounts
 from deftclean.table.estimate import NoiseEstimate
 from deftclean.table.places import Place
 
@@ -168,6 +168,7 @@ class CheckResult(Shown):
         estimate: how much is wrong, so far as the scan can tell; None where it cannot.
         audited: what people's decisions about a random sample prove; None without an audit.
         copies: rows that show a picture of another row.
+        conflicts: pairs of them with different labels, at most as many as were asked for.
     """
 
     table: Path
@@ -182,6 +183,7 @@ class CheckResult(Shown):
     estimate: NoiseEstimate | None
     audited: Audited | None
     copies: CopyCounts
+    conflicts: tuple[Conflict, ...]
 
     def facts(self) -> Mapping[str, object]:
         """What a notebook shows."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from deftclean.reports.calibration import Calibration, calibration
 from deftclean.table.audit import Audited, audited
+from deftclean.table.copies import Conflict, conflicts_of
 from deftclean.table.reviewed import ReviewCounts, review_counts
 from deftclean.table.scores import ScoreTable
 from deftclean.table.summary import Summary, summarise
@@ -22,6 +23,7 @@ BINS = 20
 _Z = 1.959964  # of a two-sided interval of 95 %
 _MOST_CLASSES = 30
 _MOST_CONFUSED = 12
+_MOST_CONFLICTS = 20
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class Overview:
         reviewed: what people have decided already.
         audited: what they prove of all rows, if a random sample is among them.
         calibration: `clean_prob` beside what witnesses and people say.
+        conflicts: rows of the same picture with different labels, the first of them.
     """
 
     summary: Summary
@@ -108,6 +111,7 @@ class Overview:
     reviewed: ReviewCounts
     audited: Audited | None
     calibration: Calibration
+    conflicts: tuple[Conflict, ...]
 
 
 def overview(scores: ScoreTable) -> Overview:
@@ -128,6 +132,7 @@ def overview(scores: ScoreTable) -> Overview:
         reviewed=review_counts(scores),
         audited=audited(scores),
         calibration=calibration(scores),
+        conflicts=conflicts_of(scores, _MOST_CONFLICTS),
     )
 
 

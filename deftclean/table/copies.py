@@ -1,7 +1,8 @@
 """Rows that show the same picture, or nearly so, and those that contradict each other or leak.
 
 pyarrow and NumPy only. What is the same follows from the hash of the bytes, so that tables of every
-age can be asked; what is nearly the same, `scan` has found out, see `deftclean.evidence.copies`.
+age can be asked; what is nearly the same, `scan` and `score` have found out, see
+`deftclean.evidence.near_copies`.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from deftclean.core.arrow import (
     bool_array,
     bool_values,
     codes,
+    int_array,
     int_array_where,
     valid,
     whole,
@@ -182,6 +184,73 @@ def copies_of(scores: ScoreTable, against: Column | None = None) -> Copies:
     return Copies({**exact, **nearly, COPIES[4]: _leaked(table, same, near, elsewhere)})
 
 
+@dataclass(frozen=True)
+class Conflict:
+    """Two rows that show the same picture, or nearly so, and were given different labels.
+
+    Attributes:
+        rows, file_names, labels: of a group's first row, and of the first with another label.
+        identical: byte by byte.
+    """
+
+    rows: tuple[int, int]
+    file_names: tuple[str, str]
+    labels: tuple[str, str]
+    identical: bool
+
+    @property
+    def statement(self) -> str:
+        """In words."""
+        (one, other), (label, second) = self.file_names, self.labels
+        what = "the same picture as" if self.identical else "nearly the same picture as"
+        return (
+            f"{one} (row {self.rows[0]}) {label!r}: {what} {other} (row {self.rows[1]}) {second!r}"
+        )
+
+
+def conflicts_of(scores: ScoreTable, most: int) -> tuple[Conflict, ...]:
+    """One pair of each group with more than one label, in the order of rows, identical ones first.
+
+    Args:
+        scores: as `copies_of`, with `row` and `file_name`.
+        most: pairs at most.
+    """
+    table = scores.table
+    same = np.where(_readable(table), codes(table["content_sha256"])[0], -1)
+    labels, near = _labels(table), _near_groups(scores)
+    pairs = _contradictions(same, labels)
+    exact = len(pairs)
+    if near is not None:
+        nearly = _contradictions(near, labels)
+        apart = (same[nearly[:, 0]] != same[nearly[:, 1]]) | (same[nearly[:, 0]] < 0)
+        pairs = np.concatenate([pairs, nearly[apart]])
+    pairs = pairs[:most]
+    shown = table.select(["row", "file_name"]).append_column("label", _label_column(table))
+    told = shown.take(int_array(pairs.ravel())).to_pylist()
+    return tuple(
+        Conflict(
+            (one["row"], other["row"]),
+            (str(one["file_name"]), str(other["file_name"])),
+            (str(one["label"]), str(other["label"])),
+            at < exact,
+        )
+        for at, (one, other) in enumerate(zip(told[::2], told[1::2], strict=True))
+    )
+
+
+def _contradictions(groups: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(G, 2) of each group with several values its first row, and the first with another value."""
+    rows = np.flatnonzero(disagreeing(groups, values))
+    first = np.zeros(int(groups.max(initial=-1)) + 1, dtype=np.int64)
+    first[groups[rows[::-1]]] = rows[::-1]
+    other = rows[values[rows] != values[first[groups[rows]]]]
+    second = np.full(len(first), -1, dtype=np.int64)
+    second[groups[other[::-1]]] = other[::-1]
+    there = np.flatnonzero(second >= 0)
+    pairs = np.stack([first[there], second[there]], axis=1)
+    return pairs[np.argsort(pairs[:, 0], kind="stable")]
+
+
 def pictures_of(table: pa.Table) -> pa.Array:
     """Hashes of the rows whose picture can be read."""
     hashes = whole(table["content_sha256"])
@@ -197,13 +266,20 @@ def _readable(table: pa.Table) -> NDArray[np.bool_]:
 
 def _labels(table: pa.Table) -> NDArray[np.int64]:
     """(N,) place of the label in force; -1 where there is none."""
+    labels = codes(_label_column(table))[0]
+    if DECISION not in table.column_names:
+        return labels
+    dropped = bool_values(pc.equal(whole(table[DECISION]), "drop"))
+    return np.where(dropped, -1, labels)
+
+
+def _label_column(table: pa.Table) -> pa.Array:
+    """(N,) labels, those that people chose where they did."""
     given = whole(table["given_label"])
     if not {DECISION, FINAL} <= set(table.column_names):
-        return codes(given)[0]
-    decision = whole(table[DECISION])
-    relabelled = bool_array(bool_values(pc.equal(decision, "relabel")))
-    dropped = bool_values(pc.equal(decision, "drop"))
-    return np.where(dropped, -1, codes(pc.if_else(relabelled, whole(table[FINAL]), given))[0])
+        return given
+    relabelled = bool_array(bool_values(pc.equal(whole(table[DECISION]), "relabel")))
+    return pc.if_else(relabelled, whole(table[FINAL]), given)
 
 
 def _near_groups(scores: ScoreTable) -> NDArray[np.int64] | None:

@@ -40,10 +40,14 @@ _AFFIXES = frozenset(
     ]
 )
 _WORD = re.compile(r"[a-z]+")
+_NUMBERED = re.compile(r"k?folds?[ _-]?\d+")
 
 
 def split_kind(name: str) -> str | None:
-    """`train`, `val` or `test` where a name means one: `Training`, `train_set`, `val2017`."""
+    """`train`, `val` or `test` where a name means one: `Training`, `train_set`, `val2017`.
+
+    Folds are splits that have numbers: `fold_1`.
+    """
     kind, others = split_words(name)
     return None if others else kind
 
@@ -52,9 +56,11 @@ def split_words(name: str) -> tuple[str | None, tuple[str, ...]]:
     """The split that a name speaks of, and its other words: `cars_train`, but also `steam train`.
 
     Returns:
-        `train`, `val`, `test`, or None where it speaks of none or several; words that name neither
-        a split nor what every split is called.
+        `train`, `val`, `test`, a fold, or None where it speaks of none or several; words that name
+        neither a split nor what every split is called.
     """
+    if _NUMBERED.fullmatch(name.strip().lower()):
+        return name.strip().lower(), ()
     words = [_without_ending(word) for word in _WORD.findall(name.lower())]
     kinds = {_KINDS[word] for word in words if word in _KINDS}
     others = tuple(word for word in words if word not in _KINDS and word not in _AFFIXES)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deftclean.table.copies import COPIES, copies_of, disagreeing, first_of_same
+from deftclean.table.copies import COPIES, conflicts_of, copies_of, disagreeing, first_of_same
 from deftclean.table.scores import NEAR, ScoreTable
 from tests.support.scored import score_table
 
@@ -62,6 +62,35 @@ def test_all_pairs_say_the_same(rows: list[Row]) -> None:
         assert found.count("conflicting_duplicates") is None
     assert list(found.flags["conflicting_near_duplicates"]) == near
     assert list(found.flags["leaked"]) == leaks
+
+
+@given(st.lists(ROW, min_size=1, max_size=12))
+def test_every_group_in_conflict_gives_one_pair(rows: list[Row]) -> None:
+    found = conflicts_of(table_of(rows), 100)
+    for key, identical in (("content_sha256", True), ("near_duplicate_group", False)):
+        wrong = told_apart(rows, key, "given_label")
+        first = {row[key]: at for at, row in reversed(list(enumerate(rows))) if wrong[at]}
+        pairs = []
+        for at in sorted(first.values()):
+            more = [
+                other
+                for other, row in enumerate(rows)
+                if wrong[other]
+                and row[key] == rows[at][key]
+                and row["given_label"] != rows[at]["given_label"]
+            ]
+            pairs.append((at, more[0]))
+        if not identical:  # those that are identical have been told already
+            pairs = [
+                (i, j)
+                for i, j in pairs
+                if rows[i]["content_sha256"] != rows[j]["content_sha256"]
+                or rows[i]["content_sha256"] is None
+                or "unreadable" in (rows[i]["status"], rows[j]["status"])
+            ]
+        assert [c.rows for c in found if c.identical is identical] == pairs
+    assert all(c.labels[0] != c.labels[1] for c in found)
+    assert conflicts_of(table_of(rows), 1) == found[:1]
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", None])))

@@ -28,6 +28,10 @@ def print_asked(result: CheckResult, console: Console) -> None:
     if result.changes:
         _changes(result, console)
     _findings(result, console)
+    if result.conflicts:
+        _title("the same picture with different labels", console)
+        kinds = {True: "identical", False: "near copy"}
+        _lines([f"{kinds[c.identical]:<13}{c.statement}" for c in result.conflicts], console)
     _gates(result, console)
 
 
