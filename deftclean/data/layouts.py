@@ -94,10 +94,25 @@ def folder_rows(
     if splits:
         return _of_splits(names, above, inner, splits)
     rows = _of_classes(names, above)
-    if not above:
-        return rows
     said = f"folder {'/'.join(above)} holds everything: the {len(inner.folders):,} folders in it"
-    return FolderRows(rows.names, rows.labels, None, (f"{said} are the classes",))
+    notes = [f"{said} are the classes"] if above else []
+    if asked is None and not known:
+        notes += _doubts(root, inner)
+    return FolderRows(rows.names, rows.labels, None, tuple(notes))
+
+
+def _doubts(root: Path, tree: Tree) -> list[str]:
+    """What to say where every class folder holds folders of the same names: `site_a/cat`."""
+    inside = {frozenset(each.folders) for each in tree.folders.values()}
+    shared = sorted(inside.pop()) if len(inside) == 1 else []
+    loose = any(each.loose for each in tree.folders.values())
+    if len(tree.folders) < 2 or len(shared) < 2 or loose:
+        return []
+    said = f"the classes are {few(list(tree.folders))}, and each of them holds {few(shared)}"
+    if any(split_kind(name) for name in shared):
+        return [f"{said}: these are not read as splits"]
+    command = scan_command(root, None, folders="splits")
+    return [f"{said}; if these are the classes: {command}"]
 
 
 def _unwrapped(tree: Tree, known: Collection[str]) -> tuple[tuple[str, ...], Tree]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from deftclean.core.csv_text import encoding_advice
 from deftclean.core.errors import InputError
-from deftclean.core.tables import read_table, refuse_endless
+from deftclean.core.tables import SUFFIXES, read_table, refuse_endless
 from deftclean.core.text import few
 from deftclean.data.columns import PATH_COLUMNS
 from deftclean.data.folders import IMAGE_SUFFIXES
@@ -23,6 +23,7 @@ from deftclean.data.label_studio import annotation_rows
 from deftclean.data.lines import record_lines
 from deftclean.data.options import ManifestOptions
 
+_MORE = (".json", ".txt", ".lst")
 _LONGEST_HEADER = 65536  # letters
 
 
@@ -62,6 +63,11 @@ def read_records(path: Path, options: ManifestOptions) -> Records:
     if suffix == ".json":
         table, file, label, notes = json_table(path, options.encoding, options.label_column)
         return Records(table, pa.nulls(len(table), pa.int64()), file, label, notes)
+    if suffix not in SUFFIXES:
+        raise InputError(
+            f"{path}: tables of labels end in {', '.join((*SUFFIXES, *_MORE))}.",
+            "Convert it, or rename the file.",
+        )
     table = read_table(path, None, None, options.encoding)
     return Records(table, _lines(path, options, len(table)))
 

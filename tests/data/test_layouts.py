@@ -52,6 +52,7 @@ def found(manifest: Manifest) -> tuple[set[str], set[str | None]]:
         (["train/cat", "train/dog"], {"train"}),
         (["train/cat", "train/dog", "train_extra/cat"], {"train", "train_extra"}),
         (["train/cat", "train/dog", "extra/cat", "extra/dog"], {"train", "extra"}),
+        (["fold1/cat", "fold1/dog", "fold2/cat"], {"fold1", "fold2"}),
         (["train/cat/indoor", "train/dog", "valid/cat/outdoor"], {"train", "val"}),
         (["dataset/cat", "dataset/dog"], {None}),
         (["a/b/cat", "a/b/dog/deep"], {None}),
@@ -70,6 +71,22 @@ def test_classes_below_splits_and_wrappers(
         manifest.file_names.to_pylist(), manifest.given_labels.to_pylist(), strict=True
     ):
         assert label in name.split("/")
+
+
+def test_a_doubt_is_said_where_every_class_holds_the_same_folders(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", "site_a/cat", "site_a/dog", "site_b/cat", "site_b/dog")
+    manifest = read(root)
+    assert found(manifest) == ({"site_a", "site_b"}, {None})
+    (note,) = manifest.notes
+    assert note == (
+        "the classes are site_a, site_b, and each of them holds cat, dog; "
+        f"if these are the classes: deftclean scan {root} --folders splits"
+    )
+    assert found(read(root, folders="splits")) == ({"cat", "dog"}, {"site_a", "site_b"})
+    assert read(root, folders="classes").notes == ()
+    below = make(tmp_path / "below", "cat/train", "cat/test", "dog/train", "dog/test")
+    (note,) = read(below).notes
+    assert note.endswith("each of them holds test, train: these are not read as splits")
 
 
 @pytest.mark.parametrize(
@@ -183,6 +200,7 @@ def test_one_split_is_chosen(tmp_path: Path, wanted: str) -> None:
     [
         *((name, "train") for name in ("train", "TRAIN", "Training", "train-set", "train_256")),
         *((name, "val") for name in ("valid", "Validation set", "dev", "val_images")),
+        *((name, "fold_1") for name in ("fold_1", "Fold_1")),
         *((name, "test") for name in ("test", "testset", "images-test", "Test Data")),
         *((name, None) for name in ("trainer", "latest", "train test", "steam train", "", "set")),
     ],

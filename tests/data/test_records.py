@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deftclean.core.errors import UsageError
+from deftclean.core.errors import InputError, UsageError
 from deftclean.core.tables import read_table
 from deftclean.data.manifest import Manifest, read_manifest
 from deftclean.data.options import ManifestOptions
@@ -137,3 +137,11 @@ def test_an_index_in_parquet(tmp_path: Path) -> None:
 def test_an_empty_column_without_a_name(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("file_name,label,\na.png,cat,\nb.png,dog,\n")
     assert read(tmp_path / "x.csv").columns.column_names == ["label"]
+
+
+def test_an_ending_that_nobody_knows_names_all_that_are_read(tmp_path: Path) -> None:
+    (tmp_path / "labels.xlsx").write_bytes(b"PK")
+    with pytest.raises(
+        InputError, match=r"end in .csv, .tsv, .jsonl, .ndjson, .parquet, .json, .txt, .lst"
+    ):
+        read_manifest(tmp_path, tmp_path / "labels.xlsx", ManifestOptions())
