@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="*", choices=RECIPES, help="default: all; none: no run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--tuned", action="store_true", help=f"with {TUNER}")
-    without = [name for name in WITNESSES if name != UNTAUGHT]
+    without = [name for name in WITNESSES if name not in (UNTAUGHT, "own")]
     parser.add_argument("--without", nargs="+", choices=without, default=[])
     options = parser.parse_args()
     recipes = RECIPES if options.recipes is None else options.recipes

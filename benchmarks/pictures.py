@@ -27,6 +27,7 @@ from PIL import Image
 import deftclean
 from deftclean.core.progress import Silent
 from deftclean.core.runtime import Runtime, choose_runtime
+from deftclean.features.class_texts import plain_texts
 from deftclean.features.pictures import RunPictures
 from deftclean.features.session import Session
 from deftclean.images.cache import Cache
@@ -177,7 +178,7 @@ class Bench:
         check_images(source, self.preparation, open_cache, runtime, Silent())
         session = replace(self.session, runtime=runtime)
         pictures = RunPictures(self.rows, self.preparation, session, self.folder, open_cache)
-        pictures.zero_shot_and_score(self.detector, _CLASSES, Silent())
+        pictures.zero_shot_and_score(self.detector, plain_texts(_CLASSES), Silent())
 
     def decode(self) -> list[torch.Tensor]:
         """Decode and resize alone, with every core."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that a name is handed on
     from deftclean.reports.report import report as report
     from deftclean.reports.review import ReviewResult as ReviewResult
     from deftclean.reports.review import review as review
+    from deftclean.settings.evidence import EvidenceOptions as EvidenceOptions
     from deftclean.table.scores import ScoreTable as ScoreTable
     from deftclean.table.summary import Summary as Summary
 
@@ -53,6 +54,7 @@ _HOMES = {
     "DatasetOptions": "datasets.options",
     "DatasetResult": "datasets.dataset",
     "DeftcleanError": "core.errors",
+    "EvidenceOptions": "settings.evidence",
     "ExportResult": "exports.export",
     "ManifestOptions": "data.options",
     "NoiseOptions": "datasets.options",

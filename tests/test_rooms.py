@@ -25,7 +25,8 @@ ALLOWED = {
     "gate": "core table images",
     "evidence": "core",
     "features": "core settings images models training",
-    "detection": "core settings table data images models training gate evidence features",
+    "hearing": "core settings table data images training evidence features",
+    "detection": "core settings table data images models training gate evidence features hearing",
     "adaptation": "core settings table data images models training",
     "frames": "core settings data images detection",
     "reports": "core table images",
@@ -228,8 +229,8 @@ def test_changelog_and_version_agree():
 def test_exactly_these_names_are_exported():
     assert sorted(deftclean.__all__) == [
         "AdaptOptions", "AdaptResult", "BenchResult", "CheckResult", "CorruptResult",
-        "DatasetOptions", "DatasetResult", "DeftcleanError", "ExportResult", "ManifestOptions",
-        "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
+        "DatasetOptions", "DatasetResult", "DeftcleanError", "EvidenceOptions", "ExportResult",
+        "ManifestOptions", "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
         "ScoreTable", "Summary", "__version__", "adapt", "bench", "check", "corrupt",
         "dataset", "export", "find_label_issues", "load_classifier", "load_dataset", "predict",
         "report", "review", "scan", "score", "select",

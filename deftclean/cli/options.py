@@ -13,6 +13,7 @@ from deftclean.cli.from_settings import Options
 from deftclean.cli.terminal import Terminal
 from deftclean.core.run import RunOptions
 from deftclean.data.options import LEAVE_FOLDER, ManifestOptions
+from deftclean.settings.evidence import EvidenceOptions
 
 if TYPE_CHECKING:
     from deftclean.cli.progress import TerminalProgress
@@ -28,6 +29,9 @@ RUN = Options(
 
 READING = Options(ManifestOptions)
 """How to read the input."""
+
+EVIDENCE = Options(EvidenceOptions)
+"""Numbers and words of the user's own."""
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Score table to write (Parquet).")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]

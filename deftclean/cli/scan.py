@@ -9,6 +9,7 @@ import typer
 from deftclean.cli.check import Baseline, ExitZero, FailOn, leave_by_gates
 from deftclean.cli.from_settings import Options, takes
 from deftclean.cli.options import (
+    EVIDENCE,
     READING,
     RUN,
     SAME_COMMAND,
@@ -23,6 +24,7 @@ from deftclean.cli.terminal import show
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.detector import PRESETS, DetectorConfig, Noise
+from deftclean.settings.evidence import EvidenceOptions
 from deftclean.settings.strategies import StrategyOptions
 
 SCAN_EXAMPLES = (
@@ -31,7 +33,8 @@ SCAN_EXAMPLES = (
     "deftclean scan data/ labels.csv -o clean.parquet\n\n"
     "deftclean scan train.parquet --noise synthetic\n\n"
     "deftclean scan data/ labels.csv --strategy gmm --tuner none -o gmm.parquet\n\n"
-    "deftclean scan data/ labels.csv --model nano --class-names names.txt"
+    "deftclean scan data/ labels.csv --model nano --class-names names.txt\n\n"
+    "deftclean scan data/ labels.csv --embeddings dino.npy --model none"
 )
 
 
@@ -90,13 +93,16 @@ Model = Annotated[
     str,
     typer.Option(
         help="open_clip name, hf-hub:ORG/REPO, local-dir:FOLDER, or nano (built in, for "
-        "trials and CPU-only machines).",
+        "trials and CPU-only machines). none: load nothing, judge by --embeddings and "
+        "--pred-probs alone.",
         rich_help_panel="Model",
     ),
 ]
 
 
-@takes(selection=Options(StrategyOptions), run=RUN, reading=READING, settings=_SETTINGS)
+@takes(
+    selection=Options(StrategyOptions), own=EVIDENCE, run=RUN, reading=READING, settings=_SETTINGS
+)
 def scan(
     data: Data,
     labels: LabelTable = None,
@@ -108,6 +114,7 @@ def scan(
     selection: StrategyOptions,
     threshold: Threshold = None,
     model: Model = "ViT-B-16",
+    own: EvidenceOptions,
     run: RunOptions,
     reading: ManifestOptions,
     settings: dict[str, Any],
@@ -129,7 +136,7 @@ def scan(
         result = api.scan(
             data, labels, output=output, overwrite=overwrite, resume=resume, noise=noise,
             strategy=selection.strategy, noise_ratio=selection.noise_ratio, threshold=threshold,
-            settings=settings, reading=reading, run=replace(run, model=model),
+            settings=settings, reading=reading, evidence=own, run=replace(run, model=model),
             progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
         )  # fmt: skip
     show(result, json, print_result)

@@ -9,6 +9,7 @@ import typer
 from deftclean.cli.check import Baseline, ExitZero, FailOn, leave_by_gates
 from deftclean.cli.from_settings import takes
 from deftclean.cli.options import (
+    EVIDENCE,
     READING,
     RUN,
     AsJson,
@@ -24,6 +25,7 @@ from deftclean.cli.terminal import show
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.detector import Rule
+from deftclean.settings.evidence import EvidenceOptions
 
 SCORE_EXAMPLES = (
     "Examples:\n\n"
@@ -37,7 +39,11 @@ SELECT_EXAMPLES = (
 )
 
 
-@takes(run=RUN, reading=READING)
+@takes(
+    own=EVIDENCE.only("embeddings", "pred_probs", "features", "features_weights"),
+    run=RUN,
+    reading=READING,
+)
 def score(
     detector: Annotated[Path, typer.Argument(help="Detector folder that scan wrote.")],
     data: Annotated[Path, typer.Argument(help="Image folder, or a table.")],
@@ -50,6 +56,7 @@ def score(
     ] = None,
     model: Model = None,
     *,
+    own: EvidenceOptions,
     run: RunOptions,
     reading: ManifestOptions,
     fail_on: FailOn = None,
@@ -68,7 +75,8 @@ def score(
 
     result = run_score(
         detector, data, labels, output=output, overwrite=overwrite, rule=rule,
-        threshold=threshold, reading=reading, run=replace(run, model=model),
+        threshold=threshold, reading=reading, evidence=own,
+        run=replace(run, model=model),
         progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
     )  # fmt: skip
     show(result, json, print_result)

@@ -54,6 +54,11 @@ def markdown(text: str) -> str:
     return " ".join(html.escape(text, quote=False).split())
 
 
+def readable_name(name: str) -> str:
+    """A class name as words: `pickup_truck` -> `pickup truck`."""
+    return name.replace("_", " ")
+
+
 def few(items: Sequence[str], limit: int = 5) -> str:
     """The first of `items`, and how many more."""
     more = f" and {len(items) - limit} more" if len(items) > limit else ""

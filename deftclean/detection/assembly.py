@@ -15,20 +15,22 @@ from deftclean.core.errors import RunError
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
 from deftclean.data.manifest import Manifest
-from deftclean.detection.judging import Verdict
 from deftclean.detection.task import Outcome, Task
+from deftclean.detection.warnings import warned
 from deftclean.evidence.near_copies import CERTAIN, LEAST, SHARE, near_groups
 from deftclean.evidence.rates import LEVEL
 from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScores, ZeroShotScores
+from deftclean.hearing.judging import Verdict
 from deftclean.images.prepared import PreparedRows
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector_card import FORMAT_VERSION, DetectorCard
 from deftclean.models.saved_detector import portable_name
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.copies import first_of_same
+from deftclean.table.emptied import new_warnings
 from deftclean.table.reviewed import with_review
-from deftclean.table.scores import NEAR, SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable
+from deftclean.table.scores import NEAR, SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable, decide
 
 Column = NDArray[np.float32]
 
@@ -40,25 +42,26 @@ class Said:
     Attributes:
         scores: the judgement.
         suggested: (n,) class, and `suggested_prob` its probability.
-        zero_shot, prompt, head, neighbours: (n,) probability of the given label by each witness;
-            None where it was not asked.
+        zero_shot, prompt, head, neighbours, brought: (n,) probability of the given label by each
+            witness; None where it was not asked.
         own: (n,) DEFT's p_clean, or None.
     """
 
     scores: DetectorScores
     suggested: NDArray[np.int64]
     suggested_prob: Column
-    zero_shot: Column
+    zero_shot: Column | None
     own: Column | None
     prompt: Column | None
     head: Column | None
     neighbours: Column | None
+    brought: Column | None
 
     @classmethod
     def of(
         cls,
         scores: DetectorScores,
-        zero_shot: ZeroShotScores,
+        zero_shot: ZeroShotScores | None,
         verdict: Verdict | None,
         is_deft: bool,
     ) -> "Said":
@@ -66,24 +69,26 @@ class Said:
 
         Args:
             scores: the judgement.
-            zero_shot: of the same rows.
+            zero_shot: of the same rows; None without a model.
             verdict: where all evidence was heard; otherwise the prediction is the suggestion.
             is_deft: whether `clean_prob` is DEFT's own where there is no verdict.
         """
+        untrained = None if zero_shot is None else zero_shot.prob
         if verdict is None:
             own = scores.clean_prob if is_deft else None
             sure = scores.predicted, scores.predicted_prob
-            return cls(scores, *sure, zero_shot.prob, own, None, None, None)
+            return cls(scores, *sure, untrained, own, None, None, None, None)
         judged, said = verdict.judged, verdict.judged.said
         return cls(
             scores,
             judged.suggested,
             judged.suggested_prob.astype(np.float32),
-            zero_shot.prob,
+            untrained,
             verdict.own,
             said.get("deft"),
             said.get("head"),
             said.get("neighbours"),
+            said.get("own"),
         )
 
 
@@ -161,6 +166,7 @@ def score_table(
         "prompt_prob": spread(said.prompt, rows.labelled),
         "head_prob": spread(said.head, rows.labelled),
         "neighbours_prob": spread(said.neighbours, rows.labelled),
+        "own_prob": spread(said.brought, rows.labelled),
         "status": status,
         "error": found.error,
         "content_sha256": found.sha256,
@@ -180,6 +186,31 @@ def _of_rows(near: NDArray[np.int64] | None, rows: UsableRows, count: int) -> pa
     if near is not None:
         groups[rows.readable] = near[rows.pictures[rows.readable]]
     return int_array_where(groups, groups >= 0)
+
+
+def finished_table(
+    prepared: PreparedRows,
+    said: "Said",
+    outcome: Outcome,
+    facts: dict[str, Any],
+    near: NDArray[np.int64] | None,
+    progress: Progress,
+) -> ScoreTable:
+    """The table of a scan, decided, with what people have decided earlier.
+
+    Args:
+        prepared: the rows.
+        said: of the readable ones.
+        outcome: rule and threshold.
+        facts: see `table_metadata`.
+        near: see `near_copies`.
+        progress: told what follows from the decision.
+    """
+    table = score_table(prepared, said, tuple(facts["class_names"]), near)
+    decided = decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
+    made = with_earlier_review(decided, prepared.manifest, outcome.verdict is not None)
+    warned(progress, list(new_warnings(made.metadata, facts)))
+    return made
 
 
 def with_earlier_review(scores: ScoreTable, manifest: Manifest, known: bool) -> ScoreTable:

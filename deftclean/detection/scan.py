@@ -22,8 +22,10 @@ from deftclean.data.manifest import read_manifest
 from deftclean.data.options import ManifestOptions, input_files
 from deftclean.detection.result import ScanResult
 from deftclean.gate.check import Gates
+from deftclean.hearing.brought import read_brought
 from deftclean.models.detector_card import check_detector_output
 from deftclean.settings.detector import DetectorConfig, Noise, resolve
+from deftclean.settings.evidence import NO_MODEL, EvidenceOptions
 from deftclean.settings.strategies import Strategy, StrategyOptions
 from deftclean.table.scores import ScoreTable, check_table_output, read_scores
 from deftclean.table.summary import summarise
@@ -46,6 +48,7 @@ def scan(
     threshold: float | None = None,
     settings: Mapping[str, Any] | None = None,
     reading: ManifestOptions | None = None,
+    evidence: EvidenceOptions | None = None,
     run: RunOptions | None = None,
     progress: Progress | None = None,
     fail_on: str | Iterable[str] = (),
@@ -68,7 +71,8 @@ def scan(
             highest.
         settings: fields of `DetectorConfig` that differ from the preset.
         reading: columns and class names.
-        run: model and device.
+        evidence: numbers and words of the user's own.
+        run: model and device; model `none` loads nothing and judges by the user's numbers alone.
         progress: told what happens; nobody by default.
         fail_on, baseline: as in `check`, which is asked when the table is written; it raises
             nothing where a gate fails.
@@ -85,25 +89,34 @@ def scan(
     if threshold is None and not options.is_evidence:
         threshold = DEFT_THRESHOLD
     given = options.settings(settings or {})
+    evidence = evidence or EvidenceOptions()
+    without = run.model == NO_MODEL
+    evidence.check(options.is_evidence, run.model, _of_models(given, resume, run))
+    if without:
+        given["tuner"] = "none"
     check_threshold(threshold)
     asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
     check_compile(run, asked)
     gates = Gates.of(fail_on, baseline)
     if recover(output) and resume:
         progress.say(f"{output} is whole: the run that was stopped had finished it")
-        return _finished(output, read_scores(output), options, gates, began)
+        return _finished(output, read_scores(output), gates, began)
     if resume and not overwrite:
         _refuse_finished(output)
     reading = reading or ManifestOptions()
-    _check_outputs(output, overwrite, resume, input_files(data, labels, reading))
+    inputs = [*input_files(data, labels, reading), *evidence.files]
+    _check_outputs(output, overwrite, resume, inputs)
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
     gates.refuse_unknown_classes(manifest.class_names)
     for note in manifest.notes:
         progress.say(note)
 
+    brought = read_brought(evidence, manifest, manifest.class_names, progress.say)
+
+    from deftclean.detection.modelless import ModellessScan
     from deftclean.detection.scanning import Scan
 
-    work = Scan(
+    work = (ModellessScan if without else Scan)(
         manifest=manifest,
         reading=reading,
         noise=noise,
@@ -115,18 +128,17 @@ def scan(
         resume=resume,
         model=run.model or DEFAULT_MODEL,
         run=run,
+        brought=brought,
         progress=progress,
     )
-    return _finished(output, work.finish(asked), options, gates, began)
+    return _finished(output, work.finish(asked), gates, began)
 
 
-def _finished(
-    output: Path, made: ScoreTable, options: StrategyOptions, gates: Gates, began: float
-) -> ScanResult:
+def _finished(output: Path, made: ScoreTable, gates: Gates, began: float) -> ScanResult:
     """What a run has made, now or before it was stopped."""
     return ScanResult(
         output,
-        detector_folder(output) if options.prompts else None,
+        detector_folder(output) if detector_folder(output).exists() else None,
         made,
         summarise(made),
         tuple(made.metadata["warnings"]),
@@ -136,6 +148,16 @@ def _finished(
 
 
 # ---------------------------------------------------------------- checks before the work
+
+
+def _of_models(given: Mapping[str, Any], resume: bool, run: RunOptions) -> dict[str, Any]:
+    """Options that mean something with a model alone, and what was given for them."""
+    settings = {
+        f"--{name.replace('_', '-')}": True
+        for name in given
+        if name not in ("seed", "decode") and (name, given[name]) != ("tuner", "none")
+    }
+    return {**settings, "--resume": resume, "--weights": run.weights, "--compile": run.compile}
 
 
 def check_threshold(threshold: float | None) -> None:

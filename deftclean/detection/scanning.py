@@ -4,28 +4,21 @@ Knows the order of the work and everyone who does a part of it; what was asked i
 in `deftclean.detection.scan`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deftclean.core.outputs import PARTS, checkpoint_folder, detector_folder
-from deftclean.core.progress import Progress
-from deftclean.core.run import RunOptions
 from deftclean.core.runtime import Runtime, choose_runtime
 from deftclean.core.switch import together
-from deftclean.data.manifest import Manifest
-from deftclean.data.options import ManifestOptions
 from deftclean.detection.assembly import (
     Said,
     detector_card,
+    finished_table,
     near_copies,
-    score_table,
     table_metadata,
-    with_earlier_review,
 )
 from deftclean.detection.cost import CostOfRun
 from deftclean.detection.cross_fit import KeptHalf
@@ -34,7 +27,7 @@ from deftclean.detection.evidence import weigh_rows
 from deftclean.detection.strategies.confident import require_cleanlab
 from deftclean.detection.strategies.linear_head import fresh_tower
 from deftclean.detection.strategies.select_rows import select_rows
-from deftclean.detection.task import Outcome, Task
+from deftclean.detection.task import Outcome, ScanRequest, Task
 from deftclean.detection.warnings import (
     agreement_with_zero_shot,
     data_warnings,
@@ -43,6 +36,7 @@ from deftclean.detection.warnings import (
 )
 from deftclean.features.pictures import RunPictures
 from deftclean.features.session import Session
+from deftclean.hearing.own_numbers import OwnNumbers, own_warnings
 from deftclean.images.prepared import ImageReader, PreparedRows, opened_reader
 from deftclean.images.resizing import Preparation
 from deftclean.images.usable_rows import refuse_one_class
@@ -51,44 +45,13 @@ from deftclean.models.encoder import Encoder
 from deftclean.models.prompts import check_names
 from deftclean.models.saved_detector import build_detector, put_detectors
 from deftclean.models.weights import outline_of
-from deftclean.settings.detector import DetectorConfig, Noise, ResolvedConfig, resolve
-from deftclean.settings.strategies import StrategyOptions
-from deftclean.table.emptied import new_warnings
-from deftclean.table.scores import ScoreTable, decide, judged_by, put_scores
+from deftclean.settings.detector import DetectorConfig, ResolvedConfig, resolve
+from deftclean.table.scores import ScoreTable, judged_by, put_scores
 from deftclean.training.checkpoint import Checkpoint
 
 
-@dataclass(frozen=True)
-class Scan:
-    """What is to be scanned, how, and where it goes; checked already.
-
-    Attributes:
-        manifest: N rows and the K classes.
-        reading: with which it was read.
-        noise: preset.
-        given: settings that differ from it.
-        options: how rows are selected.
-        threshold: in [0, 1]; None for the recipe to choose.
-        output: score table; the detector folder goes beside it.
-        overwrite: replace both.
-        resume: go on where a stopped scan left off.
-        model: as `--model` names it.
-        run: weights, device, cache.
-        progress: told what happens.
-    """
-
-    manifest: Manifest
-    reading: ManifestOptions
-    noise: Noise
-    given: Mapping[str, Any]
-    options: StrategyOptions
-    threshold: float | None
-    output: Path
-    overwrite: bool
-    resume: bool
-    model: str
-    run: RunOptions
-    progress: Progress
+class Scan(ScanRequest):
+    """A scan with a model."""
 
     def finish(self, asked: DetectorConfig) -> ScoreTable:
         """Train, score every row, and write: the table.
@@ -102,6 +65,7 @@ class Scan:
         run, progress = self.run, self.progress
         outline = outline_of(self.model, run.weights, run.offline, progress.say)
         self._check_model(outline, asked)
+        chosen = self.chosen_backbone()
         preparation = Preparation.of(outline.preprocess, asked.decode, asked.crop)
         runtime = choose_runtime(run.device, run.precision, run.workers)
         with opened_reader(preparation, runtime, run, progress) as reader:
@@ -116,8 +80,10 @@ class Scan:
             )
             task = self._task(session, prepared, resolved, reader)
             warnings += zero_shot_warnings(task.zero_shot, prepared.rows, progress)
+            own = self.own(chosen, asked.decode, prepared.rows, reader)
+            warnings += warned(progress, own_warnings(own.witness, prepared.rows))
             keeping = self._keeping(task)
-            outcome = self._outcome(task, keeping)
+            outcome = self._outcome(task, keeping, own)
             near = outcome.near
             if near is None:
                 near = near_copies(task.untuned, progress)
@@ -172,8 +138,8 @@ class Scan:
             untuned = RunPictures(rows, reader.preparation, session, reader.folder, reader.cache)
         if untuned is not None:
             untuned.embed(self.progress, cost)
-        names, looked_at = self.manifest.class_names, untuned or pictures
-        zero_shot = looked_at.zero_shot(names, self.progress, cost)
+        looked_at = untuned or pictures
+        zero_shot = looked_at.zero_shot(self.brought.texts, self.progress, cost)
         return Task(pictures, untuned, self.manifest, resolved, zero_shot, self.progress)
 
     def _keeping(self, task: Task) -> list[Keeping]:
@@ -192,12 +158,12 @@ class Scan:
             kept.append(Keeping(Checkpoint(folder, whose), self.resume, compiled))
         return kept
 
-    def _outcome(self, task: Task, keeping: list[Keeping]) -> Outcome:
+    def _outcome(self, task: Task, keeping: list[Keeping], own: OwnNumbers) -> Outcome:
         """What the recipe says of every readable row."""
         if self.options.is_evidence:
             first, second, first_again, second_again = keeping
             halves = [KeptHalf(first, first_again), KeptHalf(second, second_again)]
-            return weigh_rows(task, self.threshold, halves)
+            return weigh_rows(task, self.threshold, halves, own)
         if self.options.is_deft:
             assert self.threshold is not None  # noqa: S101 - its own where none was given
             return detect_rows(task, self.threshold, keeping[0])
@@ -211,17 +177,12 @@ class Scan:
         card: DetectorCard,
         near: NDArray[np.int64] | None,
     ) -> ScoreTable:
-        names = self.manifest.class_names
         said = Said.of(outcome.scores, task.zero_shot, outcome.verdict, self.options.is_deft)
-        table = score_table(prepared, said, names, near)
         agreement = agreement_with_zero_shot(task.zero_shot, prepared.rows)
         facts = table_metadata(
             card, task.pictures.runtime, "scan", agreement, self.options, outcome.verdict, near
         )
-        decided = decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
-        made = with_earlier_review(decided, prepared.manifest, self.options.is_evidence)
-        warned(self.progress, list(new_warnings(made.metadata, facts)))
-        return made
+        return finished_table(prepared, said, outcome, facts, near, self.progress)
 
     def _write(
         self,

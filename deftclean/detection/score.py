@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deftclean.core.errors import InputError
+from deftclean.core.errors import InputError, UsageError
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.data.manifest import Manifest, read_manifest
@@ -14,8 +14,10 @@ from deftclean.data.options import ManifestOptions, input_files
 from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import check_compile, check_threshold
 from deftclean.gate.check import Gates
+from deftclean.hearing.brought import Brought, read_brought
 from deftclean.models.detector_card import DetectorCard, read_card
 from deftclean.settings.detector import Rule
+from deftclean.settings.evidence import EMBEDDINGS, FEATURES, PRED_PROBS, EvidenceOptions
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.emptied import new_warnings
 from deftclean.table.scores import (
@@ -33,9 +35,9 @@ if TYPE_CHECKING:
 
     from deftclean.core.runtime import Runtime
     from deftclean.detection.assembly import Said
-    from deftclean.detection.judging import Verdict
     from deftclean.evidence.saved import KeptEvidence
     from deftclean.features.scoring import ZeroShotScores
+    from deftclean.hearing.judging import Verdict
     from deftclean.images.prepared import PreparedRows
 
 
@@ -49,6 +51,7 @@ def score(
     rule: Rule | None = None,
     threshold: float | None = None,
     reading: ManifestOptions | None = None,
+    evidence: EvidenceOptions | None = None,
     run: RunOptions | None = None,
     progress: Progress | None = None,
     fail_on: str | Iterable[str] = (),
@@ -59,6 +62,7 @@ def score(
     Args:
         detector: folder written by `scan`.
         data, labels, output, overwrite, reading, run, progress, fail_on, baseline: as in `scan`.
+        evidence: the same kinds of numbers that the scan heard, of these rows.
         rule: keep rule; None for the detector's.
         threshold: None for the detector's.
 
@@ -68,12 +72,15 @@ def score(
     began = time.monotonic()
     progress, run = progress or Silent(), run or RunOptions()
     output, home = Path(output), Path(detector)
-    check_table_output(output, overwrite, input_files(data, labels, reading))
+    evidence = evidence or EvidenceOptions()
+    inputs = [*input_files(data, labels, reading), *evidence.files]
+    check_table_output(output, overwrite, inputs)
     gates = Gates.of(fail_on, baseline)
     card = read_card(home)
     threshold = card.threshold if threshold is None else threshold
     check_threshold(threshold)
     check_compile(run, card.config)
+    _check_evidence(evidence, card, home)
     reading = replace(reading or ManifestOptions(), known_labels=card.label_names)
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
     labels_given = manifest.given_labels.drop_null().unique().to_pylist()
@@ -81,7 +88,9 @@ def score(
     for note in manifest.notes:
         progress.say(note)
 
-    scored, read = _scored(home, card, manifest, reading, run, progress)
+    brought = read_brought(evidence, manifest, card.class_names, progress.say)
+    brought = _as_in_scan(brought, card, home)
+    scored, read = _scored(home, card, manifest, reading, brought, run, progress)
     decided = decide(scored, rule or card.rule, threshold)
     made = _with_earlier_review(decided, read, card)
     for text in new_warnings(made.metadata, scored.metadata):
@@ -99,11 +108,73 @@ def score(
     )
 
 
+def _check_evidence(evidence: EvidenceOptions, card: DetectorCard, home: Path) -> None:
+    """Refuse to judge by other things than the scan did.
+
+    Raises:
+        UsageError: all that is missing, or was not there.
+    """
+    facts = card.evidence
+    if facts is None and evidence.given:
+        raise UsageError(
+            f"{', '.join(evidence.given)}: {home} judges by its detector alone.", "Leave it out."
+        )
+    if facts is None:
+        return
+    wrong = [name for name in ("--template", "--descriptions") if name in evidence.given]
+    if wrong:
+        raise UsageError(
+            f"{', '.join(wrong)}: {home} has the texts that its scan compared with.",
+            "Leave it out.",
+        )
+    features = facts.get("features") or {}
+    needed = {
+        EMBEDDINGS: features.get("from") == EMBEDDINGS,
+        FEATURES: features.get("from") == FEATURES,
+        PRED_PROBS: "own" in facts.get("witnesses", {}),
+    }
+    missing = [name for name, used in needed.items() if used and name not in evidence.given]
+    if missing:
+        raise UsageError(
+            f"{home} was made with {' and '.join(missing)}, and judges by them.",
+            f"Give them for these rows too: {' '.join(f'{name} ...' for name in missing)}",
+        )
+    unused = [name for name, used in needed.items() if not used and name in evidence.given]
+    if unused:
+        raise UsageError(
+            f"{', '.join(unused)}: the scan that made {home} heard no such thing.", "Leave it out."
+        )
+
+
+def _as_in_scan(brought: Brought, card: DetectorCard, home: Path) -> Brought:
+    """With the texts of the classes that the scan compared with.
+
+    Raises:
+        InputError: embeddings of another size, or damaged texts.
+    """
+    facts = card.evidence or {}
+    size = (facts.get("features") or {}).get("size")
+    own = brought.embeddings
+    if own is not None and own.values.shape[1] != size:
+        raise InputError(
+            f"{own.option} {own.path} has {own.values.shape[1]:,} numbers a row; those of the scan "
+            f"had {size:,}.",
+            "Give embeddings of the same model.",
+        )
+    texts = facts.get("texts")
+    if texts is None:
+        return brought
+    if len(texts) != len(card.class_names) or [] in texts:
+        raise InputError(f"{home} is damaged: of its evidence, 'texts'.")
+    return replace(brought, texts=tuple(map(tuple, texts)), own_texts=True)
+
+
 def _scored(
     home: Path,
     card: DetectorCard,
     manifest: Manifest,
     reading: ManifestOptions,
+    brought: Brought,
     run: RunOptions,
     progress: Progress,
 ) -> tuple[ScoreTable, Manifest]:
@@ -111,9 +182,11 @@ def _scored(
     from deftclean.core.runtime import choose_runtime
     from deftclean.detection.assembly import Said, near_copies
     from deftclean.detection.evidence import judge_new_rows
-    from deftclean.detection.judging import known_of
+    from deftclean.features.backbone import BackboneSight, check_features
     from deftclean.features.pictures import RunPictures
     from deftclean.features.session import Session
+    from deftclean.hearing.judging import known_of
+    from deftclean.hearing.own_numbers import own_numbers
     from deftclean.images.prepared import opened_reader
     from deftclean.images.resizing import Preparation
     from deftclean.models.saved_detector import load_detectors
@@ -123,6 +196,7 @@ def _scored(
     model, weights = _clip_of(home, card, run)
     preprocess = preprocess_of(model, weights, run.offline, progress.say)
     preparation = Preparation.of(preprocess, card.config.decode, crop=False)
+    chosen = None if brought.features is None else check_features(*brought.features)
     with opened_reader(preparation, runtime, run, progress) as reader:
         prepared = reader.prepare(manifest, reading, card.class_names)
         session = Session.load(model, weights, run.offline, preprocess, runtime, progress)
@@ -137,16 +211,16 @@ def _scored(
             folder.mkdir(exist_ok=True)
             return RunPictures(prepared.rows, preparation, session, folder, reader.cache)
 
-        names, verdict = card.class_names, None
+        texts, verdict = brought.texts, None
         if card.evidence is None:
             shown = pictures()
-            zero_shot, scores = shown.zero_shot_and_score(detectors[0], names, progress)
+            zero_shot, scores = shown.zero_shot_and_score(detectors[0], texts, progress)
             near = near_copies(shown, progress)
         else:
             untuned = pictures()
             untuned.embed(progress, lambda: None)
             near = near_copies(untuned, progress)
-            zero_shot = untuned.zero_shot(names, progress, lambda: None)
+            zero_shot = untuned.zero_shot(texts, progress, lambda: None)
             # Both spool their features: into the same file, the second would write over the first.
             looking = [
                 untuned if detector.tuner is None else pictures(f"half-{number}")
@@ -154,8 +228,22 @@ def _scored(
             ]
             kept = _evidence(home, card, runtime)
             known = known_of(prepared.rows, prepared.manifest)
+            sight = None
+            if chosen is not None:
+                sha256 = (card.evidence["features"] or {}).get("sha256")
+                looking_with = BackboneSight(
+                    chosen, card.config.decode, run.offline, runtime, progress, sha256
+                )
+                sight = looking_with.of(prepared.rows, reader.folder, reader.cache)
+            own = own_numbers(brought, prepared.rows, reader.folder, sight)
             scores, verdict = judge_new_rows(
-                untuned, list(zip(detectors, looking, strict=True)), kept, names, known, progress
+                untuned,
+                list(zip(detectors, looking, strict=True)),
+                kept,
+                own,
+                texts,
+                known,
+                progress,
             )
         said = Said.of(scores, zero_shot, verdict, card.evidence is None)
         made = _table(card, prepared, said, zero_shot, verdict, near, runtime, progress)

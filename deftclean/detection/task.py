@@ -1,19 +1,99 @@
 """What every way of selecting rows is given, and what it gives back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deftclean.core.progress import Progress
+from deftclean.core.run import RunOptions
 from deftclean.data.manifest import Manifest
-from deftclean.detection.judging import Verdict
+from deftclean.data.options import ManifestOptions
 from deftclean.detection.train import EpochMetrics
 from deftclean.evidence.saved import KeptEvidence
+from deftclean.features.backbone import BackboneSight, check_features
 from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScores, ZeroShotScores
+from deftclean.hearing.brought import Brought
+from deftclean.hearing.judging import Verdict
+from deftclean.hearing.own_numbers import OwnNumbers, own_numbers
+from deftclean.images.prepared import ImageReader
+from deftclean.images.usable_rows import UsableRows
+from deftclean.models.backbones import BackboneName
 from deftclean.models.detector import DualPromptDetector
-from deftclean.settings.detector import DetectorConfig, ResolvedConfig, Rule
+from deftclean.settings.detector import DetectorConfig, Noise, ResolvedConfig, Rule
+from deftclean.settings.strategies import StrategyOptions
+from deftclean.settings.training import Decode
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """What is to be scanned, how, and where it goes; checked already.
+
+    Attributes:
+        manifest: N rows and the K classes.
+        reading: with which it was read.
+        noise: preset.
+        given: settings that differ from it.
+        options: how rows are selected.
+        threshold: in [0, 1]; None for the recipe to choose.
+        output: score table; the detector folder goes beside it.
+        overwrite: replace both.
+        resume: go on where a stopped scan left off.
+        model: as `--model` names it.
+        run: weights, device, cache.
+        brought: what the user brought beside the model.
+        progress: told what happens.
+    """
+
+    manifest: Manifest
+    reading: ManifestOptions
+    noise: Noise
+    given: Mapping[str, Any]
+    options: StrategyOptions
+    threshold: float | None
+    output: Path
+    overwrite: bool
+    resume: bool
+    model: str
+    run: RunOptions
+    brought: Brought
+    progress: Progress
+
+    def chosen_backbone(self) -> BackboneName | None:
+        """What `--features` names; asked before any picture is read.
+
+        Raises:
+            UsageError: there is no such model.
+        """
+        named = self.brought.features
+        return None if named is None else check_features(*named)
+
+    def own(
+        self,
+        chosen: BackboneName | None,
+        decode: Decode,
+        rows: UsableRows,
+        reader: ImageReader,
+    ) -> OwnNumbers:
+        """What the user brought, for the pictures that can be read.
+
+        Args:
+            chosen: from `chosen_backbone`.
+            decode: how pictures are decoded.
+            rows: of the run.
+            reader: its folder and cache.
+        """
+        sight = None
+        if chosen is not None:
+            look = BackboneSight(
+                chosen, decode, self.run.offline, reader.runtime, self.progress, None
+            )
+            sight = look.of(rows, reader.folder, reader.cache)
+        return own_numbers(self.brought, rows, reader.folder, sight)
 
 
 @dataclass(frozen=True)

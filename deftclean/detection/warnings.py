@@ -9,10 +9,11 @@ import pyarrow as pa
 from deftclean.core.progress import Progress
 from deftclean.core.text import few
 from deftclean.data.manifest import Manifest
-from deftclean.detection.judging import Verdict
 from deftclean.detection.train import MIN_SEPARATION, EpochMetrics
+from deftclean.evidence.known import Known
 from deftclean.evidence.rates import LEVEL
 from deftclean.features.scoring import ZeroShotScores
+from deftclean.hearing.judging import Verdict
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector_card import DetectorCard
 
@@ -122,6 +123,16 @@ def training_warnings(
             "tell given labels from random ones; give more --warmup and --epochs"
         )
     return warned(progress, warnings)
+
+
+def contradictions(known: Known) -> list[str]:
+    """People contradict each other."""
+    if not known.contradicted:
+        return []
+    return [
+        f"people decided about {known.contradicted:,} pictures in ways that contradict each other; "
+        "what they said of these pictures is not used"
+    ]
 
 
 def evidence_warnings(verdict: Verdict, progress: Progress) -> list[str]:

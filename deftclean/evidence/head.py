@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deftclean.evidence.given_labels import GivenLabels
-from deftclean.evidence.witness import Linear, LinearWitness, Take
+from deftclean.evidence.witness import Linear, LinearWitness, Take, beside
 
 _SCALE = 10.0  # of features, which have length one
 _RIDGE = 3.0  # squared weights count as much as a third of a nat of one row
@@ -35,18 +35,18 @@ class _Rows:
 
     Attributes:
         turned: (n, D) features.
-        zero_shot: (n, K) logits.
+        anchor: (n, K) logits that the head starts from; (1, 1) zero where there are none.
         said: (n,) row of `chances`: of a given label, or K later of one that is sure.
     """
 
     turned: Tensor
-    zero_shot: Tensor
+    anchor: Tensor
     said: Tensor
 
 
 def fit_head(
     features: Take,
-    zero_shot: Linear,
+    anchor: LinearWitness | None,
     given: GivenLabels,
     noise: NDArray[np.float64],
     generator: np.random.Generator,
@@ -56,11 +56,15 @@ def fit_head(
 
     Args:
         features: untuned, of any of the U pictures.
-        zero_shot: what the untrained model says.
+        anchor: what the untrained model says, from the same features or from others; None where
+            there is no such model.
         given: P labels.
         noise: (K, K) P(given | true), rows sum to one.
         generator: draws the parts.
         device: where to compute.
+
+    Returns:
+        A witness that looks at `head_features` of the two.
     """
     parts = next(parts for most, parts in _PARTS if len(given) * given.classes <= most)
     parts = min(parts, len(np.unique(given.pictures)))
@@ -69,22 +73,28 @@ def fit_head(
     # rows below are of labels that are known to be right.
     said = np.concatenate([noise.T, np.eye(given.classes)]) if given.sure.any() else noise.T.copy()
     chances = torch.from_numpy(said).float().clamp(min=1e-12).log().to(device)
-    heads = [
-        _fit(features, zero_shot, given, folds != part, chances, device) for part in range(parts)
-    ]
-    return LinearWitness("head", features, heads, folds)
+    heads = [_fit(features, anchor, given, folds != part, chances, device) for part in range(parts)]
+    return LinearWitness("head", head_features(features, anchor), heads, folds)
+
+
+def head_features(features: Take, anchor: LinearWitness | None) -> Take:
+    """What the head looks at: the anchor's features and its own, where those are others."""
+    if anchor is None or anchor.features == features:
+        return features
+    return beside(anchor.features, features)
 
 
 def _fit(
     features: Take,
-    zero_shot: Linear,
+    anchor: LinearWitness | None,
     given: GivenLabels,
     learned: NDArray[np.bool_],
     chances: Tensor,
     device: torch.device,
 ) -> Linear:
     chosen = learned[given.pictures]
-    image = features(given.pictures[chosen]).float().to(device)
+    pictures = given.pictures[chosen]
+    image = features(pictures).float().to(device)
     count, size = image.shape
     second = image.T @ image / max(count, 1)
     # Of a symmetric matrix, on the CPU: not every device has this decomposition.
@@ -92,7 +102,7 @@ def _fit(
     curvature = _SCALE**2 * spread.clamp(min=0) / 4 + 2 * _RIDGE / max(count, 1)
     turn = (axes * curvature.rsqrt()).float().to(device)
     said = torch.from_numpy((given.labels + given.classes * given.sure)[chosen]).to(device)
-    rows = _Rows(_SCALE * (image @ turn), zero_shot.logits(image).float().to(device), said)
+    rows = _Rows(_SCALE * (image @ turn), _start(features, image, anchor, pictures), said)
 
     weight = torch.zeros(size, given.classes, device=device, requires_grad=True)
     bias = torch.zeros(given.classes, device=device, requires_grad=True)
@@ -115,7 +125,7 @@ def _fit(
         value: Tensor = total.detach()
         for at in range(0, count, block):
             part = slice(at, at + block)
-            logits = factor * rows.zero_shot[part] + rows.turned[part] @ weight + bias
+            logits = factor * rows.anchor[part] + rows.turned[part] @ weight + bias
             likely = torch.logsumexp(logits.log_softmax(dim=1) + chances[rows.said[part]], dim=1)
             share = -likely.sum() / count
             share.backward()
@@ -125,7 +135,21 @@ def _fit(
     optimiser.step(loss)
     with torch.no_grad():
         learned_weight = _SCALE * (turn @ weight).T
-        a = factor.detach()
-        whole = a * zero_shot.weight.to(device) + learned_weight
-        offset = a * zero_shot.bias.to(device) + bias
+        if anchor is None:
+            return Linear(learned_weight.cpu(), bias.detach().cpu())
+        start, a = anchor.parts[0], factor.detach()
+        first = a * start.weight.to(device)
+        same = anchor.features == features
+        whole = first + learned_weight if same else torch.cat([first, learned_weight], dim=1)
+        offset = a * start.bias.to(device) + bias
     return Linear(whole.cpu(), offset.cpu())
+
+
+def _start(
+    features: Take, image: Tensor, anchor: LinearWitness | None, pictures: NDArray[np.int64]
+) -> Tensor:
+    """(n, K) logits of the anchor, or (1, 1) zero, on the device of the features."""
+    if anchor is None:
+        return image.new_zeros(1, 1)
+    seen = image if anchor.features == features else anchor.features(pictures).float()
+    return anchor.parts[0].logits(seen).float().to(image.device)

@@ -6,7 +6,7 @@ pictures at most that the file stays below some hundred megabytes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,9 @@ from deftclean.evidence.witness import Linear, LinearWitness
 MOST_NEIGHBOURS = 100_000
 """Pictures that are kept to find neighbours among, at most."""
 
+BROUGHT = ("features", "texts")
+"""What a user may have brought: what head and neighbours look at, and the texts of the classes."""
+
 
 @dataclass(frozen=True)
 class KeptEvidence:
@@ -32,12 +35,14 @@ class KeptEvidence:
         head: the mean of the cross-fitted ones.
         index: pictures to find neighbours among; None where neighbours are not heard.
         indexed_of: labelled pictures that there were.
+        brought: what the user brought, as plain values; empty where that is nothing.
     """
 
     belief: Belief
     head: Linear
     index: Index | None
     indexed_of: int
+    brought: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -46,6 +51,7 @@ class KeptEvidence:
         head: LinearWitness,
         neighbours: NeighbourWitness,
         generator: np.random.Generator,
+        brought: dict[str, Any],
     ) -> "KeptEvidence":
         """Of a scan.
 
@@ -53,6 +59,7 @@ class KeptEvidence:
             belief: its outcome.
             head, neighbours: its witnesses.
             generator: draws the pictures that are kept.
+            brought: by the user.
         """
         count = len(head.parts)
         weight = torch.stack([part.weight for part in head.parts]).sum(dim=0) / count
@@ -60,7 +67,7 @@ class KeptEvidence:
         whole = neighbours.index
         listened = "neighbours" in belief.names
         index = whole.some(MOST_NEIGHBOURS, generator) if listened else None
-        return cls(belief, Linear(weight, bias), index, len(whole.pictures))
+        return cls(belief, Linear(weight, bias), index, len(whole.pictures), brought)
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, for a file."""
@@ -92,6 +99,7 @@ class KeptEvidence:
             else [self.belief.correction.shift, self.belief.correction.slope],
             "neighbours_kept": kept,
             "neighbours_of": self.indexed_of,
+            **self.brought,
         }
 
     @classmethod
@@ -130,4 +138,5 @@ class KeptEvidence:
                 marginal.numpy(),
             )
         head = Linear(tensors["head.weight"], tensors["head.bias"])
-        return cls(belief, head, index, int(facts["neighbours_of"]))
+        brought = {name: facts[name] for name in BROUGHT if name in facts}
+        return cls(belief, head, index, int(facts["neighbours_of"]), brought)

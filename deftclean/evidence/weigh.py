@@ -72,7 +72,11 @@ def priced(testimony: Testimony) -> tuple[Pool, NDArray[np.bool_]]:
     taught = testimony.taught.numpy()
     start = starting_values(np.where(taught, 0.3, 0.8), testimony.log_probs.shape[2], 0.1)
     pool = fit(testimony, start, price=_PRICE)
-    return pool, ~taught | (pool.weights.numpy() > _HEARD)
+    weights = pool.weights.numpy()
+    chosen = ~taught | (weights > _HEARD)
+    if not chosen.any():  # without a model there is nobody to fall back on
+        chosen[weights.argmax()] = True
+    return pool, chosen
 
 
 def weigh(

@@ -13,14 +13,26 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-WitnessName = Literal["zero_shot", "deft", "head", "neighbours"]
+WitnessName = Literal["zero_shot", "deft", "head", "neighbours", "own"]
 WITNESSES: tuple[WitnessName, ...] = get_args(WitnessName)
+
+_SUREST = 1e-6
+"""Least probability of a class in what a user brings: a zero would end every discussion."""
 
 UNTAUGHT: WitnessName = "zero_shot"
 """The one witness that has seen no label of the data set."""
 
 Take = Callable[[NDArray[np.int64]], Tensor]
 """(B,) pictures -> (B, D) features, float32."""
+
+
+def beside(first: Take, second: Take) -> Take:
+    """Features of two kinds as one, (B, D + D')."""
+
+    def both(pictures: NDArray[np.int64]) -> Tensor:
+        return torch.cat([first(pictures), second(pictures)], dim=1)
+
+    return both
 
 
 class Witness(Protocol):
@@ -76,6 +88,27 @@ class LinearWitness:
             mine = torch.from_numpy(np.flatnonzero(judged_by == number))
             out[mine] = part.logits(features[mine]).log_softmax(dim=1).float().cpu()
         return out
+
+
+@dataclass(frozen=True)
+class OwnProbabilities:
+    """Somebody else's opinion, which the user brought.
+
+    Attributes:
+        probabilities: of any pictures, (B, K); rows sum to one.
+    """
+
+    probabilities: Take
+
+    @property
+    def name(self) -> WitnessName:
+        """See `Witness`."""
+        return "own"
+
+    def log_probs(self, pictures: NDArray[np.int64]) -> Tensor:
+        """See `Witness`; nobody is believed to be surer than `_SUREST`."""
+        said = self.probabilities(pictures).double().clamp(min=_SUREST)
+        return (said / said.sum(dim=1, keepdim=True)).log().float()
 
 
 @dataclass(frozen=True)

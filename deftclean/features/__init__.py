@@ -2,7 +2,10 @@
 
 In reading order::
 
+    class_texts: the texts that stand for the classes
     session: a loaded model at work on the pictures of one run
     scoring: the final evaluation of every row, by zero-shot and by a detector
+    embedding: every picture through a frozen model once, or out of the cache
     pictures: the distinct readable pictures of a run, as features
+    backbone: the same of another model than CLIP
 """

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deftclean import __version__
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import stream
+from deftclean.features.class_texts import ClassTexts
+from deftclean.features.embedding import embed_pictures, stored_embeddings
 from deftclean.features.scoring import (
     DetectorScorer,
     DetectorScores,
@@ -23,9 +24,8 @@ from deftclean.images.loading import Wanted
 from deftclean.images.resizing import Preparation
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
-from deftclean.models.encoder import Encoder
 from deftclean.settings.detector import DetectorConfig
-from deftclean.training.embeddings import Embeddings, StoredEmbeddings
+from deftclean.training.embeddings import Embeddings
 from deftclean.training.feeds import EmbeddingEpochs, Encode, EpochBatches, Features, PictureEpochs
 from deftclean.training.picture_sets import SCORING_BATCH, PictureSet
 
@@ -69,27 +69,18 @@ class RunPictures:
         encoder, count = self.session.loaded.encoder, len(self.rows.distinct)
         size = encoder.text.joint_size
         embeddings = Embeddings(self._folder / "embeddings", count, size)
-        digests = self.rows.distinct.digests
-        stored = self._stored_embeddings(encoder, size)
-        missing = np.arange(count) if stored is None else stored.fill(embeddings, digests)
-        with progress.stage("Embedding (zero-shot)", count) as advance:
-            advance(count - len(missing), "")
-            for pictures, pixels in self._pictures.in_order(missing, "embedding"):
-                with torch.inference_mode(), self.runtime.autocast():
-                    features = encoder.image(_filled(pixels))[: len(pixels)]
-                embeddings.put(pictures.numpy(), features.float().cpu().numpy())
-                advance(len(pictures), "")
-                on_batch()
-        if stored is not None and len(missing):
-            stored.add(digests, missing, embeddings)
+        sha256 = self.session.loaded.sha256
+        stored = stored_embeddings(self._pictures, sha256, encoder.preprocess, size)
+        stage = "Embedding (zero-shot)"
+        embed_pictures(self._pictures, encoder.image, embeddings, stored, stage, progress, on_batch)
         self._embeddings = embeddings
 
     def zero_shot(
-        self, class_names: tuple[str, ...], progress: Progress, on_batch: Callable[[], None]
+        self, texts: ClassTexts, progress: Progress, on_batch: Callable[[], None]
     ) -> ZeroShotScores:
         """What the untrained model says of every readable row."""
         encoder = self.session.loaded.encoder
-        scorer = ZeroShotScorer(encoder, class_names, self.by_picture, self.runtime)
+        scorer = ZeroShotScorer(encoder, texts, self.by_picture, self.runtime)
         if self._embeddings is not None:
             for pictures, image in self.of(self._embeddings):
                 scorer.add(pictures, image)
@@ -168,15 +159,15 @@ class RunPictures:
         return scorer.scores()
 
     def zero_shot_and_score(
-        self, detector: DualPromptDetector, class_names: tuple[str, ...], progress: Progress
+        self, detector: DualPromptDetector, texts: ClassTexts, progress: Progress
     ) -> tuple[ZeroShotScores, DetectorScores]:
         """Both at one visit of each picture, where nothing has to happen in between."""
         if detector.tuner is None:
             self.embed(progress, lambda: None)
-            zero_shot = self.zero_shot(class_names, progress, lambda: None)
+            zero_shot = self.zero_shot(texts, progress, lambda: None)
             return zero_shot, self.score(detector, progress)
         encoder = self.session.loaded.encoder
-        untuned = ZeroShotScorer(encoder, class_names, self.by_picture, self.runtime)
+        untuned = ZeroShotScorer(encoder, texts, self.by_picture, self.runtime)
         tuned = DetectorScorer(detector, self.by_picture, self.runtime)
         with progress.stage("Scoring", len(self.rows.distinct)) as advance:
             for pictures, pixels in self._pictures.in_order(doing="scoring"):
@@ -221,25 +212,3 @@ class RunPictures:
     def _features(self, encode: Encode, pixels: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), self.runtime.autocast():
             return encode(pixels)
-
-    def _stored_embeddings(self, encoder: Encoder, size: int) -> StoredEmbeddings | None:
-        cache, preparation = self._pictures.cache, self._pictures.preparation
-        if cache is None:
-            return None
-        spec = {
-            "format": 2,
-            "deftclean": __version__,
-            "weights": self.session.loaded.sha256,
-            "pictures": preparation.spec(preparation.scoring),
-            "normalisation": {name: encoder.preprocess[name] for name in ("mean", "std")},
-            "batch": SCORING_BATCH,
-            **self.runtime.arithmetic(),
-        }
-        return StoredEmbeddings(cache, cache.folder("embeddings", spec), size)
-
-
-def _filled(pixels: torch.Tensor) -> torch.Tensor:
-    """As many pictures as in every other batch: in a batch of another size a picture's features
-    may round differently, and whether they came from the cache would show."""
-    blank = pixels.new_zeros(SCORING_BATCH - len(pixels), *pixels.shape[1:])
-    return torch.cat([pixels, blank])

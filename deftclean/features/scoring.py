@@ -15,13 +15,11 @@ from torch import Tensor
 
 from deftclean.core.runs import members
 from deftclean.core.runtime import Runtime
+from deftclean.features.class_texts import ClassTexts
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
 from deftclean.models.encoder import Encoder
-from deftclean.models.prompts import readable_name
 from deftclean.training.losses import at_label, clean_probability
-
-ZERO_SHOT_PROMPT = "a photo of a {}"
 
 
 @dataclass(frozen=True)
@@ -144,28 +142,33 @@ def scores_of_all(scorers: Iterable[DetectorScorer]) -> DetectorScores:
 
 
 @torch.inference_mode()
-def zero_shot_texts(encoder: Encoder, names: tuple[str, ...], runtime: Runtime) -> Tensor:
-    """(K, D) unit features of "a photo of a {name}", on the run's device."""
-    texts = [ZERO_SHOT_PROMPT.format(readable_name(name)) for name in names]
+def zero_shot_texts(encoder: Encoder, texts: ClassTexts, runtime: Runtime) -> Tensor:
+    """(K, D) unit features, of several texts their mean, on the run's device."""
     with runtime.autocast():
-        return encoder.text.encode(texts).float()
+        features = encoder.text.encode([text for each in texts for text in each]).float()
+    counts = torch.tensor([len(each) for each in texts], device=features.device)
+    if len(features) == len(texts):
+        return features
+    of_class = torch.arange(len(texts), device=features.device).repeat_interleave(counts)
+    total = features.new_zeros(len(texts), features.shape[1]).index_add_(0, of_class, features)
+    return F.normalize(total, dim=1)
 
 
 class ZeroShotScorer:
-    """Classifies untuned image features with "a photo of a {name}" (Eq. 1).
+    """Classifies untuned image features with the texts of the classes (Eq. 1).
 
     Args:
         encoder: frozen CLIP.
-        names: K class names.
+        texts: of the K classes.
         rows: whose labels are asked about.
         runtime: device and precision.
     """
 
     @torch.inference_mode()
     def __init__(
-        self, encoder: Encoder, names: tuple[str, ...], rows: RowsByPicture, runtime: Runtime
+        self, encoder: Encoder, texts: ClassTexts, rows: RowsByPicture, runtime: Runtime
     ) -> None:
-        self._text = zero_shot_texts(encoder, names, runtime)
+        self._text = zero_shot_texts(encoder, texts, runtime)
         self._scale = encoder.logit_scale
         self._rows = rows
         self._columns: list[tuple[Tensor, ...]] = []

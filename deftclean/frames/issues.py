@@ -28,6 +28,7 @@ from deftclean.frames.inputs import (
 from deftclean.frames.pictures import AT_ONCE, PICTURES, write_pictures
 from deftclean.images.row_images import work_folder
 from deftclean.settings.detector import Noise
+from deftclean.settings.evidence import EvidenceOptions
 from deftclean.settings.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def find_label_issues(
     *,
     class_names: Sequence[str] | None = None,
     path_column: str | None = None,
+    embeddings: Any = None,
+    pred_probs: Any = None,
     noise: Noise = "real",
     strategy: Strategy = "evidence",
     noise_ratio: float | None = None,
@@ -69,6 +72,10 @@ def find_label_issues(
         class_names: the name of label 0 first, which whole numbers need; None for those of the data
             set, where it has some, else labels name themselves.
         path_column: of a DataFrame; None to recognise it.
+        embeddings: (N, D) features of your own, or a file as `--embeddings` takes it.
+        pred_probs: (N, K) out-of-sample probabilities of the classes in their order (of names,
+            that of `class_names`; of text, sorted), or a file as `--pred-probs` takes it. With
+            `run=RunOptions(model="none")` no model is loaded, and these judge alone.
         noise, strategy, noise_ratio, threshold, settings, run, progress: as in `scan`.
 
     Returns:
@@ -101,9 +108,24 @@ def find_label_issues(
         result = scan(
             where, table, output=folder / "clean.parquet", noise=noise, strategy=strategy,
             noise_ratio=noise_ratio, threshold=threshold, settings=settings, reading=reading,
-            run=run, progress=progress,
+            evidence=_brought(embeddings, pred_probs, folder), run=run, progress=progress,
         )  # fmt: skip
     return _answer(result, rows)
+
+
+def _brought(embeddings: Any, pred_probs: Any, folder: Path) -> EvidenceOptions:
+    """Arrays as files."""
+    files = []
+    for name, values in (("embeddings", embeddings), ("pred_probs", pred_probs)):
+        if values is None or isinstance(values, str | os.PathLike):
+            files.append(None if values is None else Path(values))
+            continue
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"{name} holds {array.dtype}, not numbers.")
+        files.append(folder / f"{name}.npy")
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    return EvidenceOptions(embeddings=files[0], pred_probs=files[1])
 
 
 def _as_scan_takes(data: Any, labels: Any) -> bool:

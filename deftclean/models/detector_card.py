@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deftclean.core.cards import card_from, record
+from deftclean.core.cards import card_from, misfits, record
 from deftclean.core.errors import InputError
 from deftclean.core.outputs import check_output_folder, is_empty_folder, refuse_foreign
 from deftclean.core.switch import recover
@@ -19,6 +19,10 @@ EVIDENCE = "evidence.safetensors"
 
 FORMAT_VERSION = 2
 """Newest; 1 is a folder without evidence, which is still written as such."""
+
+
+_OF_USER: dict[str, Any] = {"features": dict[str, Any] | None, "texts": list[list[str]] | None}
+"""What a user may have brought to the evidence."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,9 @@ def _card(values: dict[str, Any]) -> DetectorCard:
     refuse_out_of_range(card.config, "a number that float32 holds")
     if not 0 <= card.threshold <= 1:
         raise ValueError(f"'threshold' is {card.threshold}")
+    wrong = misfits(card.evidence or {}, _OF_USER)
+    if wrong:
+        raise ValueError(f"'evidence': {'; '.join(wrong)}")
     if len(card.class_names) < 2:
         raise ValueError("'label_names' names fewer than two classes")
     return card

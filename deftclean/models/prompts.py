@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from deftclean.core.errors import UsageError
+from deftclean.core.text import readable_name
 from deftclean.models.encoder import TextTower
 from deftclean.models.prefixes import FEW_TOKENS, MOST_TOKENS, at_once, encode, in_pieces, pack, pad
 from deftclean.settings.detector import ClassPosition
@@ -190,11 +191,6 @@ class DualPrompts(nn.Module):
         own = self._in_branches(context)[classes]
         branches = self.fixed[within].index_put((rows, self.slots[classes]), own)
         return branches + tower.positional_embedding[1 + self.in_stem + offsets]
-
-
-def readable_name(name: str) -> str:
-    """A class name as words: `pickup_truck` -> `pickup truck`."""
-    return name.replace("_", " ")
 
 
 def name_tokens(

@@ -15,6 +15,7 @@ WITNESS_COLUMNS = {
     "deft": "prompt_prob",
     "head": "head_prob",
     "neighbours": "neighbours_prob",
+    "own": "own_prob",
 }
 """Column of each witness's probability of the given label."""
 

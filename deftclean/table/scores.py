@@ -31,7 +31,7 @@ Status = Literal[
 ]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 METADATA_KEY = b"deftclean"
 NEAR = "near_duplicates"
 """Key of the metadata: how nearly identical pictures were searched for; None where nobody did."""
@@ -53,6 +53,7 @@ SCORE_SCHEMA = pa.schema(
         ("prompt_prob", pa.float32()),
         ("head_prob", pa.float32()),
         ("neighbours_prob", pa.float32()),
+        ("own_prob", pa.float32()),
         ("status", pa.string()),
         ("error", pa.string()),
         ("content_sha256", pa.string()),
@@ -70,6 +71,7 @@ _SINCE = {
     ),
     "neighbours_prob": 3,
     **dict.fromkeys(("duplicate_of", "near_duplicate_group"), 4),
+    "own_prob": 5,
 }
 """Schema version that brought a column; 1 for all others."""
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from deftclean.core.runtime import choose_runtime
+from deftclean.features.class_texts import plain_texts
 from deftclean.features.scoring import DetectorScorer, RowsByPicture, ZeroShotScorer
 from deftclean.models.encoder import Encoder
 from deftclean.models.saved_detector import build_detector
@@ -55,7 +56,7 @@ def test_rows_that_share_a_picture_get_their_own_labels_score(encoder: Encoder, 
         output = detector.compare(image, *detector.text_features())
     by_picture = RowsByPicture(ROWS)
     tuned = DetectorScorer(detector, by_picture, RUNTIME)
-    untuned = ZeroShotScorer(encoder, NAMES, by_picture, RUNTIME)
+    untuned = ZeroShotScorer(encoder, plain_texts(NAMES), by_picture, RUNTIME)
     for at in range(0, 4, batch):
         pictures = torch.arange(at, at + batch)
         tuned.add(pictures, image[at : at + batch])

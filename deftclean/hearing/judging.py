@@ -60,7 +60,7 @@ class Verdict:
 
     Attributes:
         judged: the rows.
-        own: (n,) DEFT's own p_clean.
+        own: (n,) DEFT's own p_clean; None where it was not asked.
         rates: of the labelled rows; None where they were not estimated.
         weights: of the witnesses that are heard.
         foretold: how often labels were given that were foretold.
@@ -68,7 +68,7 @@ class Verdict:
     """
 
     judged: Judged
-    own: NDArray[np.float32]
+    own: NDArray[np.float32] | None
     rates: NoiseRates | None
     foretold: Reliability
     weights: dict[WitnessName, float]

@@ -1,0 +1,80 @@
+"""Every distinct picture through a frozen model once, or out of the cache: features in a file."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from deftclean import __version__
+from deftclean.core.progress import Progress
+from deftclean.training.embeddings import Embeddings, StoredEmbeddings
+from deftclean.training.feeds import Encode
+from deftclean.training.picture_sets import SCORING_BATCH, PictureSet
+
+
+def embed_pictures(
+    pictures: PictureSet,
+    encode: Encode,
+    embeddings: Embeddings,
+    stored: StoredEmbeddings | None,
+    stage: str,
+    progress: Progress,
+    on_batch: Callable[[], None],
+) -> None:
+    """Fill a file with the features of all pictures.
+
+    Args:
+        pictures: of the run.
+        encode: of pixels, without gradients.
+        embeddings: the file.
+        stored: features in the cache, or None.
+        stage: what is done, for people.
+        progress: told what happens.
+        on_batch: called after each batch that was computed.
+    """
+    digests, count = pictures.rows.distinct.digests, len(pictures.rows.distinct)
+    missing = np.arange(count) if stored is None else stored.fill(embeddings, digests)
+    with progress.stage(stage, count) as advance:
+        advance(count - len(missing), "")
+        for batch, pixels in pictures.in_order(missing, "embedding"):
+            with torch.inference_mode(), pictures.runtime.autocast():
+                features = encode(_filled(pixels))[: len(pixels)]
+            embeddings.put(batch.numpy(), features.float().cpu().numpy())
+            advance(len(batch), "")
+            on_batch()
+    if stored is not None and len(missing):
+        stored.add(digests, missing, embeddings)
+
+
+def stored_embeddings(
+    pictures: PictureSet, sha256: str | None, preprocess: Mapping[str, Any], size: int
+) -> StoredEmbeddings | None:
+    """Those of a model in the cache; None without a cache, or without weights to know it by.
+
+    Args:
+        pictures: how they are prepared, and where kept.
+        sha256: of the weights.
+        preprocess: the model's, with `mean` and `std`.
+        size: D.
+    """
+    cache, preparation, runtime = pictures.cache, pictures.preparation, pictures.runtime
+    if cache is None or sha256 is None:
+        return None
+    spec = {
+        "format": 2,
+        "deftclean": __version__,
+        "weights": sha256,
+        "pictures": preparation.spec(preparation.scoring),
+        "normalisation": {name: preprocess[name] for name in ("mean", "std")},
+        "batch": SCORING_BATCH,
+        **runtime.arithmetic(),
+    }
+    return StoredEmbeddings(cache, cache.folder("embeddings", spec), size)
+
+
+def _filled(pixels: torch.Tensor) -> torch.Tensor:
+    """As many pictures as in every other batch: in a batch of another size a picture's features
+    may round differently, and whether they came from the cache would show."""
+    blank = pixels.new_zeros(SCORING_BATCH - len(pixels), *pixels.shape[1:])
+    return torch.cat([pixels, blank])
