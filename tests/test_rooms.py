@@ -230,8 +230,8 @@ def test_exactly_these_names_are_exported():
     assert sorted(deftclean.__all__) == [
         "AdaptOptions", "AdaptResult", "BenchResult", "CheckResult", "CorruptResult",
         "DatasetOptions", "DatasetResult", "DeftcleanError", "EvidenceOptions", "ExportResult",
-        "ManifestOptions", "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult", "RunOptions", "ScanResult",
-        "ScoreTable", "Summary", "__version__", "adapt", "bench", "check", "corrupt",
+        "ManifestOptions", "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult",
+        "RunOptions", "ScanResult", "ScoreTable", "Summary", "__version__", "adapt", "bench", "check", "corrupt",
         "dataset", "export", "find_label_issues", "load_classifier", "load_dataset", "predict",
         "report", "review", "scan", "score", "select",
     ]  # fmt: skip
