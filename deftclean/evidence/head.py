@@ -12,6 +12,7 @@ Shapes: P pairs, D joint size, K classes.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ _SCALE = 10.0  # of features, which have length one
 _RIDGE = 3.0  # squared weights count as much as a third of a nat of one row
 _STEPS = 25
 _BLOCK = 2**21  # numbers in a block of (rows, K) at most
+_KEPT = 2**28  # numbers of (n, K) at most that are kept: a gigabyte; of more, a block at a time
 _PARTS = ((2e5, 10), (5e6, 5), (math.inf, 2))  # P·K at most, and into how many parts
 
 
@@ -35,12 +37,12 @@ class _Rows:
 
     Attributes:
         turned: (n, D) features.
-        zero_shot: (n, K) logits.
+        zero_shot: (n, K) logits, of some of them.
         said: (n,) row of `chances`: of a given label, or K later of one that is sure.
     """
 
     turned: Tensor
-    zero_shot: Tensor
+    zero_shot: Callable[[slice], Tensor]
     said: Tensor
 
 
@@ -92,7 +94,8 @@ def _fit(
     curvature = _SCALE**2 * spread.clamp(min=0) / 4 + 2 * _RIDGE / max(count, 1)
     turn = (axes * curvature.rsqrt()).float().to(device)
     said = torch.from_numpy((given.labels + given.classes * given.sure)[chosen]).to(device)
-    rows = _Rows(_SCALE * (image @ turn), zero_shot.logits(image).float().to(device), said)
+    logits_of = _logits(zero_shot, image, count * given.classes <= _KEPT)
+    rows = _Rows(_SCALE * (image @ turn), logits_of, said)
 
     weight = torch.zeros(size, given.classes, device=device, requires_grad=True)
     bias = torch.zeros(given.classes, device=device, requires_grad=True)
@@ -115,7 +118,7 @@ def _fit(
         value: Tensor = total.detach()
         for at in range(0, count, block):
             part = slice(at, at + block)
-            logits = factor * rows.zero_shot[part] + rows.turned[part] @ weight + bias
+            logits = factor * rows.zero_shot(part) + rows.turned[part] @ weight + bias
             likely = torch.logsumexp(logits.log_softmax(dim=1) + chances[rows.said[part]], dim=1)
             share = -likely.sum() / count
             share.backward()
@@ -129,3 +132,11 @@ def _fit(
         whole = a * zero_shot.weight.to(device) + learned_weight
         offset = a * zero_shot.bias.to(device) + bias
     return Linear(whole.cpu(), offset.cpu())
+
+
+def _logits(zero_shot: Linear, image: Tensor, kept: bool) -> Callable[[slice], Tensor]:
+    """Logits of some of the (n, D) rows: looked up where all are kept, else computed when asked."""
+    if kept:
+        whole = zero_shot.logits(image).float().to(image.device)
+        return whole.__getitem__
+    return lambda part: zero_shot.logits(image[part]).float().to(image.device)

@@ -3,6 +3,7 @@
 In reading order::
 
     session: a loaded model at work on the pictures of one run
+    columns: values of rows that arrive in batches
     scoring: the final evaluation of every row, by zero-shot and by a detector
     pictures: the distinct readable pictures of a run, as features
 """
