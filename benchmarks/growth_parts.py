@@ -7,6 +7,7 @@
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import numpy as np
 
 Figures = dict[str, float]
 
+_IN_A_FOLDER = 1000
 _SIZE = 8  # of an embedding: what is measured is the finding, not the copying
 
 
@@ -40,6 +42,60 @@ def fill(vectors: int) -> Figures:
     return found
 
 
+def names(files: int) -> Figures:
+    """CPU microseconds a file to read so many distinct names, and for the whole first pass.
+
+    The names are hard links to few files, a thousand in a folder: what grows is the names.
+    """
+    from deftclean.core.progress import Silent
+    from deftclean.core.runtime import choose_runtime
+    from deftclean.data.manifest import read_manifest
+    from deftclean.data.options import ManifestOptions
+    from deftclean.images.cache import Cache
+    from deftclean.images.first_pass import check_images
+    from deftclean.images.resizing import Preparation
+    from deftclean.images.row_images import row_images
+    from deftclean.models.weights import preprocess_of
+
+    silent = Silent()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = made_names(folder / "images", files)
+        found: Figures = {}
+        reading, read = ManifestOptions(), []
+        found["manifest"] = seconds(lambda: read.append(read_manifest(made, None, reading)))
+        images = row_images(read[0], reading, folder)
+        source = images.source
+        found["read"] = seconds(lambda: [source.read(at) for at in range(files)])
+        preprocess = preprocess_of("nano", None, True, silent.say)
+        preparation = Preparation.of(preprocess, "exact", crop=False)
+        cache = Cache.open(folder / "cache", 2**40)
+        alone = choose_runtime("cpu", "fp32", 0)
+        found["first pass"] = seconds(
+            lambda: check_images(source, preparation, cache, alone, silent)
+        )
+    return {what: each / files * 1e6 for what, each in found.items()}
+
+
+def made_names(folder: Path, files: int) -> Path:
+    """A folder with so many names for a hundred small pictures, in two classes."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    originals = folder.parent / "originals"
+    originals.mkdir()
+    for number in range(100):
+        pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(originals / f"{number}.png")
+    for first in range(0, files, _IN_A_FOLDER):
+        number = first // _IN_A_FOLDER
+        home = folder / ("cat", "dog")[number % 2] / str(number)
+        home.mkdir(parents=True)
+        for number in range(first, min(first + _IN_A_FOLDER, files)):
+            os.link(originals / f"{number % 100}.png", home / f"{number}.png")
+    return folder
+
+
 def seconds(work: Callable[[], object]) -> float:
     """CPU time that this process takes for it."""
     began = time.process_time()
@@ -49,7 +105,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def main() -> None:
     """Measure what is asked for."""
-    parts = {"fill": fill}
+    parts = {"fill": fill, "names": names}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=parts)
     parser.add_argument("sizes", type=int, nargs="+")
