@@ -231,9 +231,9 @@ def test_exactly_these_names_are_exported():
         "AdaptOptions", "AdaptResult", "BenchResult", "CheckResult", "CorruptResult",
         "DatasetOptions", "DatasetResult", "DeftcleanError", "EvidenceOptions", "ExportResult",
         "ManifestOptions", "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult",
-        "RunOptions", "ScanResult", "ScoreTable", "Summary", "__version__", "adapt", "bench", "check", "corrupt",
-        "dataset", "export", "find_label_issues", "load_classifier", "load_dataset", "predict",
-        "report", "review", "scan", "score", "select",
+        "RunOptions", "ScanResult", "ScoreTable", "Summary", "__version__", "adapt", "bench",
+        "check", "corrupt", "dataset", "export", "find_label_issues", "load_classifier",
+        "load_dataset", "predict", "report", "review", "scan", "score", "select",
     ]  # fmt: skip
     assert dir(deftclean) == sorted(deftclean.__all__)
     assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)

@@ -19,7 +19,7 @@ from deftclean.detection.warnings import warned
 from deftclean.evidence.known import Known
 from deftclean.evidence.witness import Linear, LinearWitness
 from deftclean.features.pictures import RunPictures
-from deftclean.features.scoring import DetectorScorer, DetectorScores, scores_of_all
+from deftclean.features.scoring import DetectorScorer, DetectorScores
 from deftclean.models.detector import DualPromptDetector
 
 _COLLAPSED = (
@@ -104,19 +104,19 @@ def _cross_fit(
         detectors.append(detector)
         epochs += metrics
     judged_by = 1 - halves
-    scorers, spool = [], pictures.spool_of_features()
+    columns, spool = pictures.by_picture.columns(), pictures.spool_of_features()
     with task.progress.stage("Scoring", len(halves)) as advance:
         for number, detector in enumerate(detectors):
-            scorer = DetectorScorer(detector, pictures.by_picture, pictures.runtime)
+            scorer = DetectorScorer(detector, pictures.by_picture, pictures.runtime, columns)
             others = np.flatnonzero(judged_by == number)
             for batch, image in pictures.in_order(detector.image_features, others):
                 scorer.add(batch, image)
                 spool.put(batch.numpy(), image.float().cpu().numpy())
                 advance(len(batch), "")
-            scorers.append(scorer)
     parts = [positive_part(detector, pictures) for detector in detectors]
     witness = LinearWitness("deft", spool.take, parts, judged_by)
-    return CrossFitted(tuple(detectors), epochs, scores_of_all(scorers), witness, warnings)
+    scores = DetectorScores(*columns.by_row())
+    return CrossFitted(tuple(detectors), epochs, scores, witness, warnings)
 
 
 def _gentler(task: Task) -> Task:

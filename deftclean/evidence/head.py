@@ -12,6 +12,7 @@ Shapes: P pairs, D joint size, K classes.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ _SCALE = 10.0  # of features, which have length one
 _RIDGE = 3.0  # squared weights count as much as a third of a nat of one row
 _STEPS = 25
 _BLOCK = 2**21  # numbers in a block of (rows, K) at most
+_KEPT = 2**28  # numbers of (n, K) at most that are kept: a gigabyte; of more, a block at a time
 _PARTS = ((2e5, 10), (5e6, 5), (math.inf, 2))  # P·K at most, and into how many parts
 
 
@@ -35,12 +37,13 @@ class _Rows:
 
     Attributes:
         turned: (n, D) features.
-        anchor: (n, K) logits that the head starts from; (1, 1) zero where there are none.
+        anchor: (n, K) logits that the head starts from, of some of them; (1, 1) zero where there
+            are none.
         said: (n,) row of `chances`: of a given label, or K later of one that is sure.
     """
 
     turned: Tensor
-    anchor: Tensor
+    anchor: Callable[[slice], Tensor]
     said: Tensor
 
 
@@ -102,7 +105,8 @@ def _fit(
     curvature = _SCALE**2 * spread.clamp(min=0) / 4 + 2 * _RIDGE / max(count, 1)
     turn = (axes * curvature.rsqrt()).float().to(device)
     said = torch.from_numpy((given.labels + given.classes * given.sure)[chosen]).to(device)
-    rows = _Rows(_SCALE * (image @ turn), _start(features, image, anchor, pictures), said)
+    start = _start(features, image, anchor, pictures, count * given.classes <= _KEPT)
+    rows = _Rows(_SCALE * (image @ turn), start, said)
 
     weight = torch.zeros(size, given.classes, device=device, requires_grad=True)
     bias = torch.zeros(given.classes, device=device, requires_grad=True)
@@ -125,7 +129,7 @@ def _fit(
         value: Tensor = total.detach()
         for at in range(0, count, block):
             part = slice(at, at + block)
-            logits = factor * rows.anchor[part] + rows.turned[part] @ weight + bias
+            logits = factor * rows.anchor(part) + rows.turned[part] @ weight + bias
             likely = torch.logsumexp(logits.log_softmax(dim=1) + chances[rows.said[part]], dim=1)
             share = -likely.sum() / count
             share.backward()
@@ -137,19 +141,30 @@ def _fit(
         learned_weight = _SCALE * (turn @ weight).T
         if anchor is None:
             return Linear(learned_weight.cpu(), bias.detach().cpu())
-        start, a = anchor.parts[0], factor.detach()
-        first = a * start.weight.to(device)
+        linear, a = anchor.parts[0], factor.detach()
+        first = a * linear.weight.to(device)
         same = anchor.features == features
         whole = first + learned_weight if same else torch.cat([first, learned_weight], dim=1)
-        offset = a * start.bias.to(device) + bias
+        offset = a * linear.bias.to(device) + bias
     return Linear(whole.cpu(), offset.cpu())
 
 
 def _start(
-    features: Take, image: Tensor, anchor: LinearWitness | None, pictures: NDArray[np.int64]
-) -> Tensor:
-    """(n, K) logits of the anchor, or (1, 1) zero, on the device of the features."""
+    features: Take,
+    image: Tensor,
+    anchor: LinearWitness | None,
+    pictures: NDArray[np.int64],
+    kept: bool,
+) -> Callable[[slice], Tensor]:
+    """Logits of the anchor for some of the n rows, or (1, 1) zero, on the device of the features.
+
+    Looked up where all of them are kept, else computed when asked.
+    """
     if anchor is None:
-        return image.new_zeros(1, 1)
+        nothing = image.new_zeros(1, 1)
+        return lambda _part: nothing
+    linear, device = anchor.parts[0], image.device
     seen = image if anchor.features == features else anchor.features(pictures).float()
-    return anchor.parts[0].logits(seen).float().to(image.device)
+    if kept:
+        return linear.logits(seen).float().to(device).__getitem__
+    return lambda part: linear.logits(seen[part]).float().to(device)

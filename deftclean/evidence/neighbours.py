@@ -148,11 +148,13 @@ def find_neighbours(
         themselves: (U,) the picture of the index that each one is; -1 for none of them.
         on_block: told how many pictures are done.
     """
-    places, cosines = [], []
-    for at in range(0, len(themselves), index.block):
-        block = np.arange(at, min(at + index.block, len(themselves)))
-        found = index.nearest(features(block), themselves[block])
-        places.append(found[0].int())
-        cosines.append(found[1])
+    count, nearest = len(themselves), min(NEIGHBOURS, len(index.pictures))
+    places = torch.empty(count, nearest, dtype=torch.int32)
+    cosines = torch.empty(count, nearest)
+    for at in range(0, count, index.block):
+        block = np.arange(at, min(at + index.block, count))
+        places[at : at + len(block)], cosines[at : at + len(block)] = index.nearest(
+            features(block), themselves[block]
+        )
         on_block(len(block))
-    return NeighbourWitness(index, torch.cat(places), torch.cat(cosines))
+    return NeighbourWitness(index, places, cosines)

@@ -4,6 +4,7 @@ In reading order::
 
     class_texts: the texts that stand for the classes
     session: a loaded model at work on the pictures of one run
+    columns: values of rows that arrive in batches
     scoring: the final evaluation of every row, by zero-shot and by a detector
     embedding: every picture through a frozen model once, or out of the cache
     pictures: the distinct readable pictures of a run, as features

@@ -3,9 +3,7 @@
 Rows that show the same picture differ in their label alone.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +14,7 @@ from torch import Tensor
 from deftclean.core.runs import members
 from deftclean.core.runtime import Runtime
 from deftclean.features.class_texts import ClassTexts
+from deftclean.features.columns import RowColumns
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
 from deftclean.models.encoder import Encoder
@@ -86,6 +85,10 @@ class RowsByPicture:
         places, at = members(starts, counts)
         return torch.from_numpy(self._rows[at]), torch.from_numpy(places)
 
+    def columns(self) -> RowColumns:
+        """Empty columns for all of the rows."""
+        return RowColumns(len(self._rows))
+
     def labelled_of(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Those of `of` that have a label."""
         rows, places = self.of(pictures)
@@ -100,15 +103,23 @@ class DetectorScorer:
         detector: trained.
         rows: whose labels are asked about.
         runtime: device and precision.
+        columns: where scores go; None for columns of its own. Detectors that each judge other
+            pictures may share them.
     """
 
     @torch.inference_mode()
-    def __init__(self, detector: DualPromptDetector, rows: RowsByPicture, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        detector: DualPromptDetector,
+        rows: RowsByPicture,
+        runtime: Runtime,
+        columns: RowColumns | None = None,
+    ) -> None:
         self._detector = detector
         self._rows = rows
         with runtime.autocast():
             self._texts = detector.text_features()
-        self._columns: list[tuple[Tensor, ...]] = []
+        self._columns = rows.columns() if columns is None else columns
 
     @torch.inference_mode()
     def add(self, pictures: Tensor, image: Tensor) -> None:
@@ -122,23 +133,13 @@ class DetectorScorer:
         rows, places = self._rows.of(pictures)
         at = places.to(image.device)
         clean = probability[at, self._rows.labels[rows].to(image.device)]
-        self._columns.append(
-            (rows, clean.cpu(), top.cpu()[places], predicted.cpu()[places], certainty.cpu()[places])
+        self._columns.add(
+            rows, clean, top.cpu()[places], predicted.cpu()[places], certainty.cpu()[places]
         )
 
-    @property
-    def columns(self) -> list[tuple[Tensor, ...]]:
-        """Of every row added, batch by batch; see `scores_of_all`."""
-        return self._columns
-
     def scores(self) -> DetectorScores:
-        """Of every row added."""
-        return scores_of_all([self])
-
-
-def scores_of_all(scorers: Iterable[DetectorScorer]) -> DetectorScores:
-    """Of every row that was added to one of the scorers."""
-    return DetectorScores(*joined([part for each in scorers for part in each.columns]))
+        """Of every row added, whoever added it to the columns."""
+        return DetectorScores(*self._columns.by_row())
 
 
 @torch.inference_mode()
@@ -171,7 +172,7 @@ class ZeroShotScorer:
         self._text = zero_shot_texts(encoder, texts, runtime)
         self._scale = encoder.logit_scale
         self._rows = rows
-        self._columns: list[tuple[Tensor, ...]] = []
+        self._columns = rows.columns()
 
     @torch.inference_mode()
     def add(self, pictures: Tensor, image: Tensor) -> None:
@@ -185,20 +186,18 @@ class ZeroShotScorer:
         log_prob = log_softmax[at, given]
         highest = log_softmax.max(dim=1)
         ahead = _ahead(similar, at, given)
-        self._columns.append(
-            (
-                rows,
-                log_prob.exp().cpu(),
-                log_prob.cpu(),
-                highest.indices.cpu()[places],
-                highest.values.exp().cpu()[places],
-                ahead.cpu(),
-            )
+        self._columns.add(
+            rows,
+            log_prob.exp(),
+            log_prob,
+            highest.indices.cpu()[places],
+            highest.values.exp().cpu()[places],
+            ahead,
         )
 
     def scores(self) -> ZeroShotScores:
         """Of every row added."""
-        return ZeroShotScores(*joined(self._columns))
+        return ZeroShotScores(*self._columns.by_row())
 
 
 def _ahead(similar: Tensor, at: Tensor, given: Tensor) -> Tensor:
@@ -207,10 +206,3 @@ def _ahead(similar: Tensor, at: Tensor, given: Tensor) -> Tensor:
     own = similar[at, given]
     best = two.indices[at, 0] == given
     return own - torch.where(best, two.values[at, 1], two.values[at, 0])
-
-
-def joined(columns: list[tuple[Tensor, ...]]) -> list[Any]:
-    """Batches of columns to whole columns, by ascending row."""
-    joined = [torch.cat(parts).numpy() for parts in zip(*columns, strict=True)]
-    order = np.argsort(joined[0])
-    return [column[order] for column in joined]

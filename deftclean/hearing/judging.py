@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from deftclean.core.arrow import bool_values
 from deftclean.data.manifest import Manifest
@@ -22,7 +21,7 @@ from deftclean.evidence.known import Known
 from deftclean.evidence.rates import NoiseRates
 from deftclean.evidence.reliability import Reliability
 from deftclean.evidence.witness import Witness, WitnessName
-from deftclean.features.scoring import RowsByPicture, joined
+from deftclean.features.scoring import RowsByPicture
 from deftclean.images.usable_rows import UsableRows
 from deftclean.table.reviewed import DECISION, FINAL
 
@@ -163,30 +162,27 @@ def judge_rows(
     names = [each.name for each in witnesses]
     listened = torch.tensor([names.index(name) for name in belief.names])
     block = max(1, min(_BLOCK, _MOST_NUMBERS // (len(names) * given.classes)))
-    columns: list[tuple[Tensor, ...]] = []
+    most_rows = max(1, _MOST_NUMBERS // given.classes)
+    columns = by_picture.columns()
     for at in range(0, given.count, block):
         pictures = np.arange(at, min(at + block, given.count))
         log_probs = heard(witnesses, pictures)
         posterior = belief.posterior(
             log_probs[:, listened], *labels_of(given, pictures), known.impossible(pictures)
         )
-        rows, places = by_picture.of(torch.from_numpy(pictures))
-        labels = by_picture.labels[rows]
-        top, likely = foretold(belief, log_probs[:, listened])
-        right, best, certainty = certain_of(posterior[places], labels, belief.correction)
-        said = log_probs[places, :, labels].exp().float()
-        columns.append(
-            (
+        told = foretold(belief, log_probs[:, listened])
+        shown = by_picture.of(torch.from_numpy(pictures))
+        # As many rows may show a picture as there are.
+        for rows, places in zip(*(part.split(most_rows) for part in shown), strict=True):
+            labels = by_picture.labels[rows]
+            said = log_probs[places, :, labels].exp().float()
+            columns.add(
                 rows,
-                right,
-                best,
-                certainty,
-                likely[places],
-                top[places],
+                *certain_of(posterior[places], labels, belief.correction),
+                *(column[places] for column in reversed(told)),
                 *said.unbind(dim=1),
             )
-        )
         on_block(len(pictures))
-    rows_, clean, suggested, sure, likelihood, expected, *spoken = joined(columns)
+    rows_, clean, suggested, sure, likelihood, expected, *spoken = columns.by_row()
     said_by = dict(zip(names, spoken, strict=True))
     return Judged(rows_, clean, suggested, sure, likelihood, expected, said_by)

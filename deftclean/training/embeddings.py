@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deftclean.core.files import make_sized
+from deftclean.core.runs import members
 from deftclean.images.cache import Cache, opened_regular
 
 _BLOCK = 16_384  # vectors in a block at most: some tens of megabytes
@@ -102,13 +103,12 @@ class StoredEmbeddings:
 
     def fill(self, embeddings: Embeddings, digests: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Copy what is known of U pictures; returns those that are not, ascending."""
-        wanted = _keys(digests)
-        missing = np.ones(len(wanted), dtype=bool)
+        wanted = _Sought(_keys(digests))
+        missing = np.ones(len(digests), dtype=bool)
         for block in self._blocks:
-            left = np.flatnonzero(missing)
-            place = np.searchsorted(block.keys, wanted[left]).clip(max=len(block.keys) - 1)
-            same = block.keys[place] == wanted[left]
-            found, place = left[same], place[same]
+            found, place = wanted.among(block.keys)
+            new = missing[found]
+            found, place = found[new], place[new]
             vectors = block.vectors() if len(found) else None
             if vectors is None:
                 continue
@@ -181,6 +181,37 @@ def _read(path: Path, size: int) -> _Block | None:
     except (OSError, ValueError):  # removed, or cut short, meanwhile
         return None
     return _Block(path, keys, size)
+
+
+class _Sought:
+    """Keys that are looked for in many blocks: sorted once, so that a block costs its own size.
+
+    They are hashes: the first eight bytes, compared as one number, hardly ever are those of two.
+
+    Args:
+        keys: (U,) of 32 bytes.
+    """
+
+    def __init__(self, keys: NDArray[np.bytes_]) -> None:
+        starts = _starts(keys)
+        self._keys = keys
+        self._order = np.argsort(starts)
+        self._sorted = starts[self._order]
+
+    def among(self, keys: NDArray[np.bytes_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which of the U keys are among the (n,) of a block, and where in it they stand."""
+        starts = _starts(keys)
+        first = np.searchsorted(self._sorted, starts)
+        alike = np.searchsorted(self._sorted, starts, side="right") - first
+        place, at = members(first, alike)
+        found = self._order[at]
+        same = self._keys[found] == keys[place]
+        return found[same], place[same]
+
+
+def _starts(keys: NDArray[np.bytes_]) -> NDArray[np.uint64]:
+    """The first eight bytes of (n,) keys, each as a number that sorts as they do."""
+    return keys.view(np.uint8).reshape(len(keys), 32)[:, :8].copy().view(">u8").ravel().astype("u8")
 
 
 def _checksum(path: Path, head: bytes, body: bytes) -> bytes:

@@ -15,6 +15,7 @@ from deftclean.detection.strategies.linear_head import (
     smallest,
     train_pass,
 )
+from deftclean.features.columns import RowColumns
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.optimiser import Optimiser
 from tests.support.models import tiny_encoder
@@ -32,6 +33,9 @@ class Rows:
     def of(self, pictures):
         rows = torch.stack([2 * pictures, 2 * pictures + 1], dim=1).flatten()
         return rows, torch.arange(len(pictures)).repeat_interleave(2)
+
+    def columns(self):
+        return RowColumns(len(self.labels))
 
 
 def test_divergence_by_hand():

@@ -2,6 +2,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from deftclean.evidence import head
 from deftclean.evidence.given_labels import GivenLabels
 from deftclean.evidence.head import fit_head
 from deftclean.evidence.witness import zero_shot_witness
@@ -71,3 +72,28 @@ def test_through_the_noise_it_is_as_sure_as_the_truth_allows():
         return -head.log_probs(everyone).numpy()[everyone, true].mean()
 
     assert surprise(through) < surprise(past) - 0.05
+
+
+def test_it_is_the_same_where_zero_shot_is_asked_block_by_block(monkeypatch):
+    """Of very many rows and classes their logits are not kept."""
+    features, true = blobs()
+    texts = torch.from_numpy(np.random.default_rng(2).normal(size=(3, 16)).astype(np.float32))
+    given = GivenLabels.of(np.arange(400), true, 400, 3)
+    take = features.__getitem__
+    said = zero_shot_witness(take, texts, 2.0, 400)
+    found, asked = [], []
+    plain = type(said.parts[0]).logits
+
+    def logits(linear, rows):
+        asked.append(len(rows))
+        return plain(linear, rows)
+
+    monkeypatch.setattr(type(said.parts[0]), "logits", logits)
+    for most in (2**28, 0):
+        monkeypatch.setattr(head, "_KEPT", most)
+        monkeypatch.setattr(head, "_BLOCK", 3 * 64)
+        asked.clear()
+        fitted_head = fit_head(take, said, given, np.eye(3), np.random.default_rng(0), CPU)
+        assert (max(asked) <= 64) == (most == 0)
+        found.append(fitted_head.log_probs(np.arange(400)).numpy())
+    np.testing.assert_allclose(found[0], found[1], atol=1e-3)

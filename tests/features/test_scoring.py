@@ -1,5 +1,6 @@
 """Distinct pictures are compared once; every row gets what it would get alone."""
 
+import gc
 from types import SimpleNamespace
 from typing import Any
 
@@ -74,3 +75,26 @@ def test_rows_that_share_a_picture_get_their_own_labels_score(encoder: Encoder, 
     margin = (output.positive - output.negative).argmax(dim=1)
     assert scores.clean_top.tolist() == margin[shown].tolist()
     np.testing.assert_allclose(np.log(zero_shot.prob), zero_shot.log_prob, atol=1e-5)
+
+
+def live_tensors() -> int:
+    return sum(type(each) is torch.Tensor for each in gc.get_objects())
+
+
+def test_what_is_said_of_a_batch_is_copied_and_no_tensor_of_it_is_kept(encoder: Encoder) -> None:
+    """Small tensors that stay among large ones that go make memory grow with rows times classes."""
+    count = 64
+    by_picture = RowsByPicture(rows_of(list(range(count)), list(range(count)), [0] * count))
+    detector = build_detector(encoder, NAMES, DetectorConfig(tuner="none", context_length=4))
+    size = encoder.text.encode(["a"]).shape[1]
+    scorers = (
+        DetectorScorer(detector, by_picture, RUNTIME),
+        ZeroShotScorer(encoder, NAMES, by_picture, RUNTIME),
+    )
+    seen = []
+    for at in range(0, count, 4):
+        for scorer in scorers:
+            scorer.add(torch.arange(at, at + 4), torch.ones(4, size) / size**0.5)
+        if at in (4, count - 4):  # looking takes long
+            seen.append(live_tensors())
+    assert seen[1] <= seen[0]

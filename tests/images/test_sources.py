@@ -2,19 +2,23 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deftclean.core.errors import InputError, RunError
 from deftclean.data.manifest import ImageColumn
 from deftclean.images import sources as images
+from deftclean.images.decoding import ImageError
 from deftclean.images.first_pass import ImageCheck
 from deftclean.images.row_images import spool_images, work_folder
-from deftclean.images.sources import SpooledImages
+from deftclean.images.sources import FolderImages, SpooledImages
 from tests.support.pictures import check, check_one, encode, noise
 
 # ---------------------------------------------------------------- reading files
@@ -114,6 +118,105 @@ def test_files_over_the_size_limit_are_not_opened(
     monkeypatch.setattr(images, "MAX_BYTES", len(data) - 1)
     reason = f"{len(data)} bytes; the limit is {len(data) - 1}"
     assert check(tmp_path, "a.png") == ImageCheck("too_large", reason, None)
+
+
+# ---------------------------------------------------------------- without resolving every name
+
+PARTS = ("a", "sub", "a.png", "in.png", "out.png", "round.png", "outer", "gone", "..", ".", "")
+
+
+def small_tree(root: Path) -> None:
+    """Files, and links that stay inside, lead outside and lead nowhere."""
+    data = root / "data"
+    (data / "a" / "sub").mkdir(parents=True)
+    (root / "elsewhere").mkdir()
+    for number, folder in enumerate((data, data / "a", data / "a" / "sub", root / "elsewhere")):
+        (folder / "a.png").write_bytes(encode(noise(2, 2, number)))
+    for folder in (data, data / "a"):
+        (folder / "in.png").symlink_to(data / "a" / "sub" / "a.png")
+        (folder / "out.png").symlink_to(root / "elsewhere" / "a.png")
+        (folder / "round.png").symlink_to(folder / "round.png")
+    (data / "outer").symlink_to(root / "elsewhere")
+    (data / "sub").symlink_to(data / "a" / "sub")
+
+
+def outcome(read: Callable[[], bytes]) -> object:
+    try:
+        return read()
+    except ImageError as error:
+        return error.status, error.reason
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tree")
+    small_tree(root)
+    return root / "data"
+
+
+@given(parts=st.lists(st.sampled_from(PARTS), min_size=1, max_size=4), outside=st.booleans())
+def test_any_name_is_read_as_if_it_were_resolved(
+    tree: Path, parts: list[str], outside: bool
+) -> None:
+    source = FolderImages(tree, np.array(["/".join(parts)], dtype=object), outside)
+    resolved = outcome(lambda: source._found(0, images._read_regular_file))
+    assert outcome(lambda: source.read(0)) == resolved
+
+
+def test_plain_names_are_not_resolved_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    for number in range(20):
+        (tmp_path / "sub" / f"{number}.png").write_bytes(encode(noise(2, 2, number)))
+    source = FolderImages(tmp_path, np.array([f"sub/{n}.png" for n in range(20)], dtype=object))
+    resolved = 0
+    plain = Path.resolve
+
+    def counting(path: Path, strict: bool = False) -> Path:
+        nonlocal resolved
+        resolved += 1
+        return plain(path, strict)
+
+    monkeypatch.setattr(Path, "resolve", counting)
+    assert source.read(7) == encode(noise(2, 2, 7))
+    assert len({source.read(number) for number in range(20)}) == 20
+    assert resolved <= 1
+
+
+@pytest.mark.parametrize("exchanged", ["file", "folder"])
+def test_what_becomes_a_link_to_the_outside_is_not_opened(tmp_path: Path, exchanged: str) -> None:
+    data, secret = tmp_path / "data", tmp_path / "elsewhere"
+    for folder in (data / "sub", secret):
+        folder.mkdir(parents=True)
+        (folder / "a.png").write_bytes(encode(noise(2, 2)))
+    source = FolderImages(data, np.array(["sub/a.png"], dtype=object))
+    assert source.read(0)
+    if exchanged == "file":
+        (data / "sub" / "a.png").unlink()
+        (data / "sub" / "a.png").symlink_to(secret / "a.png")
+    else:
+        (data / "sub").rename(tmp_path / "moved")  # the same folder, now outside
+        (data / "sub").symlink_to(tmp_path / "moved")
+    with pytest.raises(ImageError) as found:
+        source.read(0)
+    assert found.value.status == "outside"
+
+
+def test_a_file_that_grows_meanwhile_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(b"begin")
+    plain = os.read
+
+    def growing(handle: int, size: int) -> bytes:
+        file.write_bytes(b"begin and end")
+        return plain(handle, size)
+
+    source = FolderImages(tmp_path, np.array(["a.png"], dtype=object))
+    monkeypatch.setattr(os, "read", growing)
+    assert source.read(0) == b"begin and end"
 
 
 # ---------------------------------------------------------------- images in a table

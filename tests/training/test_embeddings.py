@@ -192,6 +192,51 @@ def test_large_sets_lie_in_several_blocks(tmp_path: Path, monkeypatch: pytest.Mo
     assert np.array_equal(run.take(np.arange(35)).numpy(), values)
 
 
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    kept=st.lists(st.integers(0, 40), min_size=1, unique=True),
+    asked=st.lists(st.integers(0, 40), min_size=1, unique=True),
+)
+def test_keys_that_begin_alike_are_told_apart(
+    tmp_path_factory: pytest.TempPathFactory, kept: list[int], asked: list[int]
+) -> None:
+    """Only the first bytes are sorted by; the others decide."""
+    root = tmp_path_factory.mktemp("cache")
+    keys = np.zeros((41, 32), dtype=np.uint8)
+    keys[:, 0], keys[:, 8] = np.arange(41) % 3, np.arange(41) // 3  # eight bytes in common
+    values = vectors(41)
+    run = Embeddings(root / "run", len(kept), SIZE)
+    run.put(np.arange(len(kept)), values[kept])
+    stored(root).add(keys[kept], np.arange(len(kept)), run)
+    again = Embeddings(root / "again", len(asked), SIZE)
+    missing = stored(root).fill(again, keys[asked])
+    assert missing.tolist() == [at for at, key in enumerate(asked) if key not in kept]
+    there = np.setdiff1d(np.arange(len(asked)), missing)
+    assert np.array_equal(again.take(there).numpy(), values[np.array(asked)[there]])
+
+
+def test_what_is_looked_for_is_not_compared_with_every_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Look-ups grow with what is kept, and not with that times what is new."""
+    monkeypatch.setattr(module, "_BLOCK", 10)
+    keep(tmp_path, 1000)
+    there, looked_up = stored(tmp_path), 0
+    plain = np.searchsorted
+
+    def counting(among: Any, needles: Any, **more: Any) -> Any:
+        nonlocal looked_up
+        looked_up += np.size(needles)
+        return plain(among, needles, **more)
+
+    monkeypatch.setattr(module.np, "searchsorted", counting)
+    run = Embeddings(tmp_path / "b", 2000, SIZE)
+    assert len(there.fill(run, digests(2000, seed=1))) == 2000
+    assert 0 < looked_up <= 2 * 1000
+
+
 def test_many_small_blocks_are_joined(tmp_path: Path) -> None:
     kept = {seed: keep(tmp_path, 3, seed) for seed in range(20)}
     assert len(blocks(tmp_path)) <= 17

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deftclean.core.runtime import Runtime, initial_weights
-from deftclean.features.scoring import RowsByPicture, joined
+from deftclean.features.scoring import RowsByPicture
 from deftclean.models.encoder import Encoder
 from deftclean.models.tuners import VisualTuner, make_tuner
 from deftclean.settings.detector import DetectorConfig
@@ -163,7 +163,7 @@ class EvidenceCollector:
 
     def __init__(self, rows: RowsByPicture) -> None:
         self._rows = rows
-        self._columns: list[tuple[Tensor, ...]] = []
+        self._columns = rows.columns()
 
     @torch.inference_mode()
     def add(self, pictures: Tensor, logits: Tensor) -> None:
@@ -176,13 +176,13 @@ class EvidenceCollector:
         predicted = logits.argmax(dim=1)
         certainty = at_label(logits.softmax(dim=1), predicted).float()
         divergence = divergence_from(given_prob)
-        self._columns.append(
-            (rows, -log_given, given_prob, divergence, predicted[places], certainty[places])
+        self._columns.add(
+            rows, -log_given, given_prob, divergence, predicted[places], certainty[places]
         )
 
     def evidence(self) -> Evidence:
         """Of every row added."""
-        return Evidence(*joined(self._columns))
+        return Evidence(*self._columns.by_row())
 
 
 def divergence_from(given_prob: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from deftclean.core.runtime import Runtime
 from deftclean.features.pictures import RunPictures
-from deftclean.features.scoring import RowsByPicture, joined
+from deftclean.features.scoring import RowsByPicture
 from deftclean.images.usable_rows import UsableRows
 from deftclean.training.embeddings import Embeddings
 from deftclean.training.feeds import Features
@@ -73,7 +73,7 @@ def vote(
     labels = _Ballots(by_picture, classes)
     themselves = torch.from_numpy(ballots).to(runtime.device)
     block = min(_BLOCK, max(1, _MOST_PAIRS // len(ballots)))
-    parts = []
+    columns = by_picture.columns()
     for pictures, asked in embeddings.in_order(block):
         similar = asked.to(runtime.device) @ features.T
         itself = themselves == pictures.to(runtime.device)[:, None]
@@ -81,9 +81,9 @@ def vote(
         nearest = similar.topk(min(NEIGHBOURS, len(ballots)), dim=1)
         voters = torch.from_numpy(ballots)[nearest.indices.cpu()]
         shares = labels.mean(voters, ~nearest.values.isneginf().cpu())
-        parts.append(_answers(pictures, shares, by_picture))
+        columns.add(*_answers(pictures, shares, by_picture))
         on_block(len(pictures))
-    return Vote(*joined(parts))
+    return Vote(*columns.by_row())
 
 
 class _Ballots:
@@ -184,11 +184,11 @@ class _Centred:
 
     def distances(self, means: Tensor) -> NDArray[np.float64]:
         """Squared distance of each row from the mean of its class, (n,) in [0, 4]."""
-        columns: list[tuple[Tensor, ...]] = []
+        columns = self._pictures.by_picture.columns()
         for row, image in self._in_order():
             own = means[self._pictures.labels[row]]
-            columns.append((row, (image - own).square().sum(dim=1)))
-        found: NDArray[np.float64] = joined(columns)[1]
+            columns.add(row, (image - own).square().sum(dim=1))
+        found: NDArray[np.float64] = columns.by_row()[1]
         return found
 
     def _in_order(self) -> Features:
