@@ -137,6 +137,15 @@ def test_kept_rows_come_first_and_order_stays(drawn):
 def test_ranks_of_equal_values_follow_the_rows():
     assert ranks(np.array([3.0, 1.0, 1.0])).tolist() == [2, 0, 1]
     assert ranks(np.array([])).tolist() == []
+    assert (
+        ranks(np.tile([0.0, 1.0], 500)).tolist()
+        == np.arange(1000).reshape(2, 500).T.flatten().tolist()
+    )
+    assert ranks(np.array([1.0])).dtype == np.int64
+
+
+def test_no_rows():
+    assert small_loss(np.array([]), 0.5).score.tolist() == []
 
 
 def test_margin_by_hand_and_far_apart():

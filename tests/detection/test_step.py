@@ -85,6 +85,7 @@ class Similarities:
         return self.negatives[image[:, 0].long()]
 
     def negative_at(self, image, labels):
+        assert self.answer, "all of them are there already"
         return self.negative(image).gather(1, labels.T).T
 
     def both(self, image):
@@ -136,3 +137,14 @@ def test_probabilities_teach_thresholds_and_only_those(few, agree, pseudo):
     assert (detector.negatives.grad != 0).any(dim=1).all()
     found.positive.sum().backward()
     assert (detector.positives.grad == 1).all()
+
+
+@pytest.mark.parametrize("agree", [True, False])
+def test_one_half_is_not_clean(agree):
+    """Picture 1 with a margin of 0 at its label, the highest of its margins (0, 0, -2)."""
+    detector = Similarities(few=False)
+    with torch.no_grad():
+        detector.negatives[0, 0] = POSITIVE[0][0]
+    found = judged(detector, agree, pseudo=False)
+    assert not found.clean[0]
+    assert found.given[0] == 0.5
