@@ -82,14 +82,20 @@ class Similarities:
         return self.positives[image[:, 0].long()]
 
     def negative(self, image):
-        return self.negatives[image[:, 0].long()]
+        assert self.answer, "all of them are there already"
+        assert not torch.is_grad_enabled(), "few of them are learned from"
+        return self._negative(image)
 
     def negative_at(self, image, labels):
         assert self.answer, "all of them are there already"
-        return self.negative(image).gather(1, labels.T).T
+        return self._negative(image).gather(1, labels.T).T
 
     def both(self, image):
-        return self.positive(image), self.negative(image)
+        assert not self.answer, "few were to be encoded"
+        return self.positive(image), self._negative(image)
+
+    def _negative(self, image):
+        return self.negatives[image[:, 0].long()]
 
 
 def judged(detector: Similarities, agree: bool, pseudo: bool):
