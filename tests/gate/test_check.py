@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import deftclean
 from deftclean.core.errors import UsageError
+from deftclean.gate.results import ChangedRow, SeenRow, shown
 from deftclean.table.problems import KINDS, Counts, problems_of, worst
 from deftclean.table.scores import write_scores
 from tests.support.scored import make_scored, score_table
@@ -65,7 +66,10 @@ def test_gates_of_a_table(tmp_path):
     assert (result.passed, result.exit_code) == (False, 1)
     assert result.gates[0].limit == 0.1
     assert result.counts.noise_rate == 8 / 48
-    assert "passed=False, gates=2 failed, 5 passed" in repr(result)
+    assert repr(result) == (
+        f"CheckResult(table={scored.table}, passed=False, gates=2 failed, 5 passed, rows=48, "
+        "noise_rate=16.7%, findings=8 flagged)"
+    )
 
 
 def test_a_single_expression_may_be_given_as_text(tmp_path):
@@ -121,7 +125,25 @@ def test_a_baseline_forgives_what_it_has(tmp_path):
         "new_problems": 2, "newly_flagged": 1, "newly_bad": 1, "new_rows": 1, "gone_rows": 1,
     }  # fmt: skip
     gone = next(c for c in result.changes if c.name == "gone_rows").rows[0]
-    assert (gone.now, gone.before.file_name) == (None, "3.png")
+    assert (gone.now, gone.before) == (None, SeenRow(3, "3.png", "apple", "fine"))
+    newly = {c.name: c.rows for c in result.changes}
+    assert newly["newly_flagged"] == (
+        ChangedRow(SeenRow(1, "1.png", "apple", "flagged"), SeenRow(1, "1.png", "apple", "fine")),
+    )
+    assert newly["new_rows"] == (ChangedRow(SeenRow(3, "4.png", "apple", "fine"), None),)
+    assert len(newly["new_problems"]) == 2
+    few = deftclean.check(new, fail_on=asked, baseline=old, top=1).changes[0]
+    assert (few.total, few.rows) == (2, newly["new_problems"][:1])
+
+
+def test_rows_of_a_baseline_are_found_wherever_they_stood(tmp_path):
+    """Row 0 of the new table was row 1, row 1 is new, row 2 was row 0."""
+    old = written(tmp_path / "old.parquet", [row(0, "leaf"), row(1)])
+    rows = [row(1, kind="flagged"), row(2, kind="flagged"), row(0, "leaf", "missing")]
+    changes = deftclean.check(written(tmp_path / "new.parquet", rows), baseline=old).changes
+    found = next(c for c in changes if c.name == "new_problems").rows
+    assert {(r.now.row, r.before and r.before.row) for r in found} == {(0, 1), (1, None), (2, 0)}
+    assert {r.now.given_label for r in found} == {"apple", "leaf"}
 
 
 def test_a_baseline_alone_asks_for_no_new_problem(tmp_path):
@@ -189,3 +211,17 @@ def test_an_empty_table_passes_nothing(tmp_path):
     table = written(tmp_path / "x.parquet", [])
     result = deftclean.check(table, fail_on=["flagged>0", "rows<1"], baseline=table)
     assert state(result) == [(None, "unknown"), (0, "failed")]
+
+
+def test_a_table_with_a_warning_says_how_many(tmp_path):
+    """Of apple, nothing is kept."""
+    result = deftclean.check(written(tmp_path / "x.parquet", [row(0, kind="flagged")]))
+    assert repr(result).endswith("rows=1, noise_rate=100.0%, findings=1 flagged, warnings=1)")
+    fine = deftclean.check(written(tmp_path / "x.parquet", [row(0)]))
+    assert repr(fine).endswith("rows=1, noise_rate=0.0%)")
+
+
+def test_values_as_they_are_shown():
+    assert [shown(each) for each in (0, 1234567, 0.25, 1 / 3, 1234567.0)] == [
+        "0", "1,234,567", "0.25", "0.333333", "1.23457e+06",
+    ]  # fmt: skip

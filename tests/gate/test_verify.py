@@ -1,11 +1,15 @@
 """`--verify`: what was altered since a table was made is found, and nothing else is."""
 
+import contextlib
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import deftclean
 from deftclean.core.errors import InputError, UsageError
+from deftclean.core.progress import Silent
+from deftclean.gate import verify
 from deftclean.gate.check import Gates
 from deftclean.table.scores import judged_by, read_scores, write_scores
 from tests.support.scored import make_scored
@@ -48,6 +52,30 @@ def test_altered_pictures_are_counted_by_class_and_named(scored):
     assert result.warnings == (
         "2 pictures are gone or are not those that were judged: 003.png, 004.png",
     )
+
+
+def test_pictures_are_read_in_parts(scored, monkeypatch):
+    monkeypatch.setattr(verify, "_STEP", 5)
+    assert values(scored.table)["pictures"] == 0
+    for name in ("000.png", "004.png", "005.png", "023.png", "046.png", "047.png"):
+        (scored.images / name).write_bytes(b"other")
+    result = deftclean.check(scored.table, verify=True)
+    assert result.warnings == (
+        "6 pictures are gone or are not those that were judged: 000.png, 004.png, 005.png, "
+        "023.png, 046.png and 1 more",
+    )
+
+
+def test_progress_is_told_of_every_picture(scored):
+    told = []
+
+    class Listener(Silent):
+        def stage(self, title, total):
+            told.append((title, total))
+            return contextlib.nullcontext(lambda done, text: told.append((done, text)))
+
+    deftclean.check(scored.table, verify=True, progress=Listener())
+    assert told == [("Comparing pictures", 48), (48, "")]
 
 
 def test_a_picture_that_was_missing_and_is_there_now_is_another(scored):
