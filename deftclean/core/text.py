@@ -32,6 +32,37 @@ def parsed_json(text: str | bytes) -> Any:
     return values
 
 
+class DoubledNameError(ValueError):
+    """Something is named twice, of which readers take the last and say nothing."""
+
+
+def named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Values by name.
+
+    Raises:
+        DoubledNameError: a name stands twice.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DoubledNameError(f"{twice!r} is named twice")
+    return made
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=named_once)
+
+
+def unambiguous_json(text: str) -> Any:
+    """What JSON says.
+
+    Raises:
+        DoubledNameError: an object names something twice.
+        ValueError, RecursionError: it is no JSON, or nested too deeply.
+    """
+    return _DECODER.decode(text)
+
+
 def on_one_line(text: str) -> str:
     """The same for a format that puts whole lines together and never wraps them.
 
