@@ -414,6 +414,7 @@ def test_an_integer_label_past_the_list(tmp_path: Path) -> None:
         ("names.txt", "\n\n", "it is empty"),
         ("names.json", "[]", "it is empty"),
         ("names.json", '["a", "", "b", "a"]', "the names number 1 (from 0) are empty; a stand"),
+        ("names.json", '["a", ""]', "the names number 1 (from 0) are empty"),
         ("names.json", '{"0": "cat", "1": "cat"}', "cat stand there twice"),
         ("names.json", '{"0": "cat", "0": "dog"}', "'0' is named twice"),
         ("names.json", "[1, 2]", "is neither a list of names nor an object"),

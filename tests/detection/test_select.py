@@ -29,7 +29,14 @@ def test_the_tables_own_rule_and_threshold(scored, tmp_path):
     assert (table.metadata["rule"], table.metadata["threshold"]) == ("threshold", 0.7)
     probs = table.table["clean_prob"].to_pylist()
     assert table.table["keep"].to_pylist() == [p is not None and p > 0.7 for p in probs]
+    assert result.scores.table.equals(table.table)
+    assert result.warnings == ()
     assert result.summary.kept == sum(p is not None and p > 0.7 for p in probs)
+
+
+def test_what_is_new_to_warn_of(scored, tmp_path):
+    result = deftclean.select(scored.table, output=tmp_path / "x.parquet", threshold=0.95)
+    assert [text[:29] for text in result.warnings] == ["nothing is kept of 3 classes,"]
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.95])

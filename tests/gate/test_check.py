@@ -11,7 +11,7 @@ import deftclean
 from deftclean.core.errors import UsageError
 from deftclean.gate.results import ChangedRow, SeenRow, shown
 from deftclean.table.problems import KINDS, Counts, problems_of, worst
-from deftclean.table.scores import write_scores
+from deftclean.table.scores import ScoreTable, read_scores, write_scores
 from tests.support.scored import make_scored, score_table
 
 KIND = st.sampled_from(["fine", *KINDS[1:]])
@@ -93,7 +93,8 @@ def test_what_cannot_be_computed_never_passes(tmp_path, expression):
     result = deftclean.check(table, fail_on=[expression, "missing>0"])
     assert state(result) == [(None, "unknown"), (1, "failed")]
     assert (result.passed, result.exit_code) == (False, 3)
-    assert "was scored" in result.gates[0].reason
+    what = "row of class 'leaf'" if "[leaf]" in expression else "row"
+    assert result.gates[0].reason == f"no {what} was scored"
 
 
 def test_a_class_without_rows_is_known_and_cannot_be_computed(tmp_path):
@@ -205,6 +206,34 @@ def test_a_probability_that_is_no_number_is_not_scored(tmp_path):
     spoiled = pa.array([0.9, np.nan], pa.float32())
     pq.write_table(known.set_column(at, known.schema.field(at), spoiled), table)
     assert deftclean.check(table).counts.scored == 1
+
+
+def test_rows_that_were_not_scored_by_their_status(tmp_path):
+    rows = [row(at, kind=kind) for at, kind in enumerate(["fine", "fine", *KINDS[1:], KINDS[-1]])]
+    result = deftclean.check(written(tmp_path / "x.parquet", rows))
+    assert result.counts.not_scored == {**dict.fromkeys(KINDS[2:], 1), KINDS[-1]: 2}
+    assert result.found == {"flagged": 1, **result.counts.not_scored}
+
+
+def test_a_finding_says_what_is_suggested(tmp_path):
+    rows = [row(0, kind="flagged", predicted_label="leaf"), row(1, kind="flagged", prob=0.2)]
+    found = deftclean.check(written(tmp_path / "x.parquet", rows)).findings
+    assert [(f.given_label, f.suggested_label) for f in found] == [
+        ("apple", "leaf"),
+        ("apple", None),
+    ]
+    assert found[0].message.endswith("clean_prob 0.1000; suggested: 'leaf'")
+
+
+def test_what_is_noted_about_a_baseline_is_a_warning(tmp_path):
+    old, new = (written(tmp_path / f"{name}.parquet", [row(0)]) for name in ("old", "new"))
+    scores = read_scores(old)
+    facts = {**scores.metadata, "threshold": 0.25}
+    write_scores(ScoreTable(scores.table, facts), old, tmp_path / "images", True)
+    assert deftclean.check(new, baseline=old).warnings == (
+        "the two tables were not judged alike, so rows may differ for that alone: "
+        "threshold was 0.25, is 0.5",
+    )
 
 
 def test_an_empty_table_passes_nothing(tmp_path):

@@ -57,12 +57,14 @@ def test_altered_pictures_are_counted_by_class_and_named(scored):
 def test_pictures_are_read_in_parts(scored, monkeypatch):
     monkeypatch.setattr(verify, "_STEP", 5)
     assert values(scored.table)["pictures"] == 0
-    for name in ("000.png", "004.png", "005.png", "023.png", "046.png", "047.png"):
+    for name in ("000.png", "004.png", "023.png", "046.png", "047.png"):
         (scored.images / name).write_bytes(b"other")
+    for at in range(5, 10):  # all of a part
+        (scored.images / f"{at:03d}.png").unlink()
     result = deftclean.check(scored.table, verify=True)
     assert result.warnings == (
-        "6 pictures are gone or are not those that were judged: 000.png, 004.png, 005.png, "
-        "023.png, 046.png and 1 more",
+        "10 pictures are gone or are not those that were judged: 000.png, 004.png, 005.png, "
+        "006.png, 007.png and 5 more",
     )
 
 

@@ -93,6 +93,13 @@ def test_every_column_is_one_piece(reviewed):
         assert reviewed.table[name].num_chunks == 1
 
 
+def test_decisions_of_one_kind_alone():
+    kinds = {"keep": ReviewCounts(1, 0, 0), "relabel": ReviewCounts(0, 1, 0)}
+    for said, counts in {**kinds, "drop": ReviewCounts(0, 0, 1)}.items():
+        made = apply_decisions(scored(), decisions([1], [said], ["leaf"]))
+        assert review_counts(made) == counts
+
+
 def test_a_table_that_nobody_has_looked_at():
     assert review_counts(scored()) == ReviewCounts(0, 0, 0)
     assert unreviewed(scored()).to_pylist() == [True] * 8
