@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from deftclean.core.csv_text import encoding_advice
 from deftclean.core.errors import InputError
 from deftclean.core.tables import read_table, refuse_endless
-from deftclean.core.text import few
+from deftclean.core.text import few, lines_of
 from deftclean.data.columns import PATH_COLUMNS
 from deftclean.data.folders import IMAGE_SUFFIXES
 from deftclean.data.json_tables import json_table
@@ -151,7 +151,7 @@ def _text_lines(path: Path, encoding: str | None) -> list[tuple[int, str]]:
         raise InputError(f"{path} cannot be read: {error}.", hint) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
-    found = enumerate(text.splitlines(), start=1)
+    found = enumerate(lines_of(text), start=1)
     return [(number, line) for number, line in found if line.strip()]
 
 

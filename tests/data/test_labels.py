@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from deftclean.core.errors import InputError
-from deftclean.data.labels import Labels, name_labels
+from deftclean.data.labels import Labels, name_labels, read_class_names
 from tests.support.arrow_columns import LAYOUTS, Layout, column_of
 
 Plain = tuple[list[str | None], dict[str, str], tuple[str, ...]] | str
@@ -140,3 +140,9 @@ def test_texts_that_are_all_digits_and_all_listed_are_names(tmp_path):
     labels = name_labels(pa.array(["3", "7"]), names, None, None)
     assert labels.given.to_pylist() == ["3", "7"]
     assert labels.names == {"7": "7", "3": "3"}
+
+
+def test_a_class_name_may_hold_what_unicode_calls_a_line_end(tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_bytes("caf\x85e\r\nsea\u2028lion\r\ndog\r\n".encode())
+    assert read_class_names(names) == ["caf\x85e", "sea\u2028lion", "dog"]
