@@ -124,6 +124,10 @@ def test_the_detector_is_found_from_where_select_writes(scored, tmp_path):
     (tmp_path / "sub").mkdir()
     deftclean.select(scored.table, output=tmp_path / "sub" / "x.parquet", threshold=0.2)
     assert values(tmp_path / "sub" / "x.parquet") == {"table": 0, "detector": 0, "pictures": 0}
+    scored.table.with_name("clean.detector").rename(tmp_path / "moved")
+    result = deftclean.check(tmp_path / "sub" / "x.parquet", verify=True)
+    folder = tmp_path / "sub" / ".." / "clean.detector"
+    assert result.warnings == (f"the detector {folder} is gone or is not the one that judged",)
 
 
 def test_an_edited_table(scored):
@@ -135,7 +139,9 @@ def test_an_edited_table(scored):
     with pq.ParquetWriter(scored.table, edited.schema) as writer:
         writer.write_table(edited)
         writer.add_key_value_metadata({"deftclean.sha256": seal})
-    assert values(scored.table)["table"] == 1
+    result = deftclean.check(scored.table, fail_on="altered_table>0")
+    assert [gate.value for gate in result.gates] == [1]
+    assert result.warnings == (f"{scored.table} is not as deftclean has written it",)
 
 
 def test_what_was_not_sealed_cannot_be_verified(scored):
