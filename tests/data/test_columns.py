@@ -93,6 +93,55 @@ def test_names_as_bytes_are_told_from_images_by_their_own_column(tmp_path: Path)
         assert (found and found.name) == expected
 
 
+IMAGE = pa.struct([("path", pa.string()), ("bytes", pa.binary())])
+BYTES_FIRST = pa.struct([("bytes", pa.large_binary())])
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted", "name", "nested"),
+    [
+        ([("a", IMAGE), ("n", pa.int64())], None, "a", True),
+        ([("a", BYTES_FIRST)], None, "a", True),
+        ([("a", pa.struct([("bytes", pa.null())]))], None, "a", True),
+        ([("a", pa.binary())], None, "a", False),
+        ([("a", pa.large_binary()), ("b", IMAGE)], "a", "a", False),
+        ([("a", pa.large_binary()), ("b", IMAGE)], "b", "b", True),
+        ([("a", IMAGE)], "b", None, None),
+        ([("a", pa.struct([("path", pa.string())])), ("b", pa.string())], None, None, None),
+        # A hash or a thumbnail beside a column of file names, or beside one of images.
+        ([("thumb", pa.binary()), ("File_Name", pa.string())], None, None, None),
+        ([(" Image", IMAGE), ("md5", pa.binary()), ("path", pa.string())], None, " Image", True),
+        ([("thumb", pa.binary()), ("x", pa.string())], None, "thumb", False),
+    ],
+)
+def test_the_column_of_images(tmp_path: Path, fields, wanted, name, nested) -> None:
+    path = tmp_path / "x.PARQUET"
+    pq.write_table(pa.schema(fields).empty_table(), path)
+    found = image_column(path, pq.read_schema(path), wanted)
+    assert (found and found.name, found and found.nested) == (name, nested)
+    assert image_column(tmp_path / "x.csv", pa.schema(fields), wanted) is None
+
+
+def test_columns_of_images_that_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    for fields, message, hint in (
+        (
+            [("a", pa.binary()), ("b", IMAGE)],
+            f"{path} has several columns with image bytes: b, a.",
+            "Choose one: --path-column b",
+        ),
+        (
+            [("a", pa.struct([("bytes", pa.string())]))],
+            f"{path}: field bytes of column 'a' holds string, not bytes.",
+            "Write encoded images there, or name a column of file names: --path-column NAME.",
+        ),
+    ):
+        pq.write_table(pa.schema(fields).empty_table(), path)
+        with pytest.raises(InputError) as caught:
+            image_column(path, pa.schema(fields), None)
+        assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
 def test_a_column_of_bytes_without_rows(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"image": pa.array([], pa.binary())}), path)
