@@ -194,8 +194,8 @@ def _counts_rows(values: pa.ChunkedArray) -> bool:
         numbers = values.cast(pa.int64()).to_numpy()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return False
-    start = numbers[0] if len(numbers) and not values.null_count else -1
-    return start in (0, 1) and bool(np.array_equal(numbers, np.arange(start, start + len(values))))
+    counts = np.arange(len(numbers))
+    return any(np.array_equal(numbers, start + counts) for start in (0, 1))
 
 
 def _free(name: str, taken: list[str]) -> str:

@@ -234,3 +234,30 @@ def test_an_index_finds_a_name_that_is_free() -> None:
     table = pa.table({"": ["a"], "index": ["b"], "index_1": ["c"], "index_2": ["d"]})
     found, _ = without_index(table, ManifestOptions())
     assert found.column_names == ["index_3", "index", "index_1", "index_2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("x.tsv", {}),
+        ("x.TSV", {}),
+        ("x.csv", {"delimiter": "\t"}),
+        ("x.csv", {"delimiter": "\t", "encoding": "utf-16"}),
+        ("x.tsv", {"encoding": "utf-16-le"}),
+    ],
+)
+def test_a_table_without_a_header_in_any_form(tmp_path: Path, name: str, options: Any) -> None:
+    text = "Kätzchen\tcat/a, 1.png\nHündchen\tdog/b.png\n"
+    (tmp_path / name).write_bytes(text.encode(options.get("encoding", "utf-8")))
+    found = read_records(tmp_path / name, ManifestOptions(**options))
+    assert found.table.to_pydict() == {
+        "column_1": ["Kätzchen", "Hündchen"], "column_2": ["cat/a, 1.png", "dog/b.png"]
+    }  # fmt: skip
+    assert (found.path_column, found.label_column) == ("column_2", "column_1")
+    assert found.lines.to_pylist() == [1, 2]
+
+
+def test_a_first_line_with_two_file_names_says_not_which(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a.png,b.png\nc.png,d.png\n")
+    found = read_records(tmp_path / "x.csv", ManifestOptions())
+    assert (found.path_column, found.label_column, len(found.table)) == (None, None, 2)
