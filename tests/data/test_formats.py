@@ -55,6 +55,11 @@ def test_json_in_its_shapes(tmp_path: Path, content: Any) -> None:
     assert pairs(read(tmp_path / "x.json", content, encoding="utf-16")) == CATS
 
 
+def test_pairs_have_columns_of_usual_names(tmp_path: Path) -> None:
+    for content in ([["a.png", "cat"]], {"a.png": "cat"}):
+        assert read(tmp_path / "x.json", content).columns.column_names == ["label"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
