@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deftclean.adaptation.options import AdaptOptions
-from deftclean.adaptation.run_card import check_adapted_output
+from deftclean.adaptation.run_card import CARD, check_adapted_output
 from deftclean.adaptation.training_rows import LabelChoice, TrainingRows, training_rows
 from deftclean.adaptation.trusted_rows import TrustedRows, read_trusted_rows
 from deftclean.core.errors import UsageError
-from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder
+from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder, refuse_finished
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.settings.adaptation import AdaptConfig, Method, resolve_adaptation, with_all_steps
@@ -73,8 +73,11 @@ def adapt(
     inputs = _inputs(table, options, recipe, given)
     if inputs.config.epochs > recipe.epochs:
         progress.say(inputs.about_epochs())
+    parts = (checkpoint_folder(output), _uncleaned_folder(output))
+    if resume and not overwrite:
+        refuse_finished(output, output / CARD, parts, "Give --overwrite to train anew.")
     check_adapted_output(output, overwrite)
-    for folder in (checkpoint_folder(output), _uncleaned_folder(output)):
+    for folder in parts:
         check_checkpoint_output(folder, may_go=overwrite or resume)
 
     from deftclean.adaptation.data_sets import DataSets
@@ -97,8 +100,7 @@ def adapt(
         data_sets = DataSets(inputs.scores, table, names, reader)
         result = _adapted(inputs, options, data_sets, trainer, output, resume)
         result = replace(result, seconds=time.monotonic() - began)
-        unfinished = (checkpoint_folder(output), _uncleaned_folder(output))
-        save_run(result, trainer, inputs.about(), overwrite, unfinished)
+        save_run(result, trainer, inputs.about(), overwrite, parts)
         reader.say_cache()
     return result
 

@@ -145,6 +145,25 @@ def detector_folder(output: Path) -> Path:
     return output.with_suffix(".detector")
 
 
+def refuse_finished(output: Path, whole: Path, parts: Iterable[Path], hint: str) -> None:
+    """Say of an output that a run with --resume has nothing to go on with.
+
+    Args:
+        output: what the run makes.
+        whole: what is there when it is whole: the output itself, or a file in it.
+        parts: checkpoints that the run would go on from.
+        hint: how to make it anew.
+
+    Raises:
+        UsageError: it is whole, and no checkpoint is there.
+    """
+    recover(output)
+    if whole.exists() and not any(part.exists() for part in parts):
+        raise UsageError(
+            f"{output} is whole: its run had finished, and nothing is left to resume.", hint
+        )
+
+
 def check_checkpoint_output(folder: Path, *, may_go: bool) -> None:
     """Refuse to replace a folder that is no checkpoint of ours, or one that nobody gave up.
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from deftclean.core.arrow_types import plain_schema, plain_table, refuse_bad_text
 from deftclean.core.csv_text import WholeLineEnds, check_csv, encoding_advice, record_lines
 from deftclean.core.errors import InputError, RunError, UsageError
+from deftclean.core.text import unambiguous_json
 
 _CHUNK = 65_536  # rows that are Python objects at once
 _CSV_BLOCK = 16 * 1024 * 1024  # no cell may be larger
@@ -190,18 +191,12 @@ def _read_json_lines(path: Path, encoding: str | None) -> pa.Table:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = unambiguous_json(line)
             except (ValueError, RecursionError) as error:
                 bad.append(f"line {number}: {error}")
                 continue
             if not isinstance(row, dict):
                 bad.append(f"line {number} is not a JSON object")
-                continue
-            # Of a row without objects in it there are as many colons behind a quote as keys.
-            if line.count('":') + line.count('" :') != len(row) and (
-                twice := json_of_names(line)[1]
-            ):
-                bad.append(f"line {number} names {twice!r} twice")
                 continue
             # Brackets are counted first: few lines have as many as are looked at one by one.
             if line.count("{") + line.count("[") > DEEPEST and (deep := too_deep(row)):
@@ -216,27 +211,6 @@ def _read_json_lines(path: Path, encoding: str | None) -> pa.Table:
         raise InputError(f"{path}: {'; '.join(bad[:5])}{more}.", "Each line is one JSON object.")
     tables.append(table_of_objects(path, chunk))
     return pa.concat_tables(tables, promote_options="permissive")
-
-
-def json_of_names(text: str) -> tuple[Any, str | None]:
-    """What JSON says, and the first key that an object of it has twice, if one has.
-
-    Of such a key the last value alone is read.
-
-    Raises:
-        ValueError, RecursionError: it is no JSON, or nested too deeply.
-    """
-    found: list[str] = []
-
-    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            names = [name for name, _ in pairs]
-            found.append(next(name for name in names if names.count(name) > 1))
-        return made
-
-    value = json.loads(text, object_pairs_hook=look)
-    return value, found[0] if found else None
 
 
 def too_deep(row: dict[str, Any]) -> str:

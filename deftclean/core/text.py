@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 _COMMAND = re.compile("::(?=[A-Za-z-]+(?: .*?)?::)")  # GitHub's, at a line's start
+_LINE_END = re.compile(r"\r\n?|\n")
 _HASHES = re.compile(r"##(?=\w*\[)")  # Azure's, GitHub's, TeamCity's, anywhere: "##vso[task.x]"
 
 
@@ -30,6 +31,49 @@ def parsed_json(text: str | bytes) -> Any:
     values = json.loads(text)
     json.dumps(values, ensure_ascii=False).encode()
     return values
+
+
+def lines_of(text: str) -> list[str]:
+    r"""The lines of a text, as editors count them; none after the last line end.
+
+    >>> lines_of("a\r\nb\x85\n\n")
+    ['a', 'b\x85', '']
+
+    What else `str.splitlines` ends a line at, such as a line separator, may stand in a name.
+    """
+    lines = _LINE_END.split(text)
+    return lines if lines[-1] else lines[:-1]
+
+
+class DoubledNameError(ValueError):
+    """Something is named twice, of which readers take the last and say nothing."""
+
+
+def named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Values by name.
+
+    Raises:
+        DoubledNameError: a name stands twice.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DoubledNameError(f"{twice!r} is named twice")
+    return made
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=named_once)
+
+
+def unambiguous_json(text: str) -> Any:
+    """What JSON says.
+
+    Raises:
+        DoubledNameError: an object names something twice.
+        ValueError, RecursionError: it is no JSON, or nested too deeply.
+    """
+    return _DECODER.decode(text)
 
 
 def on_one_line(text: str) -> str:

@@ -172,32 +172,17 @@ def find_path_column(path: Path, schema: pa.Schema, wanted: str | None) -> str:
     return _find(path, schema, wanted, PATH_COLUMNS, "file names", "--path-column")
 
 
-def find_label_column(
-    path: Path,
-    schema: pa.Schema,
-    wanted: str | None,
-    features: Mapping[str, Any],
-    needed: bool,
-) -> str | None:
-    """The column with the labels; None where there is none and none is needed.
+def find_label_column(path: Path, schema: pa.Schema, wanted: str | None) -> str:
+    """The column with the labels.
 
     Args:
         path: the table.
         schema: its columns, without the one with the file names.
         wanted: the column as the user names it; None to recognise it.
-        features: from `huggingface_features`.
-        needed: rows without labels are of no use.
 
     Raises:
         InputError: none or several can be it.
     """
-    if wanted is None:
-        labelled = [n for n, f in features.items() if f.get("_type") == "ClassLabel"]
-        if len(labelled) == 1 and labelled[0] in schema.names:
-            return labelled[0]
-        usual = any(name.strip().lower() in LABEL_COLUMNS for name in schema.names)
-        if not needed and not usual:
-            return None
     return _find(path, schema, wanted, LABEL_COLUMNS, "labels", "--label-column")
 
 

@@ -3,7 +3,7 @@
 Told apart by what is in it; the tools' formats have files of their own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from deftclean.core.csv_text import encoding_advice
 from deftclean.core.errors import InputError
 from deftclean.core.tables import (
     DEEPEST,
-    json_of_names,
+    refuse_double,
     refuse_endless,
     table_of_objects,
     too_deep,
 )
+from deftclean.core.text import DoubledNameError, few, unambiguous_json
 from deftclean.data.coco import coco_table
 from deftclean.data.label_studio import annotated_tasks, annotation_rows
 
@@ -45,7 +46,7 @@ def json_table(
         found = coco_table(path, parsed)
         if found is not None:
             return found
-    rows = _rows(parsed)
+    rows = _rows(path, parsed)
     if not rows:
         raise InputError(
             f"{path}: no rows were recognised in it.",
@@ -63,19 +64,16 @@ def _parsed(path: Path, encoding: str | None) -> Any:
     try:
         refuse_endless(path, ".json")
         text = path.read_text(encoding=encoding or "utf-8-sig")
-        parsed, twice = json_of_names(text)
+        return unambiguous_json(text)
     except UnicodeDecodeError as error:
         hint = encoding_advice(error.object) if encoding is None else f"Is it text in {encoding}?"
         raise InputError(f"{path} cannot be read: {error}.", hint) from error
+    except DoubledNameError as error:
+        raise InputError(f"{path}: {error}.", "Of such the last alone would be read.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path} cannot be read: {error}.", "Is the file whole, and JSON?"
         ) from error
-    if twice is not None:
-        raise InputError(
-            f"{path}: an object names {twice!r} twice.", "Of such the last alone would be read."
-        )
-    return parsed
 
 
 def _refuse_deep(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -90,8 +88,12 @@ def _refuse_deep(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 # ---------------------------------------------------------------- shapes
 
 
-def _rows(parsed: Any) -> list[dict[str, Any]]:
-    """A row for each picture, from any of the shapes in which people write them; none in others."""
+def _rows(path: Path, parsed: Any) -> list[dict[str, Any]]:
+    """A row for each picture, from any of the shapes in which people write them; none in others.
+
+    Raises:
+        InputError: columns have the same name, or rows are of another length.
+    """
     if isinstance(parsed, list):
         return _of_list(parsed)
     if not isinstance(parsed, dict) or not parsed:
@@ -99,23 +101,37 @@ def _rows(parsed: Any) -> list[dict[str, Any]]:
     inner = next((parsed[name] for name in ("data", "labels", "rows") if name in parsed), None)
     columns = parsed.get("columns")
     if isinstance(columns, list) and isinstance(inner, list):  # pandas, orient="split"
-        return _of_columns(columns, inner)
+        return _of_columns(path, columns, inner)
     if isinstance(inner, list) and (found := _of_list(inner)):
         return found
     values = list(parsed.values())
     if all(isinstance(each, str | int) for each in values):
         return [{"file_name": name, "label": label} for name, label in parsed.items()]
     if all(isinstance(each, list) and len(each) == len(values[0]) for each in values):
-        return _of_columns(list(parsed), zip(*values, strict=True))
+        return _of_columns(path, list(parsed), list(zip(*values, strict=True)))
     if all(isinstance(each, dict) and each.keys() == values[0].keys() for each in values):
         by_row = [[each[key] for each in values] for key in values[0]]  # pandas, orient="columns"
-        return _of_columns(list(parsed), by_row)
+        return _of_columns(path, list(parsed), by_row)
     return []
 
 
-def _of_columns(names: Sequence[Any], rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
-    cells = [row for row in rows if isinstance(row, list | tuple) and len(row) == len(names)]
-    return [dict(zip(map(str, names), row, strict=True)) for row in cells]
+def _of_columns(
+    path: Path, columns: Sequence[Any], rows: Sequence[Sequence[Any]]
+) -> list[dict[str, Any]]:
+    names = list(map(str, columns))
+    refuse_double(path, names)
+    bad = [str(at) for at, row in enumerate(rows) if not _is_row(row, len(names))]
+    if bad:
+        raise InputError(
+            f"{path}: {len(bad):,} of {len(rows):,} rows are no list of {len(names):,} values, "
+            f"one for each column (row {few(bad)}, from 0).",
+            f"Its columns are {few(names, 12)}.",
+        )
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _is_row(row: Any, size: int) -> bool:
+    return isinstance(row, list | tuple) and len(row) == size
 
 
 def _of_list(items: list[Any]) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 Integers need names from elsewhere, since prompts are words.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError
 from deftclean.core.files import read_text
-from deftclean.core.text import few
+from deftclean.core.text import few, lines_of, unambiguous_json
 
 _WHOLE = re.compile(r"[+-]?\d+\.0*")  # an integer that pandas made a float for a gap
 _PADDED = re.compile(r"0\d+")
@@ -221,7 +220,7 @@ def read_class_names(path: Path) -> list[str] | dict[str, str]:
     """
     try:
         text = read_text(path)
-        parsed = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
+        parsed = unambiguous_json(text) if path.suffix.lower() == ".json" else lines_of(text)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--class-names {path} cannot be read: {error}.") from error
     if isinstance(parsed, list) and all(isinstance(name, str) for name in parsed):

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from deftclean.core.csv_text import encoding_advice
 from deftclean.core.errors import InputError
 from deftclean.core.tables import SUFFIXES, read_table, refuse_endless
-from deftclean.core.text import few
+from deftclean.core.text import few, lines_of
 from deftclean.data.columns import PATH_COLUMNS
 from deftclean.data.folders import IMAGE_SUFFIXES
 from deftclean.data.json_tables import json_table
@@ -157,7 +157,7 @@ def _text_lines(path: Path, encoding: str | None) -> list[tuple[int, str]]:
         raise InputError(f"{path} cannot be read: {error}.", hint) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}.") from error
-    found = enumerate(text.splitlines(), start=1)
+    found = enumerate(lines_of(text), start=1)
     return [(number, line) for number, line in found if line.strip()]
 
 
@@ -200,8 +200,8 @@ def _counts_rows(values: pa.ChunkedArray) -> bool:
         numbers = values.cast(pa.int64()).to_numpy()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return False
-    start = numbers[0] if len(numbers) and not values.null_count else -1
-    return start in (0, 1) and bool(np.array_equal(numbers, np.arange(start, start + len(values))))
+    counts = np.arange(len(numbers))
+    return any(np.array_equal(numbers, start + counts) for start in (0, 1))
 
 
 def _free(name: str, taken: list[str]) -> str:

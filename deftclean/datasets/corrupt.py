@@ -308,7 +308,7 @@ def _other_labels(
             f"--from {path} has no column {options.labels_column!r} (--from-column).",
             f"It has the columns {few(rest.names, 12)}.",
         )
-    label_column = find_label_column(path, rest, options.labels_column, {}, needed=True)
+    label_column = find_label_column(path, rest, options.labels_column)
     names, _ = relative_names(table[path_column], path, manifest.root)
     given = name_labels(table[label_column], reading.class_names, None, manifest.label_names).given
     wanted = manifest.file_names.take(pa.array(rows))

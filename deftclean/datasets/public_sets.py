@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import read_text
-from deftclean.core.text import few
+from deftclean.core.text import few, lines_of
 from deftclean.datasets.options import Split
 
 Pixels = NDArray[np.uint8]
@@ -95,7 +95,7 @@ class Source:
             text = read_text(path)
         except (OSError, ValueError) as error:
             raise self.refusal(f"{path} cannot be read: {error}") from error
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        return [line.strip() for line in lines_of(text) if line.strip()]
 
     def columns(self, path: Path, names: Mapping[str, pa.DataType], delimiter: str) -> pa.Table:
         """A list of a million lines: columns without a heading.

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import read_text
-from deftclean.core.text import few
+from deftclean.core.text import few, named_once, unambiguous_json
 
 Matrix = NDArray[np.float64]
 
@@ -106,7 +105,7 @@ def _read(path: Path) -> Any:
                 raise ValueError("it is not a regular file")
             return np.load(path, allow_pickle=False)
         case ".json":
-            return json.loads(read_text(path))
+            return unambiguous_json(read_text(path))
         case ".csv":
             lines = io.StringIO(read_text(path), newline="")
             rows = [row for row in csv.reader(lines, strict=True) if row]
@@ -124,7 +123,9 @@ def _is_number(text: str) -> bool:
 
 def _named_cells(rows: list[list[str]]) -> dict[str, dict[str, str]]:
     head = rows[0][1:]
-    return {row[0]: dict(zip(head, row[1:], strict=True)) for row in rows[1:]}
+    return named_once(
+        [(row[0], named_once(list(zip(head, row[1:], strict=True)))) for row in rows[1:]]
+    )
 
 
 def _by_name(

@@ -14,6 +14,7 @@ from deftclean.core.outputs import (
     check_checkpoint_output,
     checkpoint_folder,
     detector_folder,
+    refuse_finished,
 )
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
@@ -102,7 +103,8 @@ def scan(
         progress.say(f"{output} is whole: the run that was stopped had finished it")
         return _finished(output, read_scores(output), gates, began)
     if resume and not overwrite:
-        _refuse_finished(output)
+        parts = [checkpoint_folder(output, part) for part in PARTS]
+        refuse_finished(output, output, parts, "Give --overwrite to scan anew.")
     reading = reading or ManifestOptions()
     inputs = [*input_files(data, labels, reading), *evidence.files]
     _check_outputs(output, overwrite, resume, inputs)
@@ -180,20 +182,6 @@ def check_compile(run: RunOptions, config: DetectorConfig) -> None:
         raise UsageError(
             "--compile cannot go with --tuner none, which computes image features only once.",
             "Leave --compile out.",
-        )
-
-
-def _refuse_finished(output: Path) -> None:
-    """Say of a table that there is nothing to go on with.
-
-    Raises:
-        UsageError: the table is there, and no unfinished run beside it.
-    """
-    unfinished = any(checkpoint_folder(output, part).exists() for part in PARTS)
-    if output.exists() and not unfinished:
-        raise UsageError(
-            f"{output} is whole: its run had finished, and nothing is left to resume.",
-            "Give --overwrite to scan anew.",
         )
 
 

@@ -43,8 +43,7 @@ def select(
     began = time.monotonic()
     table, output = Path(table), Path(output)
     check_table_output(output, overwrite, [table])
-    if threshold is not None:
-        check_threshold(threshold)
+    check_threshold(threshold)
     scores = read_scores(table)
     rule = rule or scores.metadata["rule"]
     threshold = scores.metadata["threshold"] if threshold is None else threshold

@@ -207,12 +207,9 @@ def fit(
         line_search_fn="strong_wolfe",
     )
 
-    def pool_at(loss: float) -> Pool:
-        return Pool(values, witnesses, testimony.log_marginal, loss)
-
     def loss() -> Tensor:
         optimiser.zero_grad()
-        pool = pool_at(math.nan)
+        pool = Pool(values, witnesses, testimony.log_marginal, math.nan)
         total = surprise(pool, testimony).sum() + penalties(pool, count, testimony.taught, price)
         mean: Tensor = total / count
         mean.backward()

@@ -101,7 +101,7 @@ class EarlierReview:
         Args:
             sha256: (N,) hashes of the pictures now.
         """
-        same = pc.fill_null(pc.equal(self.sha256, sha256), False)
+        same = pc.equal(self.sha256, sha256)  # null where there is no picture
         columns = [pc.if_else(same, column, None) for column in self.columns.columns]
         return replace(self, columns=pa.Table.from_arrays(columns, schema=REVIEW_SCHEMA))
 
@@ -202,7 +202,7 @@ def with_review(scores: ScoreTable, review: pa.Table, known: bool) -> ScoreTable
     columns = {name: review[name].combine_chunks() for name in REVIEW_COLUMNS}
     decided = pc.is_valid(columns[DECISION])
     columns[AUDIT] = pa.nulls(len(scores), pa.string())
-    columns[KNOWN] = pc.if_else(decided, pa.scalar(known), pa.scalar(None, pa.bool_()))
+    columns[KNOWN] = pc.if_else(decided, pa.scalar(known), None)
     return _settled(scores, scores.table["keep"], columns)
 
 

@@ -55,8 +55,8 @@ def dual_prompt_loss(
         complementary: (B,) clean probability of ȳ, a random label other than the given one.
         positive_weight: w on the first term; 1 in the paper, 0.25 for severe noise.
     """
-    hit = refined.clamp(_MIN_PROBABILITY, 1)
-    miss = (1 - complementary).clamp(_MIN_PROBABILITY, 1)
+    hit = refined.clamp(min=_MIN_PROBABILITY)
+    miss = (1 - complementary).clamp(min=_MIN_PROBABILITY)
     return (-positive_weight * hit.log() - miss.log()).mean()
 
 
@@ -72,15 +72,14 @@ def similarity_loss(positive: Tensor, labels: Tensor, selected: Tensor) -> Tenso
         labels: (B,) given labels.
         selected: (B,) bool.
     """
-    weights = selected.to(positive.dtype)
     losses = F.cross_entropy(positive, labels, reduction="none")
-    return (losses * weights).sum() / weights.sum().clamp(min=1)
+    return (losses * selected).sum() / selected.sum().clamp(min=1)
 
 
 def symmetric_cross_entropy(positive: Tensor, labels: Tensor) -> Tensor:
     """CE + RCE over all samples, the warm-up L_sim for real-world noise (α = β = 1).
 
-    ``RCE = -Σ_k p_k log q_k`` with softmax p clamped to [1e-7, 1] and the one-hot target q
+    ``RCE = -Σ_k p_k log q_k`` with softmax p clamped to at least 1e-7 and the one-hot target q
     clamped to at least 1e-4.
 
     By hand, pos = (ln 3, 0), y = 0: CE = 0.287682; RCE = -(1/4) ln 1e-4 = 2.302585; sum 2.590267.
@@ -118,6 +117,6 @@ def generalised_each(logits: Tensor, labels: Tensor, q: float = 0.7) -> Tensor:
 
 
 def _reverse_each(logits: Tensor, labels: Tensor) -> Tensor:
-    softmax = logits.softmax(dim=1).clamp(_MIN_SOFTMAX, 1)
+    softmax = logits.softmax(dim=1).clamp(min=_MIN_SOFTMAX)
     one_hot = F.one_hot(labels, logits.shape[1]).to(logits.dtype).clamp(min=_MIN_TARGET)
     return -(softmax * one_hot.log()).sum(dim=1)

@@ -252,6 +252,11 @@ def test_a_resumed_run_ends_with_the_same_bytes(method, settings, scored, tmp_pa
         )
     quick(scored, tmp_path / "run", method=method, settings=settings, resume=True)
     assert not (tmp_path / "run.unfinished").exists()
+    with pytest.raises(UsageError, match="run is whole: its run had finished"):
+        quick(scored, tmp_path / "run", method=method, settings=settings, resume=True)
+    (tmp_path / "foreign").mkdir()
+    with pytest.raises(UsageError, match="foreign exists already"):
+        quick(scored, tmp_path / "foreign", method=method, settings=settings, resume=True)
     for file in ("model.safetensors", "metrics.jsonl", "deftclean.json"):
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 

@@ -6,6 +6,7 @@ The moments are drawn by seed, one from each of equal parts of the time that a r
 import random
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.stage import PLANS, Plan, State, make_inputs
 from tests.support.trials import Ended, Trials
 
 KILLS = 50
+CHAINS, EPOCHS = 8, 150  # so many that most of a run is training
 ENDS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143}
 LIGHT = [name for name, plan in PLANS.items() if not plan.torch]
 
@@ -93,6 +95,34 @@ class Kills:
         allowed = {*self.plan.outputs, "tmp", "cache"}
         assert {path.name for path in home.iterdir()} <= allowed
 
+    def kill_resumed(self, number: int, draw: random.Random) -> int:
+        """A run that is killed, resumed, killed again while it is resumed, and so on; and ends.
+
+        Returns:
+            how many of its resumed runs were killed with a stopped run beside the output.
+        """
+        home, hits = self.home(f"chain {number}"), 0
+        more: tuple[object, ...] = ()
+        for which in (*ENDS, *ENDS):
+            begun = bool(stopped(home))
+            done = self.run(home, *more, kill=(which, draw.uniform(0.3, 0.9) * self.seconds))
+            assert done.code in (ENDS[which], -which, 0), done.errors
+            assert "Traceback" not in done.errors
+            assert self.plan.state_in(home) in (dict.fromkeys(self.plan.outputs), self.new)
+            if done.code == 0:  # the machine is quicker now
+                self.seconds = min(self.seconds, done.seconds)
+            if self.plan.state_in(home) == self.new:
+                break
+            hits += begun
+            more = self.plan.onward
+        again = self.run(home, *self.plan.onward)
+        stands = again.code == 2 and "its run had finished" in again.errors
+        assert again.code == 0 or stands, again.errors
+        assert self.plan.state_in(home) == self.new
+        assert not hidden(home)
+        assert not stopped(home)
+        return hits
+
     def kill(self, count: int, seed: str) -> None:
         draw = random.Random(seed)
         takes_over = self.plan.words[0] != "demo"
@@ -101,6 +131,11 @@ class Kills:
             over = takes_over and number % 4 > 1
             at = (number + draw.random()) / count
             self.kill_once(number, at, which, over=over)
+
+
+def stopped(home: Path) -> list[str]:
+    """Runs that were stopped, kept beside the output."""
+    return [path.name for path in home.glob("*.unfinished")]
 
 
 def hidden(home: Path) -> list[str]:
@@ -125,3 +160,18 @@ def test_fifty_kills(name: str, trials: Trials, tmp_path: Path) -> None:
     # All over the run; a machine that became faster meanwhile may have ended before the last ones.
     assert len(kills.hits) > KILLS / 2
     print(f"{name}: {len(kills.hits)} of {KILLS} hit a run of {kills.seconds:.2f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("name", ["scan", "scan deft", "adapt"])
+def test_runs_that_are_killed_while_they_are_resumed(
+    name: str, trials: Trials, tmp_path: Path
+) -> None:
+    """They end with the bytes of a run that was never killed, however often they were."""
+    gently = ("--lr", 0.001) if name == "scan deft" else ()  # so many epochs would collapse
+    words = (*PLANS[name].words, *gently, "--epochs", EPOCHS)
+    kills, draw = Kills(replace(PLANS[name], words=words), trials, tmp_path), random.Random(name)
+    hits = [kills.kill_resumed(number, draw) for number in range(CHAINS)]
+    assert sum(hits) >= CHAINS / 4
+    print(f"{name}: {sum(hits)} kills of resumed runs in {CHAINS} chains of {kills.seconds:.2f} s")

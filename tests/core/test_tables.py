@@ -253,11 +253,26 @@ def test_a_key_that_stands_twice_in_an_object(jsonl: Path) -> None:
     """Readers take the last, and say nothing."""
     text = '{"a": 1, "b": "x"}\n{"a": "1", "a" : "2"}\n{"a": 1, "c": {"d": 1, "d": 2}}\n'
     assert refusal(jsonl, text).message == (
-        f"{jsonl}: line 2 names 'a' twice; line 3 names 'd' twice."
+        f"{jsonl}: line 2: 'a' is named twice; line 3: 'd' is named twice."
     )
     assert read(jsonl, '{"a": "x\\": ", "b": [{"c": 1}, {"c": 2}]}\n')["b"] == [
         [{"c": 1}, {"c": 2}]
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("", '{"": 1, "": 2}'),
+        ("", '{"a": [{"": {"": 1}}, {"": 1, "": 1}]}'),
+        ("a", '{"a"\t: 1, "a": 2}'),
+        ("a", '{"a"  :1, "a"  :2}'),
+        ("a", '{"a": 1, "\\u0061": 2}'),
+        ("a", '{"a"  : 1, "a": 2, "b": "\\":"}'),
+    ],
+)
+def test_a_key_that_stands_twice_however_it_is_written(jsonl: Path, name: str, row: str) -> None:
+    assert refusal(jsonl, row + "\n").message == f"{jsonl}: line 1: {name!r} is named twice."
 
 
 def test_empty_jsonl(jsonl: Path) -> None:

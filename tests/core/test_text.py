@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from deftclean.core.text import on_one_line, quiet_json, visible
+from deftclean.core.text import lines_of, on_one_line, quiet_json, visible
 
 COMMAND = re.compile(r"^\s*::[\w-]+( .*?)?::|##\w*\[", re.MULTILINE)
 """What GitHub, Azure Pipelines and TeamCity take for a command."""
@@ -55,3 +55,20 @@ def test_no_text_is_a_command_or_leaves_its_line(text):
     assert not COMMAND.search(seen)
     # Nor does a part of it that begins a line, as where a terminal is narrow.
     assert not any(COMMAND.match(seen[at:]) for at in range(len(seen)))
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", []),
+        ("a", ["a"]),
+        ("a\nb\n", ["a", "b"]),
+        ("a\r\n\r\nb\rc\n\n", ["a", "", "b", "c", ""]),
+        (
+            "a\x0bb\x0cc\x1c\x1d\x1e\x85\u2028\u2029\nd",
+            ["a\x0bb\x0cc\x1c\x1d\x1e\x85\u2028\u2029", "d"],
+        ),
+    ],
+)
+def test_lines_end_where_an_editor_ends_them(text, lines):
+    assert lines_of(text) == lines

@@ -90,6 +90,20 @@ def test_class_folders_win_and_it_is_said(tmp_path: Path) -> None:
     assert told.class_names == ("fox", "lynx")
 
 
+def test_numbers_as_folders_say_nothing_unless_they_are_named(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", "0/a.png", "1/b.png")
+    (root / "notes.txt").touch()
+    lines(root / "metadata.jsonl", {"file_name": "0/a.png", "label": "lynx"},
+          {"file_name": "1/b.png", "label": "fox"})  # fmt: skip
+    manifest = read(root)
+    assert pairs(manifest) == [("0/a.png", "lynx"), ("1/b.png", "fox")]
+    assert any("not images" in note for note in manifest.notes)
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    named = read(root, class_names=tmp_path / "names.txt")
+    assert pairs(named) == [("0/a.png", "cat"), ("1/b.png", "dog")]
+    assert "metadata.jsonl is not read" in named.notes[-1]
+
+
 def test_metadata_of_no_use(tmp_path: Path) -> None:
     root = make(tmp_path / "data", "train/a.png", "test/b.png")
     lines(root / "train" / "metadata.jsonl", {"name": "a.png", "label": "cat"})
@@ -117,6 +131,17 @@ def test_parquet_files_without_pictures_in_them(tmp_path: Path) -> None:
     assert pairs(manifest) == [("a.png", "cat"), ("b.png", "dog")]
     assert manifest.columns.column_names == ["label"]
     assert manifest.notes == ("2 Parquet files are read as one table: a.parquet, b.parquet",)
+
+
+def test_pictures_in_several_files(tmp_path: Path) -> None:
+    root = shard(tmp_path / "data", "b.parquet", image=[b"\x89PNG b"], label=["dog"])
+    shard(root, "a.parquet", image=[b"\x89PNG a"], label=["cat"])
+    manifest = read(root)
+    assert pairs(manifest) == [("data#0", "cat"), ("data#1", "dog")]
+    assert manifest.images is not None
+    assert manifest.images.tables == (root / "a.parquet", root / "b.parquet")
+    assert (manifest.images.name, manifest.labels_file) == ("image", None)
+    assert manifest.named.tolist() == [False, False]
 
 
 def test_tables_of_our_own_are_no_shards(tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ def test_json_in_its_shapes(tmp_path: Path, content: Any) -> None:
     assert pairs(read(tmp_path / "x.json", content, encoding="utf-16")) == CATS
 
 
+def test_pairs_have_columns_of_usual_names(tmp_path: Path) -> None:
+    for content in ([["a.png", "cat"]], {"a.png": "cat"}):
+        assert read(tmp_path / "x.json", content).columns.column_names == ["label"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -65,7 +70,13 @@ def test_json_in_its_shapes(tmp_path: Path, content: Any) -> None:
         ("3", "no rows were recognised"),
         ('["a.png", "b.png"]', "no rows were recognised"),
         ({"a": {"b": {}}, "c": 3}, "no rows were recognised"),
-        ('{"a.png": "cat", "a.png": "dog"}', "names 'a.png' twice"),
+        ('{"a.png": "cat", "a.png": "dog"}', "'a.png' is named twice"),
+        ('[{"file_name": "a", "": 1, "": 2}]', "'' is named twice"),
+        ({"columns": ["y", "img", "y"], "data": [["a", "b", "c"]]}, "the same name: 'y'"),
+        (
+            {"columns": ["img", "y"], "data": [["a.png", "x"], ["b.png"], 3, ["c", "x", "y"]]},
+            "3 of 4 rows are no list of 2 values, one for each column (row 1, 2, 3, from 0)",
+        ),
         ([{"file": "a", "label": "x", "deep": json.loads("[" * 40 + "]" * 40)}], "nested more"),
         ([{"file_name": "a", "label": "x"}, {"file_name": 3, "label": "x"}], "mixes types"),
         ("\ufeff" + '[{"file_name": 1}]' + "x", "cannot be read"),

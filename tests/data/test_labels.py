@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from deftclean.core.errors import InputError
-from deftclean.data.labels import Labels, name_labels
+from deftclean.data.labels import Labels, name_labels, read_class_names
 from tests.support.arrow_columns import LAYOUTS, Layout, column_of
 
 Plain = tuple[list[str | None], dict[str, str], tuple[str, ...]] | str
@@ -122,7 +122,8 @@ def test_zeros_before_a_number_change_nothing(tmp_path):
     names.write_text("stop\nyield\nlimit\n")
     labels = name_labels(pa.array(["00002", "00000", "1", "01"]), names, None, None)
     assert labels.given.to_pylist() == ["limit", "stop", "yield", "yield"]
-    assert list(dict.fromkeys(labels.names.values())) == ["stop", "yield", "limit"]
+    assert labels.names == {"00000": "stop", "01": "yield", "1": "yield", "00002": "limit"}
+    assert list(labels.names) == ["00000", "01", "1", "00002"]
     with pytest.raises(InputError, match=r"1 label\(s\) have no class name: '00003'"):
         name_labels(pa.array(["00003", "00000"]), names, None, None)
 
@@ -131,3 +132,17 @@ def test_the_hint_shows_padded_labels_as_they_are_written():
     with pytest.raises(InputError) as caught:
         name_labels(pa.array(["00000", "00001", "00002"]), None, None, None)
     assert '{"00000": "cat", "00001": "dog"}' in caught.value.hint
+
+
+def test_texts_that_are_all_digits_and_all_listed_are_names(tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("7\n3\n")
+    labels = name_labels(pa.array(["3", "7"]), names, None, None)
+    assert labels.given.to_pylist() == ["3", "7"]
+    assert labels.names == {"7": "7", "3": "3"}
+
+
+def test_a_class_name_may_hold_what_unicode_calls_a_line_end(tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_bytes("caf\x85e\r\nsea\u2028lion\r\ndog\r\n".encode())
+    assert read_class_names(names) == ["caf\x85e", "sea\u2028lion", "dog"]

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,7 +17,9 @@ from deftclean.data.columns import ImageColumn
 from deftclean.data.labels import read_class_names
 from deftclean.data.manifest import Manifest, read_manifest
 from deftclean.data.options import ManifestOptions
-from deftclean.table.scores import METADATA_KEY
+from deftclean.table.reviewed import Decisions, apply_decisions
+from deftclean.table.scores import METADATA_KEY, read_scores, write_scores
+from tests.support.scored import make_scored
 
 
 def make(root: Path, *names: str) -> Path:
@@ -106,6 +109,33 @@ def test_splits_do_not_become_classes(tmp_path: Path) -> None:
     root = make(tmp_path, "Train/cat/a.png", "val/cat/b.png", "mice/c.png")
     assert pairs(read(root)) == [("Train/cat/a.png", "cat"), ("val/cat/b.png", "cat")]
     assert read(root).columns.to_pydict() == {"split": ["train", "val"]}
+
+
+def test_a_split_of_a_folder(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", "train/cat/a.png", "val/cat/b.png", "val/dog/c.png")
+    chosen = read(root, split=("val",))
+    assert pairs(chosen) == [("val/cat/b.png", "cat"), ("val/dog/c.png", "dog")]
+    assert chosen.columns["split"].to_pylist() == ["val", "val"]
+    assert chosen.notes[-1] == "2 images are of --split val"
+    both = read(root, split=("val", "train"))
+    assert both.notes[-1] == "3 images are of --split val, train"
+    assert refusal(root, split=("test",)).message == f"--split test: {root} has no such split."
+    plain = make(tmp_path / "plain", "cat/a.png")
+    assert refusal(plain, split=("test",)).hint == "It has no splits."
+
+
+def test_what_people_decided_is_read_with_a_table_of_ours(tmp_path: Path) -> None:
+    scored = make_scored(tmp_path)
+    assert read(scored.table).review is None
+    scores = read_scores(scored.table)
+    nobody = pa.nulls(1, pa.string())
+    made = Decisions(np.array([5]), pa.array(["drop"]), nobody, nobody, nobody, nobody)
+    write_scores(apply_decisions(scores, made), scored.table, scored.images, True)
+    review = read(scored.table).review
+    assert review is not None
+    assert review.rows == 1
+    assert review.columns["review_decision"].to_pylist()[5] == "drop"
+    assert review.sha256.to_pylist() == scores.table["content_sha256"].to_pylist()
 
 
 def test_folders_without_anything_to_scan(tmp_path: Path) -> None:
@@ -414,7 +444,9 @@ def test_an_integer_label_past_the_list(tmp_path: Path) -> None:
         ("names.txt", "\n\n", "it is empty"),
         ("names.json", "[]", "it is empty"),
         ("names.json", '["a", "", "b", "a"]', "the names number 1 (from 0) are empty; a stand"),
+        ("names.json", '["a", ""]', "the names number 1 (from 0) are empty"),
         ("names.json", '{"0": "cat", "1": "cat"}', "cat stand there twice"),
+        ("names.json", '{"0": "cat", "0": "dog"}', "'0' is named twice"),
         ("names.json", "[1, 2]", "is neither a list of names nor an object"),
         ("names.json", '"cat"', "is neither a list of names nor an object"),
         ("names.json", "[", "cannot be read"),

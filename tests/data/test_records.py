@@ -13,6 +13,7 @@ from deftclean.core.errors import InputError, UsageError
 from deftclean.core.tables import read_table
 from deftclean.data.manifest import Manifest, read_manifest
 from deftclean.data.options import ManifestOptions
+from deftclean.data.records import read_records, without_index
 
 WIDE = ["utf-16", "utf-16-le", "utf-16-be", "utf-32"]
 
@@ -145,3 +146,126 @@ def test_an_ending_that_nobody_knows_names_all_that_are_read(tmp_path: Path) -> 
         InputError, match=r"end in .csv, .tsv, .jsonl, .ndjson, .parquet, .json, .txt, .lst"
     ):
         read_manifest(tmp_path, tmp_path / "labels.xlsx", ManifestOptions())
+
+
+def listed(path: Path, text: str, encoding: str | None = None) -> tuple[list[Any], ...]:
+    """File names, labels and lines of a list of paths."""
+    path.write_bytes(text.encode(encoding or "utf-8"))
+    found = read_records(path, ManifestOptions(encoding=encoding))
+    assert (found.path_column, found.label_column) == ("file_name", "label")
+    assert found.notes == ("each line is read as a path and a label",)
+    assert found.table.schema.types == [pa.string(), pa.string()]
+    assert found.lines.type == pa.int64()
+    columns = found.table.to_pydict()
+    return columns["file_name"], columns["label"], found.lines.to_pylist()
+
+
+@pytest.mark.parametrize("encoding", [None, "cp1252", "utf-16"])
+def test_paths_and_labels_line_by_line(tmp_path: Path, encoding: str | None) -> None:
+    text = "\ncat/a b.jpg 0\r\n  \ncat/\x85ü.jpg\t one two \nb.jpg\tx.png\t3\n"
+    text = text if encoding != "cp1252" else text.replace("\x85", "\xa0")
+    odd = "cat/\xa0ü.jpg" if encoding == "cp1252" else "cat/\x85ü.jpg"
+    assert listed(tmp_path / "x.txt", text, encoding) == (
+        ["cat/a b.jpg", odd, "b.jpg"], ["0", "one two", "3"], [2, 4, 5],
+    )  # fmt: skip
+
+
+def test_lists_with_the_path_last(tmp_path: Path) -> None:
+    """MXNet's; what the first line says holds for all of them."""
+    text = "0\t3\tcat/a.jpg\n1\t4.5\t7\tdog/b\n"
+    assert listed(tmp_path / "x.lst", text) == (["cat/a.jpg", "dog/b"], ["3", "7"], [1, 2])
+    assert listed(tmp_path / "x.lst", "a.png b.png\nc.jpg 1\n")[0] == ["a.png", "c.jpg"]
+    assert listed(tmp_path / "x.lst", "a 0\nb.png 1\n")[1] == ["0", "1"]
+    assert listed(tmp_path / "x.lst", "0 b.png\nb.png 1\n")[:2] == (["b.png", "1"], ["0", "b.png"])
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "message", "hint"),
+    [
+        (b"a.png 0\nb.png\nc.png\n", None, "2 of 3 lines are no path and label (line 2, 3).",
+         "Each line is a path, a space or a tab, and a label: cat/a.jpg 0"),
+        (b"x, File_Name ,label\n1,a.png,cat\n", None, "is a table with commas.",
+         "Let its name end in .csv."),
+        (b"\xff.png 0\n", None, "cannot be read: 'utf-8' codec", "--encoding"),
+        (b"\xff.png 0\n", "ascii", "cannot be read: 'ascii' codec", "Is it text in ascii?"),
+        (None, None, "cannot be read: [Errno 2]", ""),
+    ],
+)  # fmt: skip
+def test_lists_of_no_use(
+    tmp_path: Path, data: bytes | None, encoding: str | None, message: str, hint: str
+) -> None:
+    path = tmp_path / "x.txt"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(UsageError) as caught:
+        read_records(path, ManifestOptions(encoding=encoding))
+    assert caught.value.message.startswith(str(path))
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("values", "says_nothing"),
+    [
+        ([0, 1, 2], True),
+        ([1, 2, 3], True),
+        ([0], True),
+        ([1], True),
+        (["", ""], True),
+        (["1", "2"], True),
+        ([2, 3], False),
+        ([0, 2], False),
+        ([1, 1], False),
+        ([1, 0], False),
+        ([-1, 0], False),
+        ([0, None], False),
+        ([None, None], False),
+        ([0, 1, None], False),
+        (["a", "b"], False),
+        (["", "x"], False),
+        ([0.5, 1.5], False),
+        ([[0], [1]], False),
+    ],
+)
+def test_an_index_that_counts_rows_says_nothing(values: list[Any], says_nothing: bool) -> None:
+    table = pa.table({"": pa.array(values), "label": ["x"] * len(values)})
+    found, notes = without_index(table, ManifestOptions())
+    assert found.column_names == (["label"] if says_nothing else ["index", "label"])
+    assert notes == (
+        "column '' was left out: it numbers the rows"
+        if says_nothing
+        else "column '' is carried on as index",
+    )
+
+
+def test_an_index_finds_a_name_that_is_free() -> None:
+    table = pa.table({"": ["a"], "index": ["b"], "index_1": ["c"], "index_2": ["d"]})
+    found, _ = without_index(table, ManifestOptions())
+    assert found.column_names == ["index_3", "index", "index_1", "index_2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("x.tsv", {}),
+        ("x.TSV", {}),
+        ("x.csv", {"delimiter": "\t"}),
+        ("x.csv", {"delimiter": "\t", "encoding": "utf-16"}),
+        ("x.tsv", {"encoding": "utf-16-le"}),
+    ],
+)
+def test_a_table_without_a_header_in_any_form(tmp_path: Path, name: str, options: Any) -> None:
+    text = "Kätzchen\tcat/a, 1.png\nHündchen\tdog/b.png\n"
+    (tmp_path / name).write_bytes(text.encode(options.get("encoding", "utf-8")))
+    found = read_records(tmp_path / name, ManifestOptions(**options))
+    assert found.table.to_pydict() == {
+        "column_1": ["Kätzchen", "Hündchen"], "column_2": ["cat/a, 1.png", "dog/b.png"]
+    }  # fmt: skip
+    assert (found.path_column, found.label_column) == ("column_2", "column_1")
+    assert found.lines.to_pylist() == [1, 2]
+
+
+def test_a_first_line_with_two_file_names_says_not_which(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a.png,b.png\nc.png,d.png\n")
+    found = read_records(tmp_path / "x.csv", ManifestOptions())
+    assert (found.path_column, found.label_column, len(found.table)) == (None, None, 2)

@@ -85,6 +85,15 @@ def test_rows_of_annotators(tmp_path: Path) -> None:
     assert merged.columns["agreement"].to_pylist() == [pytest.approx(2 / 3), 1.0]
     assert merged.source_lines.to_pylist() == [2, 3]
     assert "5 rows about 2 pictures" in merged.notes[0]
+    assert merged.named.tolist() == [True, True]
+    assert merged.label_column is None
+
+
+def test_rows_that_agree_are_no_conflict(tmp_path: Path) -> None:
+    table = write(tmp_path / "x.csv", "file_name,label", "1.png,cat", "1.png,cat", "2.png,dog")
+    assert read(table).notes == ()
+    table = write(tmp_path / "x.csv", "file_name,label", "1.png,cat", "2.png,dog", "1.png,dog")
+    assert "1 pictures stand in several rows" in read(table).notes[0]
 
 
 def test_a_column_of_agreement_that_is_there(tmp_path: Path) -> None:

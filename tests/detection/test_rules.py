@@ -71,6 +71,25 @@ def test_uniform_lowers_its_cut_where_most_rows_diverge():
     assert uniform(divergence - 0.2, labels).keep.tolist() == [True, True, False, False]
 
 
+def test_uniform_where_nothing_stands_out_by_hand():
+    """d = 0.1 of all: kept, with (1 + 0.9) / 2 = 0.95."""
+    choice = uniform(np.full(3, 0.1), np.array([0, 0, 1]))
+    assert choice.keep.dtype == bool
+    assert choice.score == pytest.approx([0.95] * 3)
+
+
+def test_uniform_counts_what_is_below_its_cut_not_at_it():
+    """Mean 0.5: of d = (0.25, 0.5, 0.75) one third is below, R n / K = 1. Mean 0.7 is not above
+    0.7: of d = (0.25, 0.625, 0.675, 1.25) three are below it, two below 0.7 - 0.45 / 5 = 0.61.
+    """
+    assert uniform(np.array([0.25, 0.5, 0.75]), np.zeros(3, int)).keep.tolist() == [
+        True, False, False,
+    ]  # fmt: skip
+    divergence = np.array([0.25, 0.625, 0.675, 1.25])
+    assert divergence.mean() == 0.7
+    assert uniform(divergence, np.zeros(4, int)).keep.tolist() == [True, True, True, False]
+
+
 def test_uniform_keeps_a_row_of_every_class_and_all_where_none_stands_out():
     many = np.arange(100)  # R n / K < 1
     assert uniform(np.linspace(0, 0.5, 100), many).keep.all()
@@ -96,6 +115,11 @@ def test_class_wise_by_hand():
     choice = class_wise(np.array([0.9, 0.8, 0.995, 0.2]), np.array([0, 0, 0, 1]), 0.5)
     assert choice.keep.tolist() == [False, False, True, True]
     assert choice.score == pytest.approx([0.45, 0.4, 0.9975, 0.6])
+
+
+def test_class_wise_is_certain_above_99_percent_not_at_it():
+    """⌈0.5 · 2⌉ = 1 of the class: the first. The second has 0.99."""
+    assert class_wise(np.array([0.995, 0.99]), np.array([0, 0]), 0.5).keep.tolist() == [True, False]
 
 
 @given(labelled(), st.integers(1, 10))
@@ -137,6 +161,15 @@ def test_kept_rows_come_first_and_order_stays(drawn):
 def test_ranks_of_equal_values_follow_the_rows():
     assert ranks(np.array([3.0, 1.0, 1.0])).tolist() == [2, 0, 1]
     assert ranks(np.array([])).tolist() == []
+    assert (
+        ranks(np.tile([0.0, 1.0], 500)).tolist()
+        == np.arange(1000).reshape(2, 500).T.flatten().tolist()
+    )
+    assert ranks(np.array([1.0])).dtype == np.int64
+
+
+def test_no_rows():
+    assert small_loss(np.array([]), 0.5).score.tolist() == []
 
 
 def test_margin_by_hand_and_far_apart():

@@ -78,3 +78,19 @@ def test_the_expected_matrix_is_the_sum_of_all_chances(learned):
     plain = np.stack([(probs * chances(model, probs, [j] * 40)).sum(axis=0) for j in range(6)], 1)
     found = model.expected(torch.tensor(probs).log()).numpy()
     np.testing.assert_allclose(found, plain, rtol=1e-9)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_picture_is_judged_as_if_it_were_alone(learned):
+    """With τ = 2000 the largest appeals of two pictures differ by (0.499 · 3)^2000 = e^807."""
+    random = np.random.default_rng(4)
+    probs = np.array([[0.499, 0.499, 0.002], [1 / 3, 1 / 3, 1 / 3]])
+    pairs = random.normal(size=(3, 3)) if learned else None
+    model = noise([0.2, 0.4, 0.6], pairs, 2000.0)
+    for labels in ([0, 1], [1, 2], [2, 0]):
+        alone = [chances(model, probs[[i]], [labels[i]])[0] for i in range(2)]
+        np.testing.assert_allclose(chances(model, probs, labels), alone, rtol=1e-9)
+    counts = [model.expected(torch.tensor(probs[[i]]).log()).numpy() for i in range(2)]
+    found = model.expected(torch.tensor(probs).log()).numpy()
+    np.testing.assert_allclose(found, sum(counts), rtol=1e-9)
+    np.testing.assert_allclose(found.sum(axis=1), probs.sum(axis=0), rtol=1e-9)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 import deftclean
 from deftclean.core.errors import UsageError
+from deftclean.gate.results import ChangedRow, SeenRow, shown
 from deftclean.table.problems import KINDS, Counts, problems_of, worst
-from deftclean.table.scores import write_scores
+from deftclean.table.scores import ScoreTable, read_scores, write_scores
 from tests.support.scored import make_scored, score_table
 
 KIND = st.sampled_from(["fine", *KINDS[1:]])
@@ -65,7 +66,10 @@ def test_gates_of_a_table(tmp_path):
     assert (result.passed, result.exit_code) == (False, 1)
     assert result.gates[0].limit == 0.1
     assert result.counts.noise_rate == 8 / 48
-    assert "passed=False, gates=2 failed, 5 passed" in repr(result)
+    assert repr(result) == (
+        f"CheckResult(table={scored.table}, passed=False, gates=2 failed, 5 passed, rows=48, "
+        "noise_rate=16.7%, findings=8 flagged)"
+    )
 
 
 def test_a_single_expression_may_be_given_as_text(tmp_path):
@@ -89,7 +93,8 @@ def test_what_cannot_be_computed_never_passes(tmp_path, expression):
     result = deftclean.check(table, fail_on=[expression, "missing>0"])
     assert state(result) == [(None, "unknown"), (1, "failed")]
     assert (result.passed, result.exit_code) == (False, 3)
-    assert "was scored" in result.gates[0].reason
+    what = "row of class 'leaf'" if "[leaf]" in expression else "row"
+    assert result.gates[0].reason == f"no {what} was scored"
 
 
 def test_a_class_without_rows_is_known_and_cannot_be_computed(tmp_path):
@@ -121,7 +126,25 @@ def test_a_baseline_forgives_what_it_has(tmp_path):
         "new_problems": 2, "newly_flagged": 1, "newly_bad": 1, "new_rows": 1, "gone_rows": 1,
     }  # fmt: skip
     gone = next(c for c in result.changes if c.name == "gone_rows").rows[0]
-    assert (gone.now, gone.before.file_name) == (None, "3.png")
+    assert (gone.now, gone.before) == (None, SeenRow(3, "3.png", "apple", "fine"))
+    newly = {c.name: c.rows for c in result.changes}
+    assert newly["newly_flagged"] == (
+        ChangedRow(SeenRow(1, "1.png", "apple", "flagged"), SeenRow(1, "1.png", "apple", "fine")),
+    )
+    assert newly["new_rows"] == (ChangedRow(SeenRow(3, "4.png", "apple", "fine"), None),)
+    assert len(newly["new_problems"]) == 2
+    few = deftclean.check(new, fail_on=asked, baseline=old, top=1).changes[0]
+    assert (few.total, few.rows) == (2, newly["new_problems"][:1])
+
+
+def test_rows_of_a_baseline_are_found_wherever_they_stood(tmp_path):
+    """Row 0 of the new table was row 1, row 1 is new, row 2 was row 0."""
+    old = written(tmp_path / "old.parquet", [row(0, "leaf"), row(1)])
+    rows = [row(1, kind="flagged"), row(2, kind="flagged"), row(0, "leaf", "missing")]
+    changes = deftclean.check(written(tmp_path / "new.parquet", rows), baseline=old).changes
+    found = next(c for c in changes if c.name == "new_problems").rows
+    assert {(r.now.row, r.before and r.before.row) for r in found} == {(0, 1), (1, None), (2, 0)}
+    assert {r.now.given_label for r in found} == {"apple", "leaf"}
 
 
 def test_a_baseline_alone_asks_for_no_new_problem(tmp_path):
@@ -185,7 +208,49 @@ def test_a_probability_that_is_no_number_is_not_scored(tmp_path):
     assert deftclean.check(table).counts.scored == 1
 
 
+def test_rows_that_were_not_scored_by_their_status(tmp_path):
+    rows = [row(at, kind=kind) for at, kind in enumerate(["fine", "fine", *KINDS[1:], KINDS[-1]])]
+    result = deftclean.check(written(tmp_path / "x.parquet", rows))
+    assert result.counts.not_scored == {**dict.fromkeys(KINDS[2:], 1), KINDS[-1]: 2}
+    assert result.found == {"flagged": 1, **result.counts.not_scored}
+
+
+def test_a_finding_says_what_is_suggested(tmp_path):
+    rows = [row(0, kind="flagged", predicted_label="leaf"), row(1, kind="flagged", prob=0.2)]
+    found = deftclean.check(written(tmp_path / "x.parquet", rows)).findings
+    assert [(f.given_label, f.suggested_label) for f in found] == [
+        ("apple", "leaf"),
+        ("apple", None),
+    ]
+    assert found[0].message.endswith("clean_prob 0.1000; suggested: 'leaf'")
+
+
+def test_what_is_noted_about_a_baseline_is_a_warning(tmp_path):
+    old, new = (written(tmp_path / f"{name}.parquet", [row(0)]) for name in ("old", "new"))
+    scores = read_scores(old)
+    facts = {**scores.metadata, "threshold": 0.25}
+    write_scores(ScoreTable(scores.table, facts), old, tmp_path / "images", True)
+    assert deftclean.check(new, baseline=old).warnings == (
+        "the two tables were not judged alike, so rows may differ for that alone: "
+        "threshold was 0.25, is 0.5",
+    )
+
+
 def test_an_empty_table_passes_nothing(tmp_path):
     table = written(tmp_path / "x.parquet", [])
     result = deftclean.check(table, fail_on=["flagged>0", "rows<1"], baseline=table)
     assert state(result) == [(None, "unknown"), (0, "failed")]
+
+
+def test_a_table_with_a_warning_says_how_many(tmp_path):
+    """Of apple, nothing is kept."""
+    result = deftclean.check(written(tmp_path / "x.parquet", [row(0, kind="flagged")]))
+    assert repr(result).endswith("rows=1, noise_rate=100.0%, findings=1 flagged, warnings=1)")
+    fine = deftclean.check(written(tmp_path / "x.parquet", [row(0)]))
+    assert repr(fine).endswith("rows=1, noise_rate=0.0%)")
+
+
+def test_values_as_they_are_shown():
+    assert [shown(each) for each in (0, 1234567, 0.25, 1 / 3, 1234567.0)] == [
+        "0", "1,234,567", "0.25", "0.333333", "1.23457e+06",
+    ]  # fmt: skip

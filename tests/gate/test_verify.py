@@ -1,11 +1,15 @@
 """`--verify`: what was altered since a table was made is found, and nothing else is."""
 
+import contextlib
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import deftclean
 from deftclean.core.errors import InputError, UsageError
+from deftclean.core.progress import Silent
+from deftclean.gate import verify
 from deftclean.gate.check import Gates
 from deftclean.table.scores import judged_by, read_scores, write_scores
 from tests.support.scored import make_scored
@@ -48,6 +52,32 @@ def test_altered_pictures_are_counted_by_class_and_named(scored):
     assert result.warnings == (
         "2 pictures are gone or are not those that were judged: 003.png, 004.png",
     )
+
+
+def test_pictures_are_read_in_parts(scored, monkeypatch):
+    monkeypatch.setattr(verify, "_STEP", 5)
+    assert values(scored.table)["pictures"] == 0
+    for name in ("000.png", "004.png", "023.png", "046.png", "047.png"):
+        (scored.images / name).write_bytes(b"other")
+    for at in range(5, 10):  # all of a part
+        (scored.images / f"{at:03d}.png").unlink()
+    result = deftclean.check(scored.table, verify=True)
+    assert result.warnings == (
+        "10 pictures are gone or are not those that were judged: 000.png, 004.png, 005.png, "
+        "006.png, 007.png and 5 more",
+    )
+
+
+def test_progress_is_told_of_every_picture(scored):
+    told = []
+
+    class Listener(Silent):
+        def stage(self, title, total):
+            told.append((title, total))
+            return contextlib.nullcontext(lambda done, text: told.append((done, text)))
+
+    deftclean.check(scored.table, verify=True, progress=Listener())
+    assert told == [("Comparing pictures", 48), (48, "")]
 
 
 def test_a_picture_that_was_missing_and_is_there_now_is_another(scored):
@@ -94,6 +124,10 @@ def test_the_detector_is_found_from_where_select_writes(scored, tmp_path):
     (tmp_path / "sub").mkdir()
     deftclean.select(scored.table, output=tmp_path / "sub" / "x.parquet", threshold=0.2)
     assert values(tmp_path / "sub" / "x.parquet") == {"table": 0, "detector": 0, "pictures": 0}
+    scored.table.with_name("clean.detector").rename(tmp_path / "moved")
+    result = deftclean.check(tmp_path / "sub" / "x.parquet", verify=True)
+    folder = tmp_path / "sub" / ".." / "clean.detector"
+    assert result.warnings == (f"the detector {folder} is gone or is not the one that judged",)
 
 
 def test_an_edited_table(scored):
@@ -105,7 +139,9 @@ def test_an_edited_table(scored):
     with pq.ParquetWriter(scored.table, edited.schema) as writer:
         writer.write_table(edited)
         writer.add_key_value_metadata({"deftclean.sha256": seal})
-    assert values(scored.table)["table"] == 1
+    result = deftclean.check(scored.table, fail_on="altered_table>0")
+    assert [gate.value for gate in result.gates] == [1]
+    assert result.warnings == (f"{scored.table} is not as deftclean has written it",)
 
 
 def test_what_was_not_sealed_cannot_be_verified(scored):

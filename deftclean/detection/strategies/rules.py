@@ -99,7 +99,7 @@ def small_loss(loss: Floats, noise_ratio: float) -> Choice:
         loss: (n,) any order-preserving measure, lower = more likely right.
         noise_ratio: r in [0, 1).
     """
-    score = 1 - ranks(loss) / max(len(loss), 1)
+    score = 1 - ranks(loss) / len(loss)
     # As a table holds them, so that its own rule finds the same rows.
     return Choice(score, score.astype(np.float32) > np.float32(noise_ratio))
 
