@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that a name is handed on
     from deftclean.frames.issues import find_label_issues as find_label_issues
     from deftclean.gate.check import check as check
     from deftclean.gate.results import CheckResult as CheckResult
+    from deftclean.hearing.embed import export_embeddings as export_embeddings
     from deftclean.reports.report import ReportResult as ReportResult
     from deftclean.reports.report import report as report
     from deftclean.reports.review import ReviewResult as ReviewResult
@@ -71,6 +72,7 @@ _HOMES = {
     "corrupt": "datasets.corrupt",
     "dataset": "datasets.dataset",
     "export": "exports.export",
+    "export_embeddings": "hearing.embed",
     "find_label_issues": "frames.issues",
     "load_classifier": "adaptation.predict",
     "load_dataset": "datasets.dataset",

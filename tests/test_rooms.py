@@ -25,7 +25,7 @@ ALLOWED = {
     "gate": "core table images",
     "evidence": "core",
     "features": "core settings images models training",
-    "hearing": "core settings table data images training evidence features",
+    "hearing": "core settings table data images models training evidence features",
     "detection": "core settings table data images models training gate evidence features hearing",
     "adaptation": "core settings table data images models training",
     "frames": "core settings data images detection",
@@ -33,8 +33,8 @@ ALLOWED = {
     "exports": "core table data images",
     "datasets": "core table data images",
     "experiments": "core settings table data images models detection adaptation datasets",
-    "cli": "core settings table data images models gate detection adaptation reports exports "
-    "datasets experiments",
+    "cli": "core settings table data images models gate hearing detection adaptation reports "
+    "exports datasets experiments",
 }
 """Rooms from the ground up, and the rooms that each may import."""
 
@@ -232,8 +232,9 @@ def test_exactly_these_names_are_exported():
         "DatasetOptions", "DatasetResult", "DeftcleanError", "EvidenceOptions", "ExportResult",
         "ManifestOptions", "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult",
         "RunOptions", "ScanResult", "ScoreTable", "Summary", "__version__", "adapt", "bench",
-        "check", "corrupt", "dataset", "export", "find_label_issues", "load_classifier",
-        "load_dataset", "predict", "report", "review", "scan", "score", "select",
+        "check", "corrupt", "dataset", "export", "export_embeddings", "find_label_issues",
+        "load_classifier", "load_dataset", "predict", "report", "review", "scan", "score",
+        "select",
     ]  # fmt: skip
     assert dir(deftclean) == sorted(deftclean.__all__)
     assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)

@@ -1,17 +1,20 @@
 """The command `export`: parse, call, print."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from deftclean.cli.options import AllowOutside, AsJson, Overwrite, Quiet, progress_of
 from deftclean.cli.terminal import show, shown
+from deftclean.core.errors import UsageError
 from deftclean.exports.formats import ABOVE, Correction, Link, RowChoice, Target
 
 if TYPE_CHECKING:
     from deftclean.exports.export import ExportResult
+    from deftclean.hearing.embed import EmbeddingsResult
 
 EXPORT_EXAMPLES = (
     "Examples:\n\n"
@@ -21,18 +24,22 @@ EXPORT_EXAMPLES = (
     "deftclean export clean.parquet --to csv -o corrected.csv --apply suggested --above 0.95\n\n"
     "deftclean export clean.parquet --to cleanlab -o issues.csv\n\n"
     "deftclean export clean.parquet --to fiftyone -o fiftyone/\n\n"
-    "deftclean export clean.parquet --to label-studio -o tasks/"
+    "deftclean export clean.parquet --to label-studio -o tasks/\n\n"
+    "deftclean export clean.parquet --to embeddings -o embeddings.parquet"
 )
 
 
 _PICTURES = "Pictures"  # a panel of the help
 
+Kind = Literal[Target, "embeddings"]
+
 To = Annotated[
-    Target,
+    Kind,
     typer.Option(
         help="csv, parquet: the cleaned table. folder: pictures by class. imagefolder: "
         "pictures and metadata.jsonl, for Hugging Face. cleanlab: its columns, CSV or Parquet. "
-        "fiftyone: samples with mistakenness. label-studio: tasks with predictions."
+        "fiftyone: samples with mistakenness. label-studio: tasks with predictions. "
+        "embeddings: the features that the table's model has of its pictures, Parquet."
     ),
 ]
 ExportPath = Annotated[
@@ -122,8 +129,18 @@ def export(
     """Write the cleaned set, or the findings, in the format of another tool.
 
     The label is the given one, or final_label where the table was reviewed; with --apply, the
-    suggested one where that is certain. Needs no model.
+    suggested one where that is certain. Needs no model, but for embeddings.
     """
+    if to == "embeddings":
+        unfit = {
+            **{"--rows": rows, "--scores": scores, "--apply": apply, "--above": above},
+            **{"--skip-changed": skip_changed or None, "--image-url": image_url},
+            "--link": None if link == "copy" else link,
+        }
+        _export_embeddings(
+            table, output, data, allow_outside, overwrite, quiet, json, _given(unfit)
+        )
+        return
     from deftclean.exports.export import export as run_export
 
     result = run_export(
@@ -133,6 +150,38 @@ def export(
         progress=progress_of(quiet),
     )  # fmt: skip
     show(result, json, _print)
+
+
+def _given(options: Mapping[str, object]) -> list[str]:
+    return [option for option, value in options.items() if value is not None]
+
+
+def _export_embeddings(
+    table: Path,
+    output: Path,
+    data: Path | None,
+    allow_outside: bool,
+    overwrite: bool,
+    quiet: bool,
+    json: bool,
+    unfit: list[str],
+) -> None:
+    from deftclean.hearing.embed import export_embeddings
+
+    if unfit:
+        raise UsageError(f"{', '.join(unfit)}: of other formats than embeddings.", "Leave it out.")
+    result = export_embeddings(
+        table, output=output, data=data, allow_outside=allow_outside, overwrite=overwrite,
+        progress=progress_of(quiet),
+    )  # fmt: skip
+    show(result, json, _print_embeddings)
+
+
+def _print_embeddings(result: "EmbeddingsResult", console: Console) -> None:
+    console.print(f"rows           {result.rows:,}")
+    console.print(f"written        {result.written:,}  [dim]({result.size:,} numbers each)[/dim]")
+    console.print(f"embeddings     {shown(result.output)}", soft_wrap=True)
+    console.print(f"time           {result.seconds:.1f} s")
 
 
 _READ = {

@@ -80,6 +80,7 @@ def score(
     threshold = card.threshold if threshold is None else threshold
     check_threshold(threshold)
     check_compile(run, card.config)
+    evidence.check(True, None, {})
     _check_evidence(evidence, card, home)
     reading = replace(reading or ManifestOptions(), known_labels=card.label_names)
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)

@@ -7,4 +7,5 @@ In reading order::
     own_numbers: the same by picture, checked, as features and a witness
     hear: everybody is heard, and what they say is weighed
     judging: every readable row judged by it
+    embed: features of a table's pictures as a file
 """

@@ -166,11 +166,9 @@ def _of_table(
     rest = table.drop_columns(named)
     lists = [field.name for field in rest.schema if _is_list(field.type)]
     if lists:
-        if len(rest.column_names) > 1:
+        if len(lists) > 1:
             raise InputError(
-                f"{option} {path} has other columns beside the lists of {lists[0]}: "
-                f"{few([name for name in rest.column_names if name != lists[0]])}.",
-                "Leave the file names and one column of numbers.",
+                f"{option} {path} has several columns of lists: {few(lists)}.", "Leave one alone."
             )
         return names, _of_lists(option, path, rest[lists[0]]), None
     numbers = {name: _numbers(rest[name]) for name in rest.column_names}

@@ -29,9 +29,6 @@ class EvidenceOptions:
         features_weights: its weights, a file or folder; None for its own by name.
         template: texts with `{}` for the class name; zero-shot takes the mean of all.
         descriptions: file with texts of each class; zero-shot takes the mean of all.
-
-    Raises:
-        UsageError: a template has no place for the class name, or features are of two kinds.
     """
 
     embeddings: Path | None = setting(
@@ -71,20 +68,6 @@ class EvidenceOptions:
     def __post_init__(self) -> None:
         if isinstance(self.template, str):
             object.__setattr__(self, "template", (self.template,))
-        wrong = [text for text in self.template or () if text.count("{}") != 1]
-        if wrong:
-            raise UsageError(
-                f"--template {wrong[0]!r} has no place for the class name.",
-                "Write {} once, where the class name goes: 'a satellite photo of {}'.",
-            )
-
-        if self.features is not None and self.embeddings is not None:
-            raise UsageError(
-                f"{EMBEDDINGS} and {FEATURES} exclude each other: both say what is looked at.",
-                "Leave one out.",
-            )
-        if self.features is None and self.features_weights is not None:
-            raise UsageError("--features-weights goes with --features NAME.")
 
     @property
     def files(self) -> list[Path | None]:
@@ -115,6 +98,7 @@ class EvidenceOptions:
         Raises:
             UsageError: all of it.
         """
+        self._check_values()
         if not evidence and self.given:
             raise UsageError(
                 f"{', '.join(self.given)}: for --recipe evidence alone.",
@@ -136,3 +120,19 @@ class EvidenceOptions:
                 f"{', '.join(unfit)}: nothing is loaded or trained with --model none.",
                 "Leave it out, or name a model.",
             )
+
+    def _check_values(self) -> None:
+        wrong = [text for text in self.template or () if text.count("{}") != 1]
+        if wrong:
+            raise UsageError(
+                f"--template {wrong[0]!r} has no place for the class name.",
+                "Write {} once, where the class name goes: 'a satellite photo of {}'.",
+            )
+
+        if self.features is not None and self.embeddings is not None:
+            raise UsageError(
+                f"{EMBEDDINGS} and {FEATURES} exclude each other: both say what is looked at.",
+                "Leave one out.",
+            )
+        if self.features is None and self.features_weights is not None:
+            raise UsageError("--features-weights goes with --features NAME.")

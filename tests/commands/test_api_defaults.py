@@ -57,7 +57,7 @@ OF_THE_COMMAND = {
 # What a function can be told and its command cannot: it has no use for it, or knows it already.
 ONLY_IN_PYTHON = {
     "scan": {"reading.known_labels"},
-    "score": {"reading.known_labels"},
+    "score": {"reading.known_labels", "evidence.template", "evidence.descriptions"},
     "adapt": {"run.model", "run.weights", "run.compile", "settings.method"},
     "predict": {
         *("run.weights", "run.compile"),

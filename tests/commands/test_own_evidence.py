@@ -1,6 +1,7 @@
 """Own embeddings, probabilities, features and texts, through the real command line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +203,40 @@ def test_python_takes_arrays(pictures: Path, own: Path) -> None:
     assert flagged == TRULY
     with pytest.raises(deftclean.DeftcleanError, match="embeddings holds <U1, not numbers"):
         deftclean.find_label_issues(pairs, embeddings=np.array([["a"]]), run=run)
+
+
+def test_embeddings_go_out_and_come_in_again(pictures: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(pictures, data)
+    table = tmp_path / "c.parquet"
+    assert scan(data, table, *TRAINING).returncode == 0
+    changed, gone = sorted(data.rglob("*.png"))[:2]
+    changed.write_bytes(sorted(data.rglob("*.png"))[5].read_bytes())
+    gone.unlink()
+    out = ("export", table, "--to", "embeddings", "-o", "e.parquet")
+    done = run_cli(*out, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    written = pq.read_table(tmp_path / "e.parquet")
+    assert written.column_names == ["file_name", "embedding"]
+    names = set(written["file_name"].to_pylist())
+    lost = {path.relative_to(data).as_posix() for path in (changed, gone)}
+    assert names == set(pq.read_table(table)["file_name"].to_pylist()) - lost
+    lengths = np.linalg.norm(np.stack(written["embedding"].to_numpy()), axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=1e-5)
+    changed.unlink()
+    own = scan(data, tmp_path / "o.parquet", "--model", "none", "--embeddings", "e.parquet")
+    assert own.returncode == 0, own.stderr
+    assert wrong(tmp_path / "o.parquet") <= TRULY
+    for options, said in (
+        (["--rows", "all", "--link", "hard"], "--rows, --link: of other formats"),
+        ([], "exists already"),
+        (["-o", "e.npy"], "end in .parquet"),
+    ):
+        refused = run_cli(*out, *options, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+    modelless = run_cli(
+        "export", "o.parquet", "--to", "embeddings", "-o", "x.parquet", cwd=tmp_path
+    )
+    assert modelless.returncode == 2
+    assert "judged without a model" in modelless.stderr

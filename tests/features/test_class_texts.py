@@ -69,4 +69,4 @@ def test_other_descriptions_are_refused(tmp_path: Path, name: str, content: str,
 @pytest.mark.parametrize("text", ["no place", "{} and {}", ""])
 def test_a_template_has_one_place_for_the_name(text: str) -> None:
     with pytest.raises(UsageError, match="no place for the class name"):
-        EvidenceOptions(template=(text,))
+        EvidenceOptions(template=(text,)).check(True, None, {})

@@ -94,7 +94,7 @@ def test_rows_without_a_line_are_known(tmp_path: Path) -> None:
         ("x.csv", b"file_name,u,v\na.png,1,x\n", r"no numbers, or not in every line: v"),
         ("x.csv", b"file_name,path,u,v\na.png,a.png,1,2\n", r"several columns that may hold"),
         ("x.jsonl", b'{"e": [1, 2]}\n{"e": [1]}\n{"e": [1, 2]}\n', r"different lengths"),
-        ("x.jsonl", b'{"e": [1, 2], "f": 1}\n' * 3, r"other columns beside the lists of e: f"),
+        ("x.jsonl", b'{"e": [1, 2], "f": [1]}\n' * 3, r"several columns of lists: e, f"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, name, content, said: str) -> None:
