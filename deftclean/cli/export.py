@@ -1,6 +1,5 @@
 """The command `export`: parse, call, print."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -132,14 +131,8 @@ def export(
     suggested one where that is certain. Needs no model, but for embeddings.
     """
     if to == "embeddings":
-        unfit = {
-            **{"--rows": rows, "--scores": scores, "--apply": apply, "--above": above},
-            **{"--skip-changed": skip_changed or None, "--image-url": image_url},
-            "--link": None if link == "copy" else link,
-        }
-        _export_embeddings(
-            table, output, data, allow_outside, overwrite, quiet, json, _given(unfit)
-        )
+        unfit = _unfit(rows, scores, apply, above, link, skip_changed, image_url)
+        _embeddings(table, output, data, allow_outside, overwrite, quiet, json, unfit)
         return
     from deftclean.exports.export import export as run_export
 
@@ -152,11 +145,29 @@ def export(
     show(result, json, _print)
 
 
-def _given(options: Mapping[str, object]) -> list[str]:
-    return [option for option, value in options.items() if value is not None]
+def _unfit(
+    rows: RowChoice | None,
+    scores: bool | None,
+    apply: Correction | None,
+    above: float | None,
+    link: Link,
+    skip_changed: bool,
+    image_url: str | None,
+) -> list[str]:
+    """Options that mean nothing where features are written."""
+    given = {
+        "--rows": rows,
+        "--scores": scores,
+        "--apply": apply,
+        "--above": above,
+        "--link": None if link == "copy" else link,
+        "--skip-changed": skip_changed or None,
+        "--image-url": image_url,
+    }
+    return [option for option, value in given.items() if value is not None]
 
 
-def _export_embeddings(
+def _embeddings(
     table: Path,
     output: Path,
     data: Path | None,
