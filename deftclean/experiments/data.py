@@ -210,9 +210,15 @@ class CellData:
             make: fills it under another name.
         """
         recover(home)  # a killed run may have been about to move them to their place
-        if not (home / _CARD).is_file():
-            with whole_folder(home, overwrite=False) as folder:
-                make(folder)
+        card = home / _CARD
+        if not card.is_file():
+            try:
+                with whole_folder(home, overwrite=False) as folder:
+                    make(folder)
+            except DeftcleanError:
+                if not card.is_file():
+                    raise
+                # Another command has made the same rows meanwhile: the name says what they are.
         return self._read(home)
 
     def _write_public(

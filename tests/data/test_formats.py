@@ -44,6 +44,7 @@ CATS = [("a.png", "cat"), ("b.png", "dog")]
         [["a.png", "cat"], ["b.png", "dog"]],
         {"a.png": "cat", "b.png": "dog"},
         {"labels": [["a.png", "cat"], ["b.png", "dog"]]},
+        {"rows": [["a.png", "cat"], ["b.png", "dog"]]},
         {"info": {}, "data": [{"path": "a.png", "y": "cat"}, {"path": "b.png", "y": "dog"}]},
         {"image": ["a.png", "b.png"], "label": ["cat", "dog"]},
         {"image": {"0": "a.png", "1": "b.png"}, "label": {"0": "cat", "1": "dog"}},
@@ -83,7 +84,10 @@ def test_pairs_have_columns_of_usual_names(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_json_of_no_use(tmp_path: Path, content: Any, said: str) -> None:
-    assert said in refused(tmp_path / "x.json", content).message
+    error = refused(tmp_path / "x.json", content)
+    assert said in error.message
+    assert error.message.startswith(str(tmp_path / "x.json"))
+    assert error.hint
 
 
 anything = st.recursive(

@@ -64,6 +64,21 @@ def test_noise_is_put_into_true_labels_and_made_once(own, tmp_path):
     assert not list((tmp_path / "rows").glob(".*"))
 
 
+def test_rows_that_another_command_makes_meanwhile(own, tmp_path, monkeypatch):
+    data, other = (places(tmp_path / "rows", own=[own]) for _ in range(2))
+    write = CellData._write_card
+
+    def meanwhile(self, *about):
+        if self is data:
+            others.append(other.rows(LabelledData("mine"), 0))
+        write(self, *about)
+
+    others = []
+    monkeypatch.setattr(CellData, "_write_card", meanwhile)
+    assert [data.rows(LabelledData("mine"), 0)] == others
+    assert len(list((tmp_path / "rows").iterdir())) == 1
+
+
 def test_rows_that_a_killed_run_was_about_to_move_to_their_place(own, tmp_path):
     """Its journal stands and no move is made: it is finished, not met by a second attempt."""
     data = places(tmp_path / "rows", own=[own])
