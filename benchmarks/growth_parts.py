@@ -1,8 +1,7 @@
 """One measurement of growth, in a process of its own: figures as JSON on stdout.
 
-    python -m benchmarks.growth_parts fill 500000
-
-`benchmarks.growth_curves` runs them all and makes tables of them.
+python -m benchmarks.growth_parts fill 500000
+python -m benchmarks.growth_parts names 100000
 """
 
 import argparse

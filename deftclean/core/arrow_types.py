@@ -79,19 +79,20 @@ def _relaid(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(chunk.to_pylist(), kind) for chunk in column.chunks], kind)
 
 
-def refuse_bad_text(path: Path, table: pa.Table) -> None:
+def refuse_bad_text(path: Path, table: pa.Table, row: int = 0) -> None:
     """Refuse text that is not UTF-8, which Parquet files may hold unchecked.
 
     Args:
         path: the file, for messages.
         table: what was read from it.
+        row: from which on.
 
     Raises:
         InputError: columns, and the first row of each.
     """
     bad = []
     for name, column in zip(table.column_names, table.columns, strict=True):
-        first = 0
+        first = row
         for chunk in column.chunks:
             if not _is_valid(chunk):
                 bad.append(f"column {name!r} from row {first + _first_invalid(chunk):,} on")

@@ -8,6 +8,7 @@ In reading order::
     rows: which rows, under which label
     tables: exports that are one table
     changes: the log of corrected labels
+    pieces: such an export, read and written some rows at a time
     json_lines: a table as JSON lines that come back as they were
     folders: exports that are pictures
     tasks: samples for FiftyOne, tasks for Label Studio

@@ -41,8 +41,8 @@ from deftclean.exports.formats import (
     check_apply,
     check_name,
 )
+from deftclean.exports.pieces import deciding, put_rows
 from deftclean.exports.rows import ChosenRows, Written, choose_rows
-from deftclean.exports.tables import cleaned_table, cleanlab_table, put_plain_table
 from deftclean.table.scores import ScoreTable, image_root, read_scores
 
 MARK = ".deftclean-export.json"
@@ -181,7 +181,7 @@ def export(
             refuse_log(wish.log, overwrite)
     else:
         _check_folder(output, overwrite)
-    read = read_scores(table)
+    read = read_scores(table, deciding(apply is not None) if target.suffixes else None)
     limit = ABOVE if above is None else above
     corrections = None if apply is None else corrected(read, table, limit)
     chosen = choose_rows(read, rows, target, corrections)
@@ -191,7 +191,7 @@ def export(
             "Choose others: --rows all",
         )
     if target.suffixes:
-        made = _write_file(chosen, wish)
+        made = _write_file(table, chosen, wish)
     else:
         made = _write_folder(read, table, chosen, wish, progress)
     return ExportResult(
@@ -212,14 +212,14 @@ def _summed(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     return {name: one.get(name, 0) + other.get(name, 0) for name in sorted({*one, *other})}
 
 
-def _write_file(chosen: ChosenRows, wish: _Wish) -> Written:
-    """The table and the log of its changes, together or not at all."""
-    made = cleanlab_table(chosen) if wish.to == "cleanlab" else cleaned_table(chosen, wish.scores)
+def _write_file(table: Path, chosen: ChosenRows, wish: _Wish) -> Written:
+    """The rows and the log of its changes, together or not at all."""
     corrected = 0
     with together(wish.output, wish.overwrite) as outputs:
-        put_plain_table(made, outputs.file(wish.output), wish.output)
+        temporary = outputs.file(wish.output)
+        changed = put_rows(table, chosen, wish.to, wish.scores, temporary, wish.output)
         if wish.apply is not None:
-            corrected = write_changes(chosen, outputs.file(wish.log))
+            corrected = write_changes(changed, outputs.file(wish.log))
         elif wish.overwrite and is_changes(wish.log):
             outputs.remove(wish.log)  # it is about the file that is replaced
     return Written({}, corrected)

@@ -1,14 +1,15 @@
 """Which rows of a score table an export holds, and under which label. No torch, no pictures."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.core.arrow import bool_array, bool_values, codes, whole
 from deftclean.exports.corrected import Corrected
 from deftclean.exports.formats import Format, RowChoice
 from deftclean.table.reviewed import FINAL
@@ -25,7 +26,7 @@ class ChosenRows:
     """The n rows of an export.
 
     Attributes:
-        table: all columns of the score table, n rows in its order.
+        table: columns of the score table, n rows in its order.
         labels: (n,) strings, null where there is none: what a person has decided, where the table
             was reviewed, else the given label; of a changed row the suggested one.
         places: (n,) int64, where the rows stand in the score table.
@@ -75,50 +76,40 @@ def choose_rows(
         labels = (table[FINAL] if reviewed else table["given_label"]).cast(pa.string())
     else:
         labels = corrections.labels
-    keep = _flags(table["keep"])
-    scored = _flags(pc.is_valid(table["clean_prob"]))
-    kinds = _kinds(table["status"], keep, scored)
+    keep = bool_values(table["keep"])
+    scored = bool_values(pc.is_valid(table["clean_prob"]))
+    kinds, names = _kinds(table["status"], keep, scored)
     wanted = {"kept": keep, "flagged": scored & ~keep, "all": np.ones(len(table), bool)}[choice]
     if target.pictures:
-        wanted = wanted & _flags(pc.is_in(table["status"], value_set=pa.array(_WITH_PICTURE)))
-    labelled = _flags(pc.is_valid(labels))
+        wanted = wanted & bool_values(pc.is_in(table["status"], value_set=pa.array(_WITH_PICTURE)))
+    labelled = bool_values(pc.is_valid(labels))
     if target.labels:
-        kinds[wanted & ~labelled] = WITHOUT_LABEL
+        kinds[wanted & ~labelled] = len(names) - 1
         wanted = wanted & labelled
-    places = np.flatnonzero(wanted)
-    chosen = labels.filter(pa.array(wanted))
+    places, mask = np.flatnonzero(wanted), bool_array(wanted)
     return ChosenRows(
-        table.filter(pa.array(wanted)),
-        chosen.combine_chunks() if isinstance(chosen, pa.ChunkedArray) else chosen,
+        table if wanted.all() else table.filter(mask),
+        whole(labels if wanted.all() else labels.filter(mask)),
         places,
         reviewed,
-        _counts(kinds[~wanted]),
+        _counts(kinds[~wanted], names),
         None if corrections is None else corrections.changed[places],
     )
 
 
 def _kinds(
     status: pa.ChunkedArray, keep: NDArray[np.bool_], scored: NDArray[np.bool_]
-) -> NDArray[np.object_]:
-    """(N,) what a row is, in one word."""
-    kinds: NDArray[np.object_] = status.to_numpy().astype(object)
-    kinds[scored] = "flagged"
-    kinds[keep] = "kept"
-    return kinds
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """(N,) what a row is, as a place among words; the last word is for rows without a label."""
+    places, distinct = codes(status)
+    names = (*map(str, distinct.to_pylist()), "no status", "flagged", "kept", WITHOUT_LABEL)
+    kinds = np.where(places < 0, len(names) - 4, places).astype(np.int32)
+    kinds[scored], kinds[keep] = len(names) - 3, len(names) - 2
+    return kinds, names
 
 
-def _counts(kinds: NDArray[np.object_]) -> dict[str, int]:
-    found: list[dict[Literal["values", "counts"], Any]] = pc.value_counts(
-        pa.array(kinds, pa.string())
-    ).to_pylist()
-    return {entry["values"]: entry["counts"] for entry in sorted(found, key=_by_name)}
-
-
-def _by_name(entry: dict[Literal["values", "counts"], Any]) -> str:
-    return str(entry["values"])
-
-
-def _flags(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """(N,) bool, false where null."""
-    flags: NDArray[np.bool_] = pc.fill_null(column, False).to_numpy(zero_copy_only=False)
-    return flags
+def _counts(kinds: NDArray[np.int32], names: tuple[str, ...]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for name, count in zip(names, np.bincount(kinds, minlength=len(names)).tolist(), strict=True):
+        found[name] += count
+    return {name: found[name] for name in sorted(found) if found[name]}

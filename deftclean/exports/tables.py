@@ -12,11 +12,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pv
-import pyarrow.parquet as pq
 
 from deftclean.core.errors import InputError
-from deftclean.core.switch import whole_file
 from deftclean.core.text import few
 from deftclean.exports.rows import ChosenRows
 from deftclean.table.scores import SCORE_COLUMNS
@@ -30,19 +27,20 @@ _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _NOT_SCORES = ("file_name",)  # stands first, with scores and without
 
 
-def cleaned_table(rows: ChosenRows, scores: bool) -> pa.Table:
+def cleaned_table(rows: ChosenRows, scores: bool, repeats: bool | None = None) -> pa.Table:
     """`file_name`, `label`, the input's own columns, and the score columns if asked for.
 
     Args:
         rows: n rows.
         scores: with the columns that deftclean has added.
+        repeats: see `repeats_labels`; None to find it out from these rows.
 
     Raises:
         InputError: two columns would have one name.
     """
     table = rows.table
     own = [name for name in table.column_names if name not in SCORE_COLUMNS]
-    if LABEL in own and _says(table[LABEL], table["given_label"]):
+    if LABEL in own and (repeats_labels(table) if repeats is None else repeats):
         own.remove(LABEL)
     renamed = [INPUT_LABEL if name == LABEL else name for name in own]
     if INPUT_LABEL in own and LABEL in own:
@@ -76,46 +74,28 @@ def cleanlab_table(rows: ChosenRows) -> pa.Table:
     )
 
 
-def write_plain_table(
-    table: pa.Table, path: Path, overwrite: bool, names: tuple[str, ...] = ("file_name",)
-) -> None:
-    """Write CSV or Parquet, as the name says, whole or not at all; no metadata of ours.
+def plain_rows(
+    path: Path, table: pa.Table, names: tuple[str, ...] = ("file_name",)
+) -> tuple[pa.Table, bool]:
+    """Rows as a file holds them, and whether it is CSV, as its name says.
 
     Args:
-        table: what to write.
         path: the file.
-        overwrite: replace an existing one.
+        table: what it is to hold, or some rows of that.
         names: columns with file names.
 
     Raises:
         InputError: CSV cannot hold a column.
-        RunError, UsageError: the file cannot be written, or exists.
     """
-    with whole_file(path, overwrite) as temporary:
-        put_plain_table(table, temporary, path, names)
+    is_csv = path.suffix.lower() == ".csv"
+    return (harmless(table, names) if is_csv else table), is_csv
 
 
-def put_plain_table(
-    table: pa.Table, temporary: Path, path: Path, names: tuple[str, ...] = ("file_name",)
-) -> None:
-    """Write a table that is to be moved to its place.
-
-    Args:
-        table, path, names: as `write_plain_table`.
-        temporary: where to write.
-
-    Raises:
-        InputError: CSV cannot hold a column.
-        OSError: the disk is full.
-    """
-    if path.suffix.lower() == ".csv":
-        pv.write_csv(harmless(table, names), temporary)
-    else:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=64 * 1024)
-
-
-def _says(own: pa.ChunkedArray, given: pa.ChunkedArray) -> bool:
-    """Whether a column holds the given labels themselves, in every row."""
+def repeats_labels(table: pa.Table) -> bool:
+    """Whether the input's own column `label` holds the given labels themselves, in every row."""
+    if LABEL not in table.column_names:
+        return False
+    own, given = table[LABEL], table["given_label"]
     if not (pa.types.is_string(own.type) or pa.types.is_large_string(own.type)):
         return False
     own = own.cast(pa.string())

@@ -5,7 +5,8 @@ pyarrow only; no torch. One row in for each row out, in the same order.
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -77,6 +78,8 @@ _SINCE = {
 
 _MEANT = {"suggested_label": "predicted_label", "suggested_prob": "predicted_prob"}
 """What older tables, in which one detector judged alone, have in place of a column."""
+
+_PIECE = 65_536  # rows that are read at a time
 
 # Looking for repeated values in these costs as much as writing all the others.
 _HARDLY_REPEATED = frozenset(
@@ -236,16 +239,39 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
 
     Args:
         path: the table.
-        columns: of the score columns, those that are needed; None for all that the table has.
+        columns: those that are needed, of the score columns or others; None for all.
 
     Raises:
         InputError: it is missing, damaged, not ours, or of a newer schema.
         RunError: a run that was killed has left it half replaced, and that cannot be finished here.
     """
+    asked = None if columns is None else list(columns)
+    with _opened(path) as (file, metadata):
+        table = file.read(columns=_read(asked, file.schema_arrow.names))
+        table = _checked(path, table, 0)
+    return _selected(ScoreTable(table, metadata), asked)
+
+
+def score_pieces(path: Path, columns: Iterable[str] | None = None) -> Iterator[ScoreTable]:
+    """The same, some rows at a time and in their order: memory does not grow with the table.
+
+    Args, Raises: as `read_scores`; what is wrong further on in the file is found on the way.
+    """
+    asked, first = None if columns is None else list(columns), 0
+    with _opened(path) as (file, metadata):
+        wanted = _read(asked, file.schema_arrow.names)
+        for batch in file.iter_batches(_PIECE, columns=wanted):
+            table = _checked(path, pa.Table.from_batches([batch]), first)
+            yield _selected(ScoreTable(table, metadata), asked)
+            first += len(batch)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[pq.ParquetFile, dict[str, Any]]]:
+    """The file and its metadata, looked at."""
     recover(path)
     if not path.is_file():
         raise InputError(f"{path} is not a file.", "Give a table written by deftclean scan.")
-    asked = None if columns is None else list(columns)
     try:
         # Not `read_table`, which loads Arrow's data-set machinery for one file.
         with pq.ParquetFile(path) as file:
@@ -256,9 +282,7 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
             check_facts(path, metadata)
             _check_columns(path, schema.names, metadata)
             check_facts(path, metadata, ("rule", "threshold", "image_root"))
-            there = None if asked is None else _read(asked, schema.names)
-            table = typed(path, plain_table(file.read(columns=there)), SCORE_SCHEMA)
-            refuse_bad_text(path, table)
+            yield file, metadata
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{path} cannot be read: {str(error).splitlines()[0]}",
@@ -268,15 +292,27 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
         raise InputError(
             f"{path} is not a score table.", "Give a table written by deftclean scan or score."
         ) from error
-    made = _upgraded(ScoreTable(table, metadata))
+
+
+def _checked(path: Path, table: pa.Table, first: int) -> pa.Table:
+    """What was read, from a row on, in plain layouts and of the types that it should have."""
+    table = typed(path, plain_table(table), SCORE_SCHEMA)
+    refuse_bad_text(path, table, first)
+    return table
+
+
+def _selected(read: ScoreTable, asked: list[str] | None) -> ScoreTable:
+    made = _upgraded(read)
     if asked is None:
         return made
     kept = [name for name in asked if name in made.table.column_names]
     return ScoreTable(made.table.select(kept), made.metadata)
 
 
-def _read(wanted: list[str], names: list[str]) -> list[str]:
-    """Those of a file's columns that are wanted, or stand for one that is."""
+def _read(wanted: list[str] | None, names: list[str]) -> list[str] | None:
+    """Those of a file's columns that are wanted, or stand for one that is; None for all."""
+    if wanted is None:
+        return None
     stand_ins = [_MEANT[name] for name in wanted if name not in names and name in _MEANT]
     return [name for name in dict.fromkeys([*wanted, *stand_ins]) if name in names]
 
