@@ -21,6 +21,7 @@ from deftclean.detection.judging import (
     judge_rows,
     known_of,
     reliability_of,
+    strangers_of,
 )
 from deftclean.detection.task import Outcome, Task
 from deftclean.detection.warnings import evidence_warnings, warned
@@ -36,7 +37,12 @@ from deftclean.evidence.saved import KeptEvidence
 from deftclean.evidence.weigh import first_noise, mean_noise, priced, testify, weigh
 from deftclean.evidence.witness import Averaged, LinearWitness, Witness, zero_shot_witness
 from deftclean.features.pictures import RunPictures
-from deftclean.features.scoring import DetectorScorer, DetectorScores, zero_shot_texts
+from deftclean.features.scoring import (
+    DetectorScorer,
+    DetectorScores,
+    ZeroShotScores,
+    zero_shot_texts,
+)
 from deftclean.models.detector import DualPromptDetector
 
 
@@ -88,7 +94,8 @@ def weigh_rows(task: Task, threshold: float | None, keeping: Sequence[KeptHalf])
     )
     foretold = reliability_of(judged, pictures.rows)
     own = fitted.scores.clean_prob
-    verdict = Verdict(judged, own, rates, foretold, belief.weights, belief.informed)
+    odd = strangers_of(judged, witnesses.neighbours, task.zero_shot, pictures.rows)
+    verdict = Verdict(judged, own, rates, foretold, belief.weights, belief.informed, odd)
     warnings = [*said, *fitted.warnings, *evidence_warnings(verdict, task.progress)]
     if threshold is None:
         open_rows = known.leaves_open(pictures.rows.pictures[judged.rows[labelled]])
@@ -199,6 +206,7 @@ def judge_new_rows(
     kept: KeptEvidence,
     class_names: tuple[str, ...],
     known: Known,
+    zero_shot: ZeroShotScores,
     progress: Progress,
 ) -> tuple[DetectorScores, Verdict]:
     """The verdict of an earlier scan on pictures that it has not seen.
@@ -209,6 +217,7 @@ def judge_new_rows(
         kept: the scan's evidence.
         class_names: its K classes.
         known: what people know of the pictures.
+        zero_shot: what the untrained model says of them.
         progress: told what happens.
     """
     rows = untuned.rows
@@ -231,6 +240,7 @@ def judge_new_rows(
         Averaged("deft", halves),
         LinearWitness("head", take, [kept.head], whole),
     ]
+    found = None
     if kept.index is not None:
         new = np.full(count, -1, dtype=np.int64)
         with progress.stage("Comparing neighbours", count) as advance:
@@ -257,5 +267,6 @@ def judge_new_rows(
         np.where(sure, first.predicted_prob, second.predicted_prob),
     )
     weights, informed = kept.belief.weights, kept.belief.informed
-    verdict = Verdict(judged, own, None, reliability_of(judged, rows), weights, informed)
+    odd = strangers_of(judged, found, zero_shot, rows)
+    verdict = Verdict(judged, own, None, reliability_of(judged, rows), weights, informed, odd)
     return scores, verdict

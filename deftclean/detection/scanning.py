@@ -54,6 +54,7 @@ from deftclean.models.weights import outline_of
 from deftclean.settings.detector import DetectorConfig, Noise, ResolvedConfig, resolve
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.emptied import new_warnings
+from deftclean.table.kinds import with_kinds
 from deftclean.table.scores import ScoreTable, decide, judged_by, put_scores
 from deftclean.training.checkpoint import Checkpoint
 
@@ -107,6 +108,7 @@ class Scan:
         with opened_reader(preparation, runtime, run, progress) as reader:
             prepared = reader.prepare(self.manifest, self.reading, self.manifest.class_names)
             refuse_one_class(self.manifest, prepared.rows)
+            prepared.say_usual(progress)
             resolved = resolve(self.noise, self.given, len(prepared.rows.trainable))
             self._say_settings(resolved, runtime)
             warnings = warned(progress, list(resolved.warnings) if self.options.trains else [])
@@ -216,10 +218,18 @@ class Scan:
         table = score_table(prepared, said, names, near)
         agreement = agreement_with_zero_shot(task.zero_shot, prepared.rows)
         facts = table_metadata(
-            card, task.pictures.runtime, "scan", agreement, self.options, outcome.verdict, near
+            card,
+            task.pictures.runtime,
+            "scan",
+            agreement,
+            self.options,
+            outcome.verdict,
+            near,
+            prepared.quality.usual,
         )
         decided = decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
-        made = with_earlier_review(decided, prepared.manifest, self.options.is_evidence)
+        reviewed = with_earlier_review(decided, prepared.manifest, self.options.is_evidence)
+        made = with_kinds(reviewed)
         warned(self.progress, list(new_warnings(made.metadata, facts)))
         return made
 

@@ -18,6 +18,7 @@ from deftclean.models.detector_card import DetectorCard, read_card
 from deftclean.settings.detector import Rule
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.emptied import new_warnings
+from deftclean.table.kinds import with_kinds
 from deftclean.table.scores import (
     ScoreTable,
     check_table_output,
@@ -83,7 +84,7 @@ def score(
 
     scored, read = _scored(home, card, manifest, reading, run, progress)
     decided = decide(scored, rule or card.rule, threshold)
-    made = _with_earlier_review(decided, read, card)
+    made = with_kinds(_with_earlier_review(decided, read, card))
     for text in new_warnings(made.metadata, scored.metadata):
         progress.warn(text)
     made = judged_by(made, home)
@@ -125,6 +126,7 @@ def _scored(
     preparation = Preparation.of(preprocess, card.config.decode, crop=False)
     with opened_reader(preparation, runtime, run, progress) as reader:
         prepared = reader.prepare(manifest, reading, card.class_names)
+        prepared.say_usual(progress)
         session = Session.load(model, weights, run.offline, preprocess, runtime, progress)
         detectors = load_detectors(home, card, session.loaded)
         for detector in detectors:
@@ -154,8 +156,9 @@ def _scored(
             ]
             kept = _evidence(home, card, runtime)
             known = known_of(prepared.rows, prepared.manifest)
+            judges = list(zip(detectors, looking, strict=True))
             scores, verdict = judge_new_rows(
-                untuned, list(zip(detectors, looking, strict=True)), kept, names, known, progress
+                untuned, judges, kept, names, known, zero_shot, progress
             )
         said = Said.of(scores, zero_shot, verdict, card.evidence is None)
         made = _table(card, prepared, said, zero_shot, verdict, near, runtime, progress)
@@ -218,5 +221,6 @@ def _table(
     agreement = agreement_with_zero_shot(zero_shot, rows)
     told = replace(card, warnings=warnings)
     options = StrategyOptions("deft" if card.evidence is None else "evidence")
-    facts = table_metadata(told, runtime, "score", agreement, options, verdict, near)
+    usual = prepared.quality.usual
+    facts = table_metadata(told, runtime, "score", agreement, options, verdict, near, usual)
     return ScoreTable(table, facts)

@@ -8,6 +8,7 @@ from deftclean.core.results import Shown, percent
 from deftclean.reports.review_file import read_review
 from deftclean.table.audit import Audited, audited
 from deftclean.table.emptied import new_warnings
+from deftclean.table.kinds import with_kinds
 from deftclean.table.reviewed import (
     ReviewCounts,
     apply_decisions,
@@ -96,7 +97,7 @@ def review(
     scores = read_scores(table)
     refuse_foreign_columns(scores, str(table))
     read = read_review(Path(decisions), scores, table)
-    made = apply_decisions(scores, read.decisions)
+    made = with_kinds(apply_decisions(scores, read.decisions))
     root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
     write_scores(made, output, root, overwrite, labels, detector_of(scores.metadata, table))
     return ReviewResult(

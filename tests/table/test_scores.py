@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deftclean.core.errors import InputError, UsageError
+from deftclean.table.kinds import KindCounts, kind_counts
 from deftclean.table.scores import (
     METADATA_KEY,
     SCORE_COLUMNS,
@@ -33,15 +34,18 @@ ROWS = [
 ]
 
 
-LATEST = ["duplicate_of", "near_duplicate_group"]
-"""Columns that schema 4 brought."""
+LATEST = ["quality", "kind"]
+"""Columns that schema 5 brought."""
+
+COPIES = ["duplicate_of", "near_duplicate_group", *LATEST]
+"""Columns that schema 4 brought, and 5."""
 
 NEW = [
     *("suggested_label", "suggested_prob", "deft_prob", "prompt_prob", "head_prob"),
     "neighbours_prob",
-    *LATEST,
+    *COPIES,
 ]
-"""Columns that schema 3 brought, and 4."""
+"""Columns that schema 3 brought, 4 and 5."""
 
 
 DECIDED = {"rule": "threshold", "threshold": 0.5}
@@ -71,13 +75,15 @@ def table() -> pa.Table:
         "source_line": range(2, n + 2),
         "duplicate_of": [None, *[0] * (n - 1)],
         "near_duplicate_group": [None] * n,
+        "quality": [None] * n,
+        "kind": [None] * n,
     }
     score_columns = pa.table(columns, schema=SCORE_SCHEMA)
     return pa.table({"id": ["007"] * n, **dict(zip(SCORE_COLUMNS, score_columns, strict=True))})
 
 
 def scores(**metadata: Any) -> ScoreTable:
-    return ScoreTable(table(), {"schema_version": 4, "tool_version": "0.1", **DECIDED, **metadata})
+    return ScoreTable(table(), {"schema_version": 5, "tool_version": "0.1", **DECIDED, **metadata})
 
 
 def test_keep_by_threshold() -> None:
@@ -110,7 +116,7 @@ def test_decide_changes_keep_and_what_tells_of_it() -> None:
     (emptied,) = after.metadata.pop("warnings")
     assert "'dog' (2 rows)" in emptied
     assert after.metadata == {
-        "schema_version": 4,
+        "schema_version": 5,
         "tool_version": "0.1",
         "seed": 3,
         "rule": "threshold",
@@ -178,7 +184,7 @@ def test_the_same_table_is_the_same_bytes(tmp_path: Path) -> None:
         write_scores(scores(b=1, a=2), path, path.parent / "data", overwrite=False)
     assert first.read_bytes() == second.read_bytes()
     swapped = ScoreTable(
-        table(), {"a": 2, "b": 1, **DECIDED, "tool_version": "0.1", "schema_version": 4}
+        table(), {"a": 2, "b": 1, **DECIDED, "tool_version": "0.1", "schema_version": 5}
     )
     write_scores(swapped, second, second.parent / "data", overwrite=True)
     assert first.read_bytes() == second.read_bytes()
@@ -262,7 +268,7 @@ def test_a_table_with_a_column_twice_is_refused(tmp_path: Path) -> None:
 
 def test_a_table_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    write_scores(scores(schema_version=5, tool_version="9.9"), path, tmp_path, overwrite=False)
+    write_scores(scores(schema_version=6, tool_version="9.9"), path, tmp_path, overwrite=False)
     with pytest.raises(InputError, match=r"written by a newer deftclean \(9\.9\)"):
         read_scores(path)
 
@@ -274,7 +280,7 @@ def test_a_table_of_schema_1_is_read_as_one_of_today(tmp_path: Path) -> None:
     back = read_scores(path)
     assert set(back.table.column_names) == {"id", *SCORE_COLUMNS}
     assert back.table["source_line"].null_count == len(ROWS)
-    assert back.metadata["schema_version"] == 4
+    assert back.metadata["schema_version"] == 5
     assert labels_file(back.metadata, path) is None
 
 
@@ -298,10 +304,19 @@ def test_a_table_of_schema_2_suggests_what_its_detector_predicted(
 
 def test_a_table_of_schema_3_knows_of_no_copies(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    old = ScoreTable(table().drop_columns(LATEST), {"schema_version": 3, **DECIDED})
+    old = ScoreTable(table().drop_columns(COPIES), {"schema_version": 3, **DECIDED})
     write_scores(old, path, tmp_path, overwrite=False)
     back = read_scores(path)
-    assert [back.table[name].null_count for name in LATEST] == [len(ROWS)] * 2
+    assert [back.table[name].null_count for name in COPIES] == [len(ROWS)] * len(COPIES)
+
+
+def test_a_table_of_schema_4_knows_of_no_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "clean.parquet"
+    old = ScoreTable(table().drop_columns(LATEST), {"schema_version": 4, **DECIDED})
+    write_scores(old, path, tmp_path, overwrite=False)
+    back = read_scores(path)
+    assert [back.table[name].null_count for name in LATEST] == [len(ROWS)] * len(LATEST)
+    assert kind_counts(back) == KindCounts(None, None)
     assert back.table["deft_prob"] == old.table["deft_prob"]
 
 
