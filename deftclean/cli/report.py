@@ -17,6 +17,7 @@ REPORT_EXAMPLES = (
     "Examples:\n\n"
     "deftclean report clean.parquet\n\n"
     "deftclean report clean.parquet --audit 100 -o audit.html\n\n"
+    "deftclean report clean.parquet --kept 50 -o with-kept.html\n\n"
     "deftclean report clean.parquet -o cats.html --class cat --class lynx --images 500\n\n"
     "deftclean report clean.parquet --data train.parquet   (images inside that table)"
 )
@@ -49,6 +50,14 @@ Audit = Annotated[
         "right.",
     ),
 ]
+Kept = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=2000,
+        help="Show so many kept rows too, drawn at random: what was not flagged. Not with --audit.",
+    ),
+]
 Classes = Annotated[
     list[str] | None,
     typer.Option(
@@ -68,6 +77,7 @@ def report(
     output: Page = Path("report.html"),
     images: Images = 200,
     audit: Audit = None,
+    kept: Kept = 0,
     classes: Classes = None,
     data: Data = None,
     allow_outside: AllowOutside = False,
@@ -89,6 +99,7 @@ def report(
         overwrite=overwrite,
         images=images,
         audit=audit,
+        kept=kept,
         classes=classes or (),
         data=data,
         allow_outside=allow_outside,

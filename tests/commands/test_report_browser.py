@@ -5,12 +5,15 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import deftclean
+from deftclean.table.scores import ScoreTable, read_scores, write_scores
 from tests.support.browser import Browser, chromium
 from tests.support.commands import run_cli
+from tests.support.pictures import draw
 from tests.support.scored import Scored, make_suspects
 
 RIGHT, LEFT, ENTER, DOWN = "\ue014", "\ue012", "\ue007", "\ue015"
@@ -150,7 +153,7 @@ def test_letters_can_be_turned_off_and_do_nothing_while_typing(
 
 
 def test_everything_works_with_tab_and_enter(browser: Browser, page: Path) -> None:
-    browser.press(RIGHT, "\ue004", ENTER)  # Tab to the card's first button
+    browser.press(RIGHT, "\ue004", "\ue004", ENTER)  # Tab past the picture, to the first answer
     assert decisions(browser)[0] == "keep"
     assert browser.run("return document.activeElement.dataset.do") == "keep"
     assert browser.run("return document.activeElement.getAttribute('aria-pressed')") == "true"
@@ -380,3 +383,82 @@ def test_no_two_landmarks_are_called_the_same(browser: Browser, page: Path) -> N
     found = browser.run(LANDMARKS)
     assert len(found) > 5
     assert sorted(found) == sorted(set(found))
+
+
+ESCAPE = "\ue00c"
+KINDS = (*["wrong_label"] * 3, "ambiguous", "off_topic", "bad_picture", *["wrong_label"] * 2)
+
+
+@pytest.fixture
+def of_kinds(browser: Browser, tmp_path: Path) -> Iterator[Path]:
+    """Eight flagged rows of several kinds, a kept one of another, and a row that cannot be read."""
+    scored = make_suspects(tmp_path / "kinds")
+    scores = read_scores(scored.table)
+    rows = scores.table.to_pylist()
+    for row, kind in zip(rows[4:], KINDS, strict=True):
+        row["kind"] = kind
+    rows[9]["quality"] = "dark, blurred"
+    rows[0].update(kind="bad_picture", quality="odd size")
+    rows[3].update(status="unreadable", error="the file is empty", clean_prob=None, keep=False)
+    table = pa.Table.from_pylist(rows, schema=scores.table.schema)
+    path = tmp_path / "kinds.parquet"
+    facts = {**scores.metadata, "quality": {"usual": []}}
+    write_scores(ScoreTable(table, facts), path, scored.images, overwrite=False)
+    draw((10, 20, 30), 4, 90).save(scored.images / "4.png")  # changed: it has no picture
+    deftclean.report(path, output=tmp_path / "report.html", kept=1)
+    open_fresh(browser, tmp_path / "report.html")
+    yield path
+    assert_peaceful(browser)
+
+
+def test_filters_by_kind_and_quality_and_says_where_none_fits(
+    browser: Browser, of_kinds: Path
+) -> None:
+    assert len(browser.texts(".card .given")) == 10  # eight flagged, one of a kind, one at random
+    browser.choose("filter-kind", "bad picture")
+    assert len(browser.texts(".card .given")) == 2
+    browser.choose("filter-quality", "dark")
+    assert browser.texts(".card .quality") == ["dark", "blurred"]
+    browser.choose("filter-kind", "ambiguous")
+    assert browser.texts(".card .given") == []
+    assert browser.texts("#nothing") == ["No picture fits these filters."]
+    said = browser.run("return document.getElementById('status').textContent")
+    assert said.endswith("No picture fits these filters.")
+    browser.choose("filter-kind", "all")
+    browser.choose("filter-quality", "all")
+    browser.choose("filter-why", "kept, drawn at random")
+    assert len(browser.texts(".card .given")) == 1
+    browser.run("document.querySelector('.unscored').open = true")
+    assert browser.texts(".unscored li") == ["3.png (row 3): unreadable, the file is empty"]
+
+
+def test_sorts_and_goes_on_in_that_order(browser: Browser, of_kinds: Path) -> None:
+    browser.choose("order", "kind")
+    assert browser.texts(".card .kind")[:4] == ["off topic", *["bad picture"] * 2, "ambiguous"]
+    browser.press(RIGHT, RIGHT)
+    assert browser.texts("#cards > li:nth-child(2) .kind") == ["bad picture"]
+    place = "return [...document.querySelectorAll('#cards > li')].indexOf("
+    assert browser.run(place + "document.activeElement.closest('li'))") == 1
+    browser.choose("order", "given label")
+    given = browser.texts(".card .given")
+    assert given == sorted(given)
+    browser.choose("order", "most suspicious first")
+    assert browser.run("return document.querySelector('#cards > li').dataset.index") == "0"
+
+
+def test_a_picture_is_enlarged_by_key_and_the_focus_comes_back(
+    browser: Browser, of_kinds: Path
+) -> None:
+    browser.press(RIGHT, RIGHT)
+    browser.press("e")
+    assert browser.run("return document.getElementById('enlarged').open") is True
+    first = browser.run("return document.getElementById('enlarged-picture').alt")
+    browser.press(RIGHT)
+    second = browser.run("return document.getElementById('enlarged-picture').alt")
+    assert first != second
+    browser.press("k")  # decides nothing
+    browser.press(ESCAPE)
+    assert browser.run("return document.getElementById('enlarged').open") is False
+    focused = browser.run("return document.activeElement.getAttribute('aria-label')")
+    assert focused == f"Enlarge the {second[0].lower()}{second[1:]}"
+    assert set(decisions(browser)) == {""}

@@ -98,11 +98,12 @@ function startReview() {
   const cards = items.map((item) => item.querySelector(".card"));
   const reviewer = element("reviewer");
   const letters = element("letters");
-  const filters = ["given", "suggested", "why", "state"].map((name) => element(`filter-${name}`));
+  const filters = ["given", "suggested", "why", "state", "kind", "quality"].map((name) => element(`filter-${name}`));
   const labels = [...element("choose-list").options].map((option) => option.textContent);
   let decisions = storedDecisions();
   let history = []; // {index, before}, the last one at the end
   let current = 0;
+  let order = items.map((_item, index) => index); // as shown
   let unsaved = false;
 
   const say = (text) => { element("status").textContent = text; };
@@ -166,14 +167,16 @@ function startReview() {
   // ------------------------------------------------ filters
 
   function fits(index) {
-    const [given, suggested, why, state] = filters.map((filter) => filter.value);
+    const [given, suggested, why, state, kind, quality] = filters.map((filter) => filter.value);
     const row = data.rows[index];
     const made = decisions.get(row.row)?.decision ?? "open";
     return (
       (given === "" || row.given_label === data.given[given]) &&
       (suggested === "" || row.suggested === data.suggested[suggested]) &&
       (why === "" || cards[index].dataset.why.split(" ").includes(why)) &&
-      (state === "" || state === made)
+      (state === "" || state === made) &&
+      (kind === "" || row.kind === kind) &&
+      (quality === "" || row.quality.includes(quality))
     );
   }
 
@@ -185,10 +188,31 @@ function startReview() {
 
   /** The nearest shown card in a direction, and with `open` one without a decision. */
   function next(from, step, open = false) {
-    for (let index = from + step; index >= 0 && index < items.length; index += step) {
+    const start = from < 0 ? -1 : order.indexOf(from);
+    for (let at = start + step; at >= 0 && at < order.length; at += step) {
+      const index = order[at];
       if (isShown(index) && !(open && decisions.has(data.rows[index].row))) return index;
     }
     return null;
+  }
+
+  // ------------------------------------------------ order
+
+  const KINDS = ["off_topic", "duplicate_conflict", "bad_picture", "ambiguous", "wrong_label", null];
+  const keyOf = {
+    class: (row) => data.given.indexOf(row.given_label),
+    kind: (row) => KINDS.indexOf(row.kind),
+    smallest: (row) => row.pixels || Infinity,
+    largest: (row) => -row.pixels,
+  };
+
+  /** As the page came, where keys are equal. */
+  function applyOrder() {
+    const keys = data.rows.map(keyOf[element("order").value] ?? (() => 0));
+    const before = (a, b) => (keys[a] === keys[b] ? a - b : keys[a] < keys[b] ? -1 : 1);
+    order = items.map((_item, index) => index).sort(before);
+    element("cards").append(...order.map((index) => items[index]));
+    makeCurrent(next(-1, 1) ?? current);
   }
 
   // ------------------------------------------------ deciding
@@ -325,10 +349,11 @@ function startReview() {
     u: undo,
     n: () => go(next(current, 1, true) ?? next(-1, 1, true)),
     s: save,
+    e: () => cards[current].querySelector("[data-enlarge]")?.click(),
   };
 
   document.addEventListener("keydown", (event) => {
-    const busy = dialog.open || event.ctrlKey || event.metaKey || event.altKey;
+    const busy = document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey;
     if (busy || event.target.closest("input, select, textarea, .scroll, pre")) return;
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     const key = letters.checked && !event.repeat ? keys[event.key.toLowerCase()] : undefined;
@@ -351,7 +376,8 @@ function startReview() {
   for (const filter of filters) {
     filter.addEventListener("change", () => {
       applyFilters();
-      say(element("progress").textContent);
+      const none = element("nothing").hidden ? "" : ` ${element("nothing").textContent}`;
+      say(`${element("progress").textContent}.${none}`);
     });
   }
   element("next-open").addEventListener("click", keys.n);
@@ -377,6 +403,11 @@ function startReview() {
 
   reviewer.value = stored(NAME) ?? "";
   letters.checked = stored(LETTERS) !== "off";
+  element("order").addEventListener("change", () => {
+    applyOrder();
+    say(`Sorted. ${element("progress").textContent}.`);
+  });
+  element("order").value = "";
   for (const filter of filters) filter.value = ""; // browsers fill forms in again after a reload
   element("storage-note").hidden = store(NAME, reviewer.value);
   cards.forEach((card, index) => {
