@@ -153,7 +153,7 @@ def test_letters_can_be_turned_off_and_do_nothing_while_typing(
 
 
 def test_everything_works_with_tab_and_enter(browser: Browser, page: Path) -> None:
-    browser.press(RIGHT, "\ue004", "\ue004", ENTER)  # Tab past the picture, to the first answer
+    browser.press(RIGHT, *3 * ["\ue004"], ENTER)  # Tab past picture and choice, to the first answer
     assert decisions(browser)[0] == "keep"
     assert browser.run("return document.activeElement.dataset.do") == "keep"
     assert browser.run("return document.activeElement.getAttribute('aria-pressed')") == "true"
@@ -461,4 +461,22 @@ def test_a_picture_is_enlarged_by_key_and_the_focus_comes_back(
     assert browser.run("return document.getElementById('enlarged').open") is False
     focused = browser.run("return document.activeElement.getAttribute('aria-label')")
     assert focused == f"Enlarge the {second[0].lower()}{second[1:]}"
+    assert set(decisions(browser)) == {""}
+
+
+def test_several_rows_are_decided_at_once_and_undone_at_once(browser: Browser, page: Path) -> None:
+    browser.press(RIGHT, "x", RIGHT, "x")
+    assert browser.texts("#several-count") == ["2 chosen"]
+    browser.run("document.querySelector('[data-several=drop]').click()")
+    assert decisions(browser)[:3] == ["drop", "drop", ""]
+    assert browser.texts("#several-count") == []
+    browser.choose("filter-given", "apple")
+    browser.run("document.getElementById('choose-shown').click()")
+    assert browser.texts("#several-count") == ["2 chosen"]
+    browser.run("document.querySelector('[data-several=suggested]').click()")
+    browser.choose("filter-given", "all")
+    assert decisions(browser).count("relabel") == 2
+    browser.press(RIGHT, "u")
+    assert decisions(browser).count("relabel") == 0
+    browser.press("u")
     assert set(decisions(browser)) == {""}

@@ -151,7 +151,7 @@ function startReview() {
     for (const [place, card] of [[current, cards[current]], [index, cards[index]]]) {
       const inOrder = place === index ? 0 : -1;
       card.tabIndex = inOrder;
-      for (const button of card.querySelectorAll("button")) button.tabIndex = inOrder;
+      for (const button of card.querySelectorAll("button, input")) button.tabIndex = inOrder;
     }
     current = index;
     showProgress();
@@ -182,6 +182,7 @@ function startReview() {
 
   function applyFilters() {
     items.forEach((item, index) => { item.hidden = !fits(index); });
+    showPicked();
     if (!isShown(current)) makeCurrent(next(-1, 1) ?? current);
     showProgress();
   }
@@ -245,8 +246,49 @@ function startReview() {
     say(`Row ${data.rows[index].row}: ${verdict(index)}. ${element("progress").textContent}.`);
   }
 
+  // ------------------------------------------------ deciding about several
+
+  const picks = items.map((item) => item.querySelector("[data-pick]"));
+  const picked = () => order.filter((index) => picks[index].checked && isShown(index));
+
+  function showPicked() {
+    const count = picked().length;
+    element("several").hidden = !count;
+    element("several-count").textContent = `${count} chosen`;
+  }
+
+  function pick(indices, checked) {
+    for (const index of indices) picks[index].checked = checked;
+    showPicked();
+    say(`${picked().length} chosen.`);
+  }
+
+  /** One step for undo; rows with nothing else suggested are left as they are. */
+  function decideSeveral(what) {
+    const fit = (row) => row.suggested !== null && row.suggested !== row.given_label;
+    const chosen = picked().filter((index) => what !== "suggested" || fit(data.rows[index]));
+    const at = `${new Date().toISOString().slice(0, 19)}Z`;
+    const who = reviewer.value.trim();
+    const before = chosen.map((index) => [index, decisions.get(data.rows[index].row) ?? null]);
+    if (chosen.length) history.push({ several: before });
+    for (const index of chosen) {
+      const label = what === "suggested" ? data.rows[index].suggested : "";
+      const decision = what === "suggested" ? "relabel" : what;
+      put(index, { decision, label, reviewer: who, at });
+    }
+    pick(picked(), false);
+    applyFilters();
+    say(`${chosen.length} rows: ${what}. ${element("progress").textContent}.`);
+  }
+
   function undo() {
     const last = history.pop() ?? { index: current, before: null };
+    if (last.several) {
+      for (const [index, made] of last.several) put(index, made);
+      applyFilters();
+      say(`Undone: ${last.several.length} rows.`);
+      return;
+    }
     if (!last.before && !decisions.has(data.rows[last.index].row)) return;
     put(last.index, last.before);
     applyFilters();
@@ -349,6 +391,7 @@ function startReview() {
     u: undo,
     n: () => go(next(current, 1, true) ?? next(-1, 1, true)),
     s: save,
+    x: () => pick([current], !picks[current].checked),
     e: () => cards[current].querySelector("[data-enlarge]")?.click(),
   };
 
@@ -380,6 +423,12 @@ function startReview() {
       say(`${element("progress").textContent}.${none}`);
     });
   }
+  picks.forEach((box) => box.addEventListener("change", showPicked));
+  for (const button of document.querySelectorAll("[data-several]")) {
+    button.addEventListener("click", () => decideSeveral(button.dataset.several));
+  }
+  element("choose-shown").addEventListener("click", () => pick(order.filter(isShown), true));
+  element("several-none").addEventListener("click", () => pick(order, false));
   element("next-open").addEventListener("click", keys.n);
   element("undo").addEventListener("click", undo);
   element("save").addEventListener("click", save);
@@ -411,7 +460,8 @@ function startReview() {
   for (const filter of filters) filter.value = ""; // browsers fill forms in again after a reload
   element("storage-note").hidden = store(NAME, reviewer.value);
   cards.forEach((card, index) => {
-    for (const button of card.querySelectorAll("button")) button.tabIndex = -1;
+    for (const button of card.querySelectorAll("button, input")) button.tabIndex = -1;
+    picks[index].checked = false; // browsers fill forms in again after a reload
     showCard(index);
   });
   makeCurrent(0);
