@@ -1,6 +1,7 @@
 """The report in a real browser: filters, review by keyboard, saving, and hostile data."""
 
 import csv
+import importlib.util
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -480,3 +481,31 @@ def test_several_rows_are_decided_at_once_and_undone_at_once(browser: Browser, p
     assert decisions(browser).count("relabel") == 0
     browser.press("u")
     assert set(decisions(browser)) == {""}
+
+
+AXE = """
+const done = arguments[arguments.length - 1];
+document.querySelectorAll("details").forEach((details) => { details.open = true; });
+axe.run(document).then((found) => done(found.violations.map((each) =>
+  [each.id, each.nodes.slice(0, 3).map((node) => node.html.slice(0, 120))])));
+"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, page: Path, scheme: str, width: int) -> None:
+    """The rules of axe-core, at both sizes and in both themes."""
+    found = importlib.util.find_spec("axe_core_python")
+    if found is None or found.origin is None:
+        pytest.skip("needs the package axe-core-python")
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    try:
+        browser.driver.refresh()
+        browser.run((Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
+        assert browser.driver.execute_async_script(AXE) == []
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
