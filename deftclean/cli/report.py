@@ -66,6 +66,13 @@ Classes = Annotated[
         help="Given label that the gallery is limited to. Repeatable. Default: all.",
     ),
 ]
+NewClass = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Label that rows may be given too, though it is no class of the table yet; any other "
+        "is taken for a slip. Repeatable.",
+    ),
+]
 Data = Annotated[
     Path | None,
     typer.Option(help="Image folder, or the table that holds the images. Default: the scan's."),
@@ -118,6 +125,7 @@ def review(
         ),
     ],
     output: Output = Path("reviewed.parquet"),
+    new_class: NewClass = None,
     overwrite: Overwrite = False,
     json: AsJson = False,
 ) -> None:
@@ -128,7 +136,9 @@ def review(
     """
     from deftclean.reports.review import review as run_review
 
-    result = run_review(table, decisions, output=output, overwrite=overwrite)
+    result = run_review(
+        table, decisions, output=output, overwrite=overwrite, new_class=new_class or ()
+    )
     warn(result.warnings)
     show(result, json, _print_review)
 

@@ -1,6 +1,6 @@
 """The command `review`, whole: what people decided goes into the score table. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,7 @@ def review(
     *,
     output: str | Path,
     overwrite: bool = False,
+    new_class: Sequence[str] = (),
 ) -> ReviewResult:
     """Merge what people decided, in a report or another tool, into the score table.
 
@@ -86,6 +87,7 @@ def review(
             them. Recognised by content.
         output: the new table.
         overwrite: replace an existing output.
+        new_class: labels that rows may be given too, though no row has them yet.
 
     Raises:
         UsageError: the output exists, or a file is not what it should be.
@@ -96,7 +98,7 @@ def review(
     check_table_output(output, overwrite, [table, Path(decisions)])
     scores = read_scores(table)
     refuse_foreign_columns(scores, str(table))
-    read = read_review(Path(decisions), scores, table)
+    read = read_review(Path(decisions), scores, table, new_class)
     made = with_kinds(apply_decisions(scores, read.decisions))
     root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
     write_scores(made, output, root, overwrite, labels, detector_of(scores.metadata, table))
