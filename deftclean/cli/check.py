@@ -24,6 +24,7 @@ CHECK_EXAMPLES = (
     "deftclean check clean.parquet --baseline old.parquet\n\n"
     "deftclean check train.parquet --against test.parquet\n\n"
     'deftclean check clean.parquet --fail-on "conflicting_duplicates>0"\n\n'
+    'deftclean check clean.parquet --fail-on "bad_pictures>10" --fail-on "off_topic>0"\n\n'
     "deftclean check clean.parquet --verify\n\n"
     'deftclean check clean.parquet --fail-on "flagged>100" --format sarif --output-file x.sarif'
 )

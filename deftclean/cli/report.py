@@ -17,6 +17,7 @@ REPORT_EXAMPLES = (
     "Examples:\n\n"
     "deftclean report clean.parquet\n\n"
     "deftclean report clean.parquet --audit 100 -o audit.html\n\n"
+    "deftclean report clean.parquet --kept 50 -o with-kept.html\n\n"
     "deftclean report clean.parquet -o cats.html --class cat --class lynx --images 500\n\n"
     "deftclean report clean.parquet --data train.parquet   (images inside that table)"
 )
@@ -49,12 +50,27 @@ Audit = Annotated[
         "right.",
     ),
 ]
+Kept = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=2000,
+        help="Show so many kept rows too, drawn at random: what was not flagged. Not with --audit.",
+    ),
+]
 Classes = Annotated[
     list[str] | None,
     typer.Option(
         "--class",
         envvar="DEFTCLEAN_REPORT_CLASS",
         help="Given label that the gallery is limited to. Repeatable. Default: all.",
+    ),
+]
+NewClass = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Label that rows may be given too, though it is no class of the table yet; any other "
+        "is taken for a slip. Repeatable.",
     ),
 ]
 Data = Annotated[
@@ -68,6 +84,7 @@ def report(
     output: Page = Path("report.html"),
     images: Images = 200,
     audit: Audit = None,
+    kept: Kept = 0,
     classes: Classes = None,
     data: Data = None,
     allow_outside: AllowOutside = False,
@@ -89,6 +106,7 @@ def report(
         overwrite=overwrite,
         images=images,
         audit=audit,
+        kept=kept,
         classes=classes or (),
         data=data,
         allow_outside=allow_outside,
@@ -107,6 +125,7 @@ def review(
         ),
     ],
     output: Output = Path("reviewed.parquet"),
+    new_class: NewClass = None,
     overwrite: Overwrite = False,
     json: AsJson = False,
 ) -> None:
@@ -117,7 +136,9 @@ def review(
     """
     from deftclean.reports.review import review as run_review
 
-    result = run_review(table, decisions, output=output, overwrite=overwrite)
+    result = run_review(
+        table, decisions, output=output, overwrite=overwrite, new_class=new_class or ()
+    )
     warn(result.warnings)
     show(result, json, _print_review)
 

@@ -69,7 +69,7 @@ def _headline(summary: "Summary", result: "ScanResult", console: Console) -> Non
     if summary.not_scored:
         bad = ", ".join(f"{count:,} {status}" for status, count in summary.not_scored.items())
         lines.append(f"not scored     {bad}  [dim](columns status and error)[/dim]")
-    lines += summary.copies.lines
+    lines += summary.copies.lines + summary.kinds.lines
     console.print()
     console.print("\n".join(lines))
 

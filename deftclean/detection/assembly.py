@@ -19,6 +19,7 @@ from deftclean.detection.task import Outcome, Task
 from deftclean.detection.warnings import warned
 from deftclean.evidence.near_copies import CERTAIN, LEAST, SHARE, near_groups
 from deftclean.evidence.rates import LEVEL
+from deftclean.evidence.strangers import FAR, TOGETHER, UNLIKELY
 from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScores, ZeroShotScores
 from deftclean.hearing.judging import Verdict
@@ -29,8 +30,17 @@ from deftclean.models.saved_detector import portable_name
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.copies import first_of_same
 from deftclean.table.emptied import new_warnings
+from deftclean.table.kinds import with_kinds
 from deftclean.table.reviewed import with_review
-from deftclean.table.scores import NEAR, SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable, decide
+from deftclean.table.scores import (
+    NEAR,
+    OFF_TOPIC,
+    QUALITY,
+    SCHEMA_VERSION,
+    SCORE_SCHEMA,
+    ScoreTable,
+    decide,
+)
 
 Column = NDArray[np.float32]
 
@@ -45,6 +55,7 @@ class Said:
         zero_shot, prompt, head, neighbours, brought: (n,) probability of the given label by each
             witness; None where it was not asked.
         own: (n,) DEFT's p_clean, or None.
+        strangers: (n,) whether the picture fits no class, or None.
     """
 
     scores: DetectorScores
@@ -56,6 +67,7 @@ class Said:
     head: Column | None
     neighbours: Column | None
     brought: Column | None
+    strangers: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(
@@ -89,6 +101,7 @@ class Said:
             said.get("head"),
             said.get("neighbours"),
             said.get("own"),
+            verdict.strangers,
         )
 
 
@@ -173,6 +186,8 @@ def score_table(
         "source_line": manifest.source_lines,
         "duplicate_of": first_of_same(found.sha256),
         "near_duplicate_group": _of_rows(near, rows, count),
+        "quality": prepared.quality.reasons,
+        "kind": _off_topic(said, prepared.quality.unclear),
     }
     given = manifest.columns
     schema = pa.schema([*given.schema, *SCORE_SCHEMA], metadata=given.schema.metadata)
@@ -186,6 +201,15 @@ def _of_rows(near: NDArray[np.int64] | None, rows: UsableRows, count: int) -> pa
     if near is not None:
         groups[rows.readable] = near[rows.pictures[rows.readable]]
     return int_array_where(groups, groups >= 0)
+
+
+def _off_topic(said: Said, unclear: NDArray[np.bool_]) -> pa.Array:
+    """(N,) strings, `off_topic` where a clear picture fits no class; other kinds follow later."""
+    odd = np.zeros(len(unclear), dtype=bool)
+    if said.strangers is not None:
+        odd[said.scores.rows] = said.strangers
+    names, at = pa.array(["off_topic", None], pa.string()), np.where(odd & ~unclear, 0, 1)
+    return names.take(pa.array(at))
 
 
 def finished_table(
@@ -208,7 +232,8 @@ def finished_table(
     """
     table = score_table(prepared, said, tuple(facts["class_names"]), near)
     decided = decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
-    made = with_earlier_review(decided, prepared.manifest, outcome.verdict is not None)
+    reviewed = with_earlier_review(decided, prepared.manifest, outcome.verdict is not None)
+    made = with_kinds(reviewed)
     warned(progress, list(new_warnings(made.metadata, facts)))
     return made
 
@@ -260,8 +285,10 @@ def table_metadata(
     options: StrategyOptions,
     verdict: Verdict | None,
     near: NDArray[np.int64] | None,
+    usual: tuple[str, ...],
 ) -> dict[str, Any]:
     """Everything but rule, threshold and noise rate, which `decide` adds."""
+    told = verdict is not None and verdict.strangers is not None
     return {
         "schema_version": SCHEMA_VERSION,
         "tool_version": __version__,
@@ -280,6 +307,8 @@ def table_metadata(
         "zero_shot_agreement": agreement,
         "warnings": list(card.warnings),
         NEAR: None if near is None else {"certain": CERTAIN, "least": LEAST, "share": SHARE},
+        QUALITY: {"usual": list(usual)},
+        OFF_TOPIC: {"far": FAR, "together": TOGETHER, "unlikely": UNLIKELY} if told else None,
         **({} if verdict is None else {"evidence": _evidence(verdict, card.class_names)}),
     }
 

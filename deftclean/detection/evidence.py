@@ -21,13 +21,19 @@ from deftclean.evidence.saved import KeptEvidence
 from deftclean.evidence.witness import Averaged, LinearWitness, Witness, zero_shot_witness
 from deftclean.features.class_texts import ClassTexts, plain_texts
 from deftclean.features.pictures import RunPictures
-from deftclean.features.scoring import DetectorScorer, DetectorScores, zero_shot_texts
+from deftclean.features.scoring import (
+    DetectorScorer,
+    DetectorScores,
+    ZeroShotScores,
+    zero_shot_texts,
+)
 from deftclean.hearing.hear import Speakers, hear, labels_of_pictures, weighed
 from deftclean.hearing.judging import (
     Verdict,
     given_labels,
     judge_rows,
     reliability_of,
+    strangers_of,
 )
 from deftclean.hearing.own_numbers import OwnNumbers
 from deftclean.models.detector import DualPromptDetector
@@ -64,7 +70,8 @@ def weigh_rows(
     hearing = hear(speakers, labels, seed, pictures.runtime.device, task.progress)
     head, neighbours = hearing.head, hearing.neighbours
     assert head is not None and neighbours is not None  # noqa: S101, PT018 - there are features
-    found = weighed(hearing, labels, pictures.rows, fitted.scores.clean_prob, task.progress)
+    own_scores = fitted.scores.clean_prob
+    found = weighed(hearing, labels, pictures.rows, own_scores, task.zero_shot, task.progress)
     judged, tuned = found.verdict.judged, fitted.scores
     scores = DetectorScores(
         judged.rows,
@@ -106,6 +113,7 @@ def judge_new_rows(
     own: OwnNumbers,
     texts: ClassTexts,
     known: Known,
+    zero_shot: ZeroShotScores,
     progress: Progress,
 ) -> tuple[DetectorScores, Verdict]:
     """The verdict of an earlier scan on pictures that it has not seen.
@@ -117,6 +125,7 @@ def judge_new_rows(
         own: what the user brought; features are those of the scan's kind.
         texts: of its K classes.
         known: what people know of the pictures.
+        zero_shot: what the untrained model says of them.
         progress: told what happens.
     """
     rows = untuned.rows
@@ -134,12 +143,13 @@ def judge_new_rows(
         scored.append(scorer.scores())
         part = positive_part(detector, pictures)
         halves.append(LinearWitness("deft", spool.take, [part], whole))
-    zero_shot = zero_shot_of(untuned, texts)
+    untrained = zero_shot_of(untuned, texts)
     witnesses: list[Witness] = [
-        zero_shot,
+        untrained,
         Averaged("deft", halves),
-        LinearWitness("head", head_features(take, zero_shot), [kept.head], whole),
+        LinearWitness("head", head_features(take, untrained), [kept.head], whole),
     ]
+    found = None
     if kept.index is not None:
         new = np.full(count, -1, dtype=np.int64)
         with progress.stage("Comparing neighbours", count) as advance:
@@ -168,5 +178,7 @@ def judge_new_rows(
         np.where(sure, first.predicted_prob, second.predicted_prob),
     )
     weights, informed = kept.belief.weights, kept.belief.informed
-    verdict = Verdict(judged, p_clean, None, reliability_of(judged, rows), weights, informed)
+    foretold = reliability_of(judged, rows)
+    odd = strangers_of(judged, found, zero_shot, rows)
+    verdict = Verdict(judged, p_clean, None, foretold, weights, informed, odd)
     return scores, verdict

@@ -51,6 +51,7 @@ class ModellessScan(ScanRequest):
         with opened_reader(preparation, runtime, run, progress) as reader:
             names = self.manifest.class_names
             prepared = reader.prepare(self.manifest, self.reading, names)
+            prepared.say_usual(progress)
             refuse_one_class(self.manifest, prepared.rows)
             progress.say(f"{self.options.strategy}, without a CLIP, on {runtime.device}")
             own = self.own(chosen, asked.decode, prepared.rows, reader)
@@ -69,7 +70,7 @@ class ModellessScan(ScanRequest):
         speakers = Speakers(None, None, own.witness, own.features)
         seed = int(self.given.get("seed") or 0)
         hearing = hear(speakers, labels, seed, runtime.device, progress)
-        found = weighed(hearing, labels, rows, None, progress)
+        found = weighed(hearing, labels, rows, None, None, progress)
         judged, neighbours = found.verdict.judged, hearing.neighbours
         # What is predicted is what is believed before the label is heard.
         scores = DetectorScores(
@@ -105,7 +106,14 @@ class ModellessScan(ScanRequest):
             warnings=warnings,
         )
         facts = table_metadata(
-            card, runtime, "scan", None, self.options, outcome.verdict, outcome.near
+            card,
+            runtime,
+            "scan",
+            None,
+            self.options,
+            outcome.verdict,
+            outcome.near,
+            prepared.quality.usual,
         )
         said = Said.of(outcome.scores, None, outcome.verdict, is_deft=False)
         return finished_table(prepared, said, outcome, facts, outcome.near, self.progress)

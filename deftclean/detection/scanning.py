@@ -71,6 +71,7 @@ class Scan(ScanRequest):
         with opened_reader(preparation, runtime, run, progress) as reader:
             prepared = reader.prepare(self.manifest, self.reading, self.manifest.class_names)
             refuse_one_class(self.manifest, prepared.rows)
+            prepared.say_usual(progress)
             resolved = resolve(self.noise, self.given, len(prepared.rows.trainable))
             self._say_settings(resolved, runtime)
             warnings = warned(progress, list(resolved.warnings) if self.options.trains else [])
@@ -180,7 +181,14 @@ class Scan(ScanRequest):
         said = Said.of(outcome.scores, task.zero_shot, outcome.verdict, self.options.is_deft)
         agreement = agreement_with_zero_shot(task.zero_shot, prepared.rows)
         facts = table_metadata(
-            card, task.pictures.runtime, "scan", agreement, self.options, outcome.verdict, near
+            card,
+            task.pictures.runtime,
+            "scan",
+            agreement,
+            self.options,
+            outcome.verdict,
+            near,
+            prepared.quality.usual,
         )
         return finished_table(prepared, said, outcome, facts, near, self.progress)
 

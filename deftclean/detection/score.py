@@ -20,6 +20,7 @@ from deftclean.settings.detector import Rule
 from deftclean.settings.evidence import EMBEDDINGS, FEATURES, PRED_PROBS, EvidenceOptions
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.emptied import new_warnings
+from deftclean.table.kinds import with_kinds
 from deftclean.table.scores import (
     ScoreTable,
     check_table_output,
@@ -93,7 +94,7 @@ def score(
     brought = _as_in_scan(brought, card, home)
     scored, read = _scored(home, card, manifest, reading, brought, run, progress)
     decided = decide(scored, rule or card.rule, threshold)
-    made = _with_earlier_review(decided, read, card)
+    made = with_kinds(_with_earlier_review(decided, read, card))
     for text in new_warnings(made.metadata, scored.metadata):
         progress.warn(text)
     made = judged_by(made, home)
@@ -200,6 +201,7 @@ def _scored(
     chosen = None if brought.features is None else check_features(*brought.features)
     with opened_reader(preparation, runtime, run, progress) as reader:
         prepared = reader.prepare(manifest, reading, card.class_names)
+        prepared.say_usual(progress)
         session = Session.load(model, weights, run.offline, preprocess, runtime, progress)
         detectors = load_detectors(home, card, session.loaded)
         for detector in detectors:
@@ -237,14 +239,9 @@ def _scored(
                 )
                 sight = looking_with.of(prepared.rows, reader.folder, reader.cache)
             own = own_numbers(brought, prepared.rows, reader.folder, sight)
+            judges = list(zip(detectors, looking, strict=True))
             scores, verdict = judge_new_rows(
-                untuned,
-                list(zip(detectors, looking, strict=True)),
-                kept,
-                own,
-                texts,
-                known,
-                progress,
+                untuned, judges, kept, own, texts, known, zero_shot, progress
             )
         said = Said.of(scores, zero_shot, verdict, card.evidence is None)
         made = _table(card, prepared, said, zero_shot, verdict, near, runtime, progress)
@@ -307,5 +304,6 @@ def _table(
     agreement = agreement_with_zero_shot(zero_shot, rows)
     told = replace(card, warnings=warnings)
     options = StrategyOptions("deft" if card.evidence is None else "evidence")
-    facts = table_metadata(told, runtime, "score", agreement, options, verdict, near)
+    usual = prepared.quality.usual
+    facts = table_metadata(told, runtime, "score", agreement, options, verdict, near, usual)
     return ScoreTable(table, facts)

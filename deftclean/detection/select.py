@@ -7,6 +7,7 @@ from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import check_threshold
 from deftclean.settings.detector import Rule
 from deftclean.table.emptied import new_warnings
+from deftclean.table.kinds import with_kinds
 from deftclean.table.reviewed import decide_unreviewed
 from deftclean.table.scores import (
     check_table_output,
@@ -47,7 +48,7 @@ def select(
     scores = read_scores(table)
     rule = rule or scores.metadata["rule"]
     threshold = scores.metadata["threshold"] if threshold is None else threshold
-    made = decide_unreviewed(scores, rule, threshold)
+    made = with_kinds(decide_unreviewed(scores, rule, threshold))
     root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
     write_scores(made, output, root, overwrite, labels, detector_of(scores.metadata, table))
     return ScanResult(

@@ -11,6 +11,7 @@ In reading order::
     search: the most similar vectors, exactly or by an index
     neighbours: the labels of the pictures that look most alike
     near_copies: nearly identical pictures
+    strangers: pictures that fit no class
     noise: how labels come to be wrong
     pool: weights, bias and noise, fitted jointly
     correction: what people's decisions say of the model's own

@@ -131,6 +131,13 @@ class NeighbourWitness:
         """See `Witness`."""
         return "neighbours"
 
+    @property
+    def apart(self) -> NDArray[np.float32]:
+        """(U,) distance (1 - cosine) to the last neighbour that was found; 2 without any."""
+        there = self.cosines.masked_fill(self.cosines.isinf(), 1.0).amin(dim=1)
+        apart: NDArray[np.float32] = (1 - there).numpy()
+        return np.where(self.cosines.isinf().all(dim=1).numpy(), np.float32(2), apart)
+
     def log_probs(self, pictures: NDArray[np.int64]) -> Tensor:
         """See `Witness`."""
         chosen = torch.from_numpy(pictures)

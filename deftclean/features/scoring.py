@@ -52,6 +52,7 @@ class ZeroShotScores:
         predicted_prob: (n,) its softmax, in [0, 1].
         ahead: (n,) by how much the cosine similarity of the label asked about is above that of the
             best other class, in [-2, 2].
+        nearest: (n,) cosine similarity of the most probable class, in [-1, 1].
     """
 
     rows: NDArray[np.int64]
@@ -60,6 +61,7 @@ class ZeroShotScores:
     predicted: NDArray[np.int64]
     predicted_prob: NDArray[np.float32]
     ahead: NDArray[np.float32]
+    nearest: NDArray[np.float32]
 
 
 class RowsByPicture:
@@ -185,7 +187,7 @@ class ZeroShotScorer:
         log_softmax = F.log_softmax(logits, dim=1)
         log_prob = log_softmax[at, given]
         highest = log_softmax.max(dim=1)
-        ahead = _ahead(similar, at, given)
+        ahead, nearest = _ahead(similar, at, given), similar.amax(dim=1)
         self._columns.add(
             rows,
             log_prob.exp(),
@@ -193,6 +195,7 @@ class ZeroShotScorer:
             highest.indices.cpu()[places],
             highest.values.exp().cpu()[places],
             ahead,
+            nearest.cpu()[places],
         )
 
     def scores(self) -> ZeroShotScores:

@@ -39,6 +39,7 @@ from deftclean.table.comparison import CHANGES, Comparison, compare
 from deftclean.table.copies import COLUMNS, COPIES, Copies, conflicts_of, copies_of, pictures_of
 from deftclean.table.emptied import about_emptied, emptied_classes
 from deftclean.table.estimate import noise_estimate
+from deftclean.table.kinds import COUNTED, count_of, kind_counts
 from deftclean.table.places import Places
 from deftclean.table.problems import FINE, FLAGGED, KINDS, Counts, Problems, problems_of, worst
 from deftclean.table.reviewed import AUDIT, KNOWN
@@ -52,7 +53,7 @@ _NO_NEW_PROBLEMS = "new_problems>0"  # what a baseline is for, where nothing els
 _NO_LEAK = "leaked>0"  # what a table to compare with is for
 _COLUMNS = (
     *("row", "file_name", "clean_prob", "keep", "suggested_label", "error", "source_line"),
-    *(AUDIT, KNOWN),
+    *("quality", "kind", AUDIT, KNOWN),
     *COLUMNS,
 )
 
@@ -170,6 +171,8 @@ class Gates:
                 if e.metric in ALTERED
                 else _of_copies(e, copies, rows)
                 if e.metric in COPIES
+                else _gate(e, *count_of(scores, e.metric, _of_class(e, rows)))
+                if e.metric in COUNTED
                 else _decided(e, counts, rows, compared)
                 for e in self.expressions
             ),
@@ -181,6 +184,7 @@ class Gates:
             estimate=noise_estimate(scores.metadata),
             audited=found,
             copies=copies.counts,
+            kinds=kind_counts(scores),
             conflicts=conflicts_of(scores, top),
         )
 

@@ -21,6 +21,7 @@ from deftclean.core.errors import UsageError
 from deftclean.core.text import visible
 from deftclean.table.comparison import CHANGES
 from deftclean.table.copies import COPIES
+from deftclean.table.kinds import COUNTED
 from deftclean.table.scores import STATUSES
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ AUDITED = ("audited_noise", "audited_precision")
 ALTERED = ("altered_table", "altered_detector", "altered_pictures")
 RATES = ("noise_rate", ESTIMATED, *AUDITED)
 COUNTS = ("rows", "scored", "kept", "flagged", "not_scored", *(s for s in STATUSES if s != "ok"))
-METRICS = (*RATES, *COUNTS, *COPIES, *CHANGES, *ALTERED)
+METRICS = (*RATES, *COUNTS, *COPIES, *COUNTED, *CHANGES, *ALTERED)
 WITHOUT_CLASS = frozenset({"unlabeled", "gone_rows", *AUDITED, "altered_table", "altered_detector"})
 
 _GRAMMAR = r"""

@@ -14,6 +14,7 @@ from deftclean.gate.expressions import Expression
 from deftclean.table.audit import Audited
 from deftclean.table.copies import Conflict, CopyCounts
 from deftclean.table.estimate import NoiseEstimate
+from deftclean.table.kinds import KindCounts
 from deftclean.table.places import Place
 
 State = Literal["passed", "failed", "unknown"]
@@ -168,6 +169,7 @@ class CheckResult(Shown):
         estimate: how much is wrong, so far as the scan can tell; None where it cannot.
         audited: what people's decisions about a random sample prove; None without an audit.
         copies: rows that show a picture of another row.
+        kinds: rows of each kind, and reasons why pictures are bad.
         conflicts: pairs of them with different labels, at most as many as were asked for.
     """
 
@@ -183,6 +185,7 @@ class CheckResult(Shown):
     estimate: NoiseEstimate | None
     audited: Audited | None
     copies: CopyCounts
+    kinds: KindCounts
     conflicts: tuple[Conflict, ...]
 
     def facts(self) -> Mapping[str, object]:

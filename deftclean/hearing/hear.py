@@ -25,7 +25,7 @@ from deftclean.evidence.pool import Pool, Testimony
 from deftclean.evidence.rates import noise_rates
 from deftclean.evidence.weigh import first_noise, mean_noise, priced, testify, weigh
 from deftclean.evidence.witness import LinearWitness, OwnProbabilities, Take, Witness
-from deftclean.features.scoring import RowsByPicture
+from deftclean.features.scoring import RowsByPicture, ZeroShotScores
 from deftclean.hearing.judging import (
     Verdict,
     corrected_by_people,
@@ -33,6 +33,7 @@ from deftclean.hearing.judging import (
     judge_rows,
     known_of,
     reliability_of,
+    strangers_of,
 )
 from deftclean.images.usable_rows import UsableRows
 
@@ -188,6 +189,7 @@ def weighed(
     labels: Labels,
     rows: UsableRows,
     own: NDArray[np.float32] | None,
+    zero_shot: ZeroShotScores | None,
     progress: Progress,
 ) -> Weighed:
     """The verdict.
@@ -197,6 +199,7 @@ def weighed(
         labels: of the pictures.
         rows: that show them.
         own: (n,) DEFT's own p_clean of the readable rows; None where it was not asked.
+        zero_shot: what the untrained model says of them; None without one.
         progress: told what happens.
     """
     given, known = labels.given, labels.known
@@ -215,7 +218,10 @@ def weighed(
     clean = judged.clean_prob[rows.labelled[judged.rows]]
     rates = noise_rates(belief, hearing.testimony.of(hearing.chosen), clean, rows.labels[at])
     foretold = reliability_of(judged, rows)
-    verdict = Verdict(judged, own, rates, foretold, belief.weights, belief.informed)
+    odd = None
+    if zero_shot is not None:
+        odd = strangers_of(judged, hearing.neighbours, zero_shot, rows)
+    verdict = Verdict(judged, own, rates, foretold, belief.weights, belief.informed, odd)
     # Rows that people have decided about say nothing of the others.
     open_rows = known.leaves_open(rows.pictures[at])
     return Weighed(belief, verdict, keep_threshold(clean[open_rows], belief.informed))

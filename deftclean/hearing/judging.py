@@ -18,10 +18,12 @@ from deftclean.evidence.belief import Belief, certain_of, foretold, heard, label
 from deftclean.evidence.correction import fit_correction
 from deftclean.evidence.given_labels import GivenLabels
 from deftclean.evidence.known import Known
+from deftclean.evidence.neighbours import NeighbourWitness
 from deftclean.evidence.rates import NoiseRates
 from deftclean.evidence.reliability import Reliability
+from deftclean.evidence.strangers import strangers
 from deftclean.evidence.witness import Witness, WitnessName
-from deftclean.features.scoring import RowsByPicture
+from deftclean.features.scoring import RowsByPicture, ZeroShotScores
 from deftclean.images.usable_rows import UsableRows
 from deftclean.table.reviewed import DECISION, FINAL
 
@@ -64,6 +66,7 @@ class Verdict:
         weights: of the witnesses that are heard.
         foretold: how often labels were given that were foretold.
         informed: how much it is believed that they know something, in [0, 1].
+        strangers: (n,) bool, the picture fits no class; None where that was not asked.
     """
 
     judged: Judged
@@ -72,6 +75,7 @@ class Verdict:
     foretold: Reliability
     weights: dict[WitnessName, float]
     informed: float
+    strangers: NDArray[np.bool_] | None
 
 
 def given_labels(rows: UsableRows, classes: int) -> GivenLabels:
@@ -86,6 +90,29 @@ def reliability_of(judged: Judged, rows: UsableRows) -> Reliability:
     labelled = rows.labelled[judged.rows]
     given = rows.labels[judged.rows][labelled] == judged.expected[labelled]
     return Reliability.of(judged.foretold[labelled], given)
+
+
+def strangers_of(
+    judged: Judged,
+    neighbours: NeighbourWitness | None,
+    zero_shot: ZeroShotScores,
+    rows: UsableRows,
+) -> NDArray[np.bool_] | None:
+    """(n,) bool, the picture of a judged row fits no class; None without neighbours.
+
+    Args:
+        judged: n rows.
+        neighbours: of every distinct picture.
+        zero_shot: of the same rows.
+        rows: of the run.
+    """
+    if neighbours is None:
+        return None
+    pictures, first = np.unique(rows.pictures[judged.rows], return_index=True)
+    unlike = 1 - zero_shot.nearest[first]
+    found = np.zeros(len(rows.distinct), dtype=bool)
+    found[pictures] = strangers(neighbours.apart[pictures], unlike, judged.foretold[first])
+    return found[rows.pictures[judged.rows]]
 
 
 def known_of(rows: UsableRows, manifest: Manifest) -> Known:

@@ -11,6 +11,8 @@ In reading order::
     decoding: encoded bytes to an upright RGB picture
     resizing: pictures to the pixels a model is asked about
     augmenting: timm's stronger augmentation of them
+    look: what a picture looks like, in numbers
+    quality: why a picture is a bad one
     sources: where encoded bytes come from
     row_images: the image of every row of a manifest
     table_images: the pictures of a score table

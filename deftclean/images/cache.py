@@ -26,6 +26,7 @@ from deftclean.core.errors import UsageError
 from deftclean.core.files import expanded
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
+from deftclean.images.look import LOOK
 from deftclean.images.resizing import Pixels
 
 if TYPE_CHECKING:
@@ -39,10 +40,14 @@ _TEMPORARY = ".deftclean-tmp"
 _ABANDONED = 3600.0  # seconds after which a temporary file belongs to no living run
 _AHEAD = 365 * 86400.0  # seconds: a file dated later than that was written by a wrong clock
 _HEADER = np.dtype(
-    [("magic", "S8"), ("key", "V32"), ("height", "<u4"), ("width", "<u4"), ("crc", "<u4")]
+    [
+        *(("magic", "S8"), ("key", "V32"), ("height", "<u4"), ("width", "<u4")),
+        *(("look", f"V{LOOK.itemsize}"), ("of_head", "<u4"), ("crc", "<u4")),
+    ]
 )
-_CHECKED = _HEADER.itemsize - 4  # bytes before the checksum
-_MAGIC = b"deftpix2"
+_CHECKED = _HEADER.itemsize - 4  # bytes before the checksum of all
+_HEAD = _CHECKED - 4  # bytes before that of the header alone, which is read without the pixels
+_MAGIC = b"deftpix3"
 
 
 @dataclass(frozen=True)
@@ -74,20 +79,28 @@ class PictureFolder:
 
     def touch(self, digest: bytes) -> bool:
         """Whether a picture of this key and the right length is there; marks it as used now."""
-        path, shape = self.path(digest), None
+        return self.visit(digest) is not None
+
+    def visit(self, digest: bytes) -> bytes | None:
+        """The look of a picture, a record of `look.LOOK`; None where `touch` is false."""
+        path, head, shape = self.path(digest), b"", None
         with contextlib.suppress(OSError), opened_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            shape = self._shape(digest, file.read(_HEADER.itemsize), size)
-        if shape is not None:
-            with contextlib.suppress(OSError):  # another user's cache may be read-only
-                os.utime(path)
-        return shape is not None
+            head = file.read(_HEADER.itemsize)
+            shape = self._shape(digest, head, size)
+        if shape is None:
+            return None
+        with contextlib.suppress(OSError):  # another user's cache may be read-only
+            os.utime(path)
+        return head[_HEAD - LOOK.itemsize : _HEAD]
 
-    def encoded(self, digest: bytes, pixels: Pixels) -> bytes:
+    def encoded(self, digest: bytes, pixels: Pixels, look: bytes) -> bytes:
         """The file of a picture."""
-        body = np.ascontiguousarray(pixels).tobytes()
-        head = np.array([(_MAGIC, self._key(digest), *pixels.shape[:2], 0)], _HEADER).tobytes()
-        return head[:_CHECKED] + _checksum(head, body) + body
+        body, shape = np.ascontiguousarray(pixels).tobytes(), pixels.shape[:2]
+        fields = (_MAGIC, self._key(digest), *shape, look, 0, 0)
+        head = np.array([fields], _HEADER).tobytes()[:_HEAD]
+        head += _checksum(head)
+        return head + _checksum(head, body) + body
 
     def _key(self, digest: bytes) -> bytes:
         # With the way of resizing: a file that was moved here from another folder is not believed.
@@ -101,10 +114,11 @@ class PictureFolder:
         shape = int(fields["height"]), int(fields["width"]), 3
         known = bytes(fields["magic"]) == _MAGIC and fields["key"].tobytes() == self._key(digest)
         fits = size == _HEADER.itemsize + math.prod(shape) and math.prod(shape) <= MAX_STORED
-        return shape if known and fits else None
+        whole = _checksum(head[:_HEAD]) == head[_HEAD:_CHECKED]
+        return shape if known and fits and whole else None
 
 
-def _checksum(head: bytes, body: bytes) -> bytes:
+def _checksum(head: bytes, body: bytes = b"") -> bytes:
     """Of all but itself."""
     return zlib.crc32(body, zlib.crc32(head[:_CHECKED])).to_bytes(4, "little")
 
@@ -184,11 +198,11 @@ class Cache:
         text = json.dumps(spec, sort_keys=True)
         return self.root / kind / hashlib.sha256(text.encode()).hexdigest()[:24]
 
-    def put(self, folder: PictureFolder, digest: bytes, pixels: Pixels) -> None:
-        """Keep a picture, if there is room and the disk takes it."""
+    def put(self, folder: PictureFolder, digest: bytes, pixels: Pixels, look: bytes) -> None:
+        """Keep a picture and its look, if there is room and the disk takes it."""
         if pixels.nbytes > MAX_STORED:
             return
-        self.store(folder.path(digest), folder.encoded(digest, pixels))
+        self.store(folder.path(digest), folder.encoded(digest, pixels, look))
 
     def store(self, path: Path, data: bytes) -> bool:
         """Write a file whole or not at all; says whether it was written."""

@@ -55,7 +55,12 @@ class ImageError(Exception):
 
 
 def decode(data: bytes, enough: Enough | None = None) -> Image.Image:
-    """Encoded bytes to an upright RGB picture.
+    """Encoded bytes to an upright RGB picture: `sized` without its size."""
+    return sized(data, enough)[0]
+
+
+def sized(data: bytes, enough: Enough | None = None) -> tuple[Image.Image, tuple[int, int]]:
+    """Encoded bytes to an upright RGB picture, and the width and height that the file holds.
 
     EXIF rotation is applied. Transparent pixels are laid over white; 16-bit grey is scaled by
     1/257; floating-point grey is read as [0, 1], or as [0, 255] where it has values above 1; of
@@ -78,8 +83,11 @@ def decode(data: bytes, enough: Enough | None = None) -> Image.Image:
         with warnings.catch_warnings(), _listening_to_libtiff(data) as said:
             warnings.simplefilter("ignore")  # damaged metadata beside a good picture
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture, turn = _loaded(data, enough)
-            return picture if turn is None else picture.transpose(turn)
+            picture, turn, (width, height) = _loaded(data, enough)
+            if turn is None:
+                return picture, (width, height)
+            size = (height, width) if turn in _ON_THEIR_SIDE else (width, height)
+            return picture.transpose(turn), size
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = Image.MAX_IMAGE_PIXELS or 0
         raise ImageError("too_large", f"more than {limit:,} pixels") from error
@@ -98,8 +106,10 @@ def decode(data: bytes, enough: Enough | None = None) -> Image.Image:
         raise ImageError("unreadable", f"cannot be decoded: {reason}{more}") from error
 
 
-def _loaded(data: bytes, enough: Enough | None) -> tuple[Image.Image, Image.Transpose | None]:
-    """An RGB picture that holds no other, and how it has yet to be turned."""
+def _loaded(
+    data: bytes, enough: Enough | None
+) -> tuple[Image.Image, Image.Transpose | None, tuple[int, int]]:
+    """An RGB picture that holds no other, how it has yet to be turned, and its whole size."""
     alone = bare(data)
     held = len(data) + (0 if alone is data else len(alone))
     if is_tiff(alone):
@@ -111,6 +121,7 @@ def _loaded(data: bytes, enough: Enough | None) -> tuple[Image.Image, Image.Tran
         if isinstance(picture, TiffImageFile):
             picture = readable(picture, alone)
             black, white = whiteness(picture)
+        size = picture.size
         if enough is not None and isinstance(picture, JpegImageFile):
             _reduce(picture, enough)
         picture.load()
@@ -118,7 +129,7 @@ def _loaded(data: bytes, enough: Enough | None) -> tuple[Image.Image, Image.Tran
         if isinstance(picture, PngImageFile):
             _mend_transparency(picture, alone)
         rgb = to_rgb(picture, black, white)
-        return (picture.copy() if rgb is picture and turn is None else rgb), turn
+        return (picture.copy() if rgb is picture and turn is None else rgb), turn, size
 
 
 def _mend_transparency(picture: PngImageFile, data: bytes) -> None:

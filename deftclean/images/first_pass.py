@@ -17,6 +17,7 @@ from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
 from deftclean.images.cache import Cache
 from deftclean.images.decoding import ImageError, ImageStatus
+from deftclean.images.look import LOOK, NO_LOOK, look_at
 from deftclean.images.resizing import Preparation
 from deftclean.images.sources import ImageSource
 from deftclean.images.workers import Batches
@@ -31,11 +32,13 @@ class ImageCheck(NamedTuple):
         status: `ok` or what is wrong.
         error: why, or None.
         digest: SHA-256 of the encoded bytes, or None where there are none to hash.
+        look: a record of `look.LOOK`, or nothing where it cannot be used.
     """
 
     status: ImageStatus
     error: str | None
     digest: bytes | None
+    look: bytes = NO_LOOK
 
 
 class Checks:
@@ -62,17 +65,19 @@ class Checks:
         except ImageError as error:
             return ImageCheck(error.status, error.reason, None)
         digest = hashlib.sha256(data).digest()
-        missing = [place for place in self.kept if not place[1].touch(digest)]
-        if self.kept and not missing:
-            return ImageCheck("ok", None, digest)
+        looks = [folder.visit(digest) for _, folder in self.kept]
+        if looks and None not in looks:
+            return ImageCheck("ok", None, digest, looks[0] or NO_LOOK)
         try:
-            picture = self.preparation.picture(data)
+            picture, size = self.preparation.sized(data)
         except ImageError as error:
             return ImageCheck(error.status, error.reason, digest)
+        look = look_at(picture, *size)
         if self.cache is not None and self.cache.accepts:
-            for resize, folder in missing:
-                self.cache.put(folder, digest, resize(picture))
-        return ImageCheck("ok", None, digest)
+            for (resize, folder), kept in zip(self.kept, looks, strict=True):
+                if kept is None:
+                    self.cache.put(folder, digest, resize(picture), look)
+        return ImageCheck("ok", None, digest, look)
 
 
 @dataclass(frozen=True)
@@ -84,12 +89,14 @@ class ImageChecks:
         error: (F,) strings, null where there is nothing to say.
         digests: (F, 32) uint8; zeros where there was nothing to hash.
         hashed: (F,) bool.
+        looks: (F,) of `look.LOOK`; zeros where the image cannot be used.
     """
 
     status: pa.Array
     error: pa.Array
     digests: NDArray[np.uint8]
     hashed: NDArray[np.bool_]
+    looks: NDArray[np.void]
 
     @classmethod
     def of(cls, checks: list[ImageCheck]) -> "ImageChecks":
@@ -100,6 +107,7 @@ class ImageChecks:
             pa.array([check.error for check in checks], pa.string()),
             np.frombuffer(digests, np.uint8).reshape(-1, 32),
             np.array([check.digest is not None for check in checks], dtype=bool),
+            np.frombuffer(b"".join(check.look for check in checks), LOOK),
         )
 
     @classmethod
@@ -111,6 +119,7 @@ class ImageChecks:
             pa.concat_arrays([part.error for part in parts]),
             np.concatenate([part.digests for part in parts]),
             np.concatenate([part.hashed for part in parts]),
+            np.concatenate([part.looks for part in parts]),
         )
 
     def __len__(self) -> int:
@@ -124,6 +133,7 @@ class ImageChecks:
             self.error.take(chosen),
             self.digests[indices],
             self.hashed[indices],
+            self.looks[indices],
         )
 
     @property

@@ -6,6 +6,7 @@ Knows no model, only how its pictures are resized.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.images.cache import Cache, open_run_cache
 from deftclean.images.first_pass import ImageChecks, check_images
+from deftclean.images.quality import Quality, quality_of
 from deftclean.images.resizing import Preparation
 from deftclean.images.row_images import row_images, work_folder
 from deftclean.images.sources import RowImages
@@ -43,6 +45,18 @@ class PreparedRows:
     def readable(self) -> NDArray[np.bool_]:
         """(N,) whether the image of a row can be read."""
         return self.found.fine
+
+    @cached_property
+    def quality(self) -> Quality:
+        """Why the picture of a row is a bad one, of N rows."""
+        readable = self.rows.readable
+        first = np.unique(self.rows.pictures[readable], return_index=True)[1]
+        return quality_of(self.found.looks, readable[first])
+
+    def say_usual(self, progress: Progress) -> None:
+        """Tell which faults are not named, since most pictures have them."""
+        for reason in self.quality.usual:
+            progress.say(f"{reason}: so are most of the pictures, which is therefore no fault here")
 
 
 @dataclass(frozen=True)

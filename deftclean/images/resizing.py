@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from deftclean.images.decoding import MAX_ASPECT, ImageError, decode
+from deftclean.images.decoding import MAX_ASPECT, ImageError, sized
 from deftclean.images.limits import MOST_MEMORY, MOST_SCANS
 from deftclean.settings.training import Decode
 
@@ -153,15 +153,19 @@ class Preparation:
         return (self.scoring, self.larger) if self.crop else (self.scoring,)
 
     def picture(self, data: bytes) -> Image.Image:
-        """Decode.
+        """Decode: `sized` without its size."""
+        return self.sized(data)[0]
+
+    def sized(self, data: bytes) -> tuple[Image.Image, tuple[int, int]]:
+        """Decode, and tell the width and height that the file holds.
 
         Raises:
             ImageError: as `decode`; `too_large` also where a side would vanish in resizing.
         """
-        picture = decode(data, self.enough if self.decode == "fast" else None)
+        picture, size = sized(data, self.enough if self.decode == "fast" else None)
         if min(self.scoring.size_for(*picture.size)) < 1:
             raise ImageError("too_large", f"{picture.width} x {picture.height} pixels is a strip")
-        return picture
+        return picture, size
 
     def enough(self, width: int, height: int) -> tuple[int, int]:
         """Columns and rows of which a reduced picture must not have fewer.

@@ -5,7 +5,8 @@ In reading order::
     calibration: `clean_prob` beside what witnesses say and people decided
     overview: a whole table in figures
     histogram: where the bars of the histogram stand
-    gallery: the most suspicious rows, each with a small picture
+    choosing: which rows a gallery shows, and why
+    gallery: rows, each with a small picture
     page: figures and pictures to one HTML page
     report: `report()`, whole
     answers: what people answered, whatever tool they answered in

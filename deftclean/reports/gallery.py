@@ -1,52 +1,53 @@
-"""The most suspicious rows of a score table, each with a small picture. No torch."""
+"""Rows of a score table, each with a small picture. No torch."""
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from deftclean.core.errors import UsageError
 from deftclean.core.progress import Progress
-from deftclean.core.text import few
 from deftclean.images.decoding import ImageError
 from deftclean.images.table_images import Encoded, encoded_images
 from deftclean.images.thumbnails import Thumbnail, thumbnail
-from deftclean.table.audit import Sample
+from deftclean.reports.choosing import SHOWN_FOR
 from deftclean.table.estimate import WITNESS_COLUMNS, heard
-from deftclean.table.reviewed import AUDIT, review_of, unreviewed
+from deftclean.table.kinds import KINDS, REASONS
+from deftclean.table.reviewed import AUDIT
 from deftclean.table.scores import ScoreTable, keep_flags
 
-MOST_IMAGES = 2000
-"""More would make the file larger than a browser likes."""
-
-_BYTES_OF_PICTURES = 12_000_000  # encoded as text, of all pictures together
+_BYTES_OF_PICTURES = 11_000_000  # encoded as text, of all pictures together
 
 _UNLIKELY = 0.2  # probability of the given label below which a witness speaks against it
 
 _COLUMNS = (
     "row", "file_name", "content_sha256", "given_label", "suggested_label", "clean_top_label",
-    "clean_prob", "suggested_prob", *WITNESS_COLUMNS.values(),
+    "clean_prob", "suggested_prob", "quality", "kind", *WITNESS_COLUMNS.values(),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A small picture, ready for a page: a data address, and its size in pixels."""
+    """A small picture, ready for a page.
+
+    Attributes:
+        source: a data address.
+        width, height: in pixels.
+        full: width and height of what it was made from.
+    """
 
     source: str
     width: int
     height: int
+    full: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One suspicious row.
+    """One row.
 
     Attributes:
         row, file_name, content_sha256, given_label: of the table.
@@ -59,6 +60,9 @@ class Exhibit:
         picture: None where there is none to show.
         problem: why not.
         sample: the random sample that it was drawn in; empty where it was not.
+        shown_for: why it is in the gallery, see `choosing`.
+        kind: of the row, or None.
+        quality: reasons why its picture is a bad one.
     """
 
     row: int
@@ -75,60 +79,9 @@ class Exhibit:
     picture: Picture | None
     problem: str
     sample: str = ""
-
-
-def suspicious_rows(scores: ScoreTable, count: int, classes: Sequence[str]) -> ScoreTable:
-    """Flagged rows that nobody has decided about, the lowest `clean_prob` first.
-
-    Args:
-        scores: the table.
-        count: at most so many.
-        classes: given labels; empty for all.
-
-    Raises:
-        UsageError: there are no rows with such a label.
-    """
-    table = scores.table
-    given = pc.unique(table["given_label"]).to_pylist()
-    if unknown := [name for name in classes if name not in given]:
-        raise UsageError(
-            f"--class: no row has the label {few([repr(name) for name in unknown])}.",
-            f"Given labels are {few(sorted(name for name in given if name), 8)}.",
-        )
-    wanted = _waiting(scores)
-    if classes:
-        wanted = pc.and_(wanted, pc.is_in(table["given_label"], value_set=pa.array(classes)))
-    places = pa.array(np.flatnonzero(wanted.to_numpy()))
-    keys = table.select(["clean_prob", "row"]).take(places)
-    order = [("clean_prob", "ascending"), ("row", "ascending")]
-    chosen = places.take(pc.select_k_unstable(keys, min(count, len(places)), order))
-    return ScoreTable(table.take(chosen), scores.metadata)
-
-
-def sampled_rows(scores: ScoreTable, sample: Sample) -> ScoreTable:
-    """Rows of a random sample that nobody has decided about as such, in its order.
-
-    Their column `audit_sample` says which stratum each was drawn from.
-    """
-    done = review_of(scores)[AUDIT].take(pa.array(sample.places))
-    waiting = np.flatnonzero(pc.is_null(done).to_numpy())
-    table = scores.table
-    if AUDIT in table.column_names:
-        table = table.drop_columns([AUDIT])
-    chosen = table.take(pa.array(sample.places[waiting]))
-    marks = pa.array([sample.marks[place] for place in waiting], pa.string())
-    return ScoreTable(chosen.append_column(AUDIT, marks), scores.metadata)
-
-
-def waiting_rows(scores: ScoreTable) -> int:
-    """How many flagged rows nobody has decided about."""
-    return pc.sum(_waiting(scores)).as_py() or 0
-
-
-def _waiting(scores: ScoreTable) -> pa.ChunkedArray:
-    table = scores.table
-    scored = pc.invert(pc.is_null(table["clean_prob"], nan_is_null=True))
-    return pc.and_(pc.and_(scored, pc.invert(table["keep"])), unreviewed(scores))
+    shown_for: str = ""
+    kind: str | None = None
+    quality: tuple[str, ...] = ()
 
 
 def exhibits(
@@ -160,11 +113,15 @@ def exhibits(
             pictures[place] = _picture(encoded, sha256, most)
             advance(1, "")
     rule, threshold = chosen.metadata["rule"], float(chosen.metadata["threshold"])
+    kept = chosen.table["keep"].to_pylist()
     above = keep_flags(chosen.table, "threshold", threshold).to_pylist()
-    names = [*_COLUMNS, *(name for name in (AUDIT,) if name in chosen.table.column_names)]
+    more = [name for name in (AUDIT, SHOWN_FOR) if name in chosen.table.column_names]
+    names = [*_COLUMNS, *more]
     rows, listened = chosen.table.select(names).to_pylist(), heard(chosen.metadata)
     return tuple(
-        _exhibit(row, not above[place], rule == "agree", pictures[place], listened)
+        _exhibit(
+            row, not above[place] and not kept[place], rule == "agree", pictures[place], listened
+        )
         for place, row in enumerate(rows)
     )
 
@@ -179,7 +136,7 @@ def _picture(encoded: Encoded, sha256: str, most: int) -> Picture | str:
         small = thumbnail(encoded, most)
     except ImageError as error:
         return f"{error.status}: {error.reason}"
-    return Picture(_address(small), small.width, small.height)
+    return Picture(_address(small), small.width, small.height, small.full)
 
 
 def _address(small: Thumbnail) -> str:
@@ -207,8 +164,11 @@ def _exhibit(
         said=tuple(said.items()),
         against=tuple(name for name in listened if said.get(name, 1.0) < _UNLIKELY),
         below=below,
-        outdone=top if agree and top != row["given_label"] else None,
+        outdone=top if agree and top not in (None, row["given_label"]) else None,
         picture=picture if isinstance(picture, Picture) else None,
         problem=picture if isinstance(picture, str) else "",
         sample=row.get(AUDIT) or "",
+        shown_for=row.get(SHOWN_FOR) or "",
+        kind=row["kind"] if row["kind"] in KINDS else None,
+        quality=tuple(name for name in (row["quality"] or "").split(", ") if name in REASONS),
     )

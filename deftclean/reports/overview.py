@@ -24,6 +24,7 @@ _Z = 1.959964  # of a two-sided interval of 95 %
 _MOST_CLASSES = 30
 _MOST_CONFUSED = 12
 _MOST_CONFLICTS = 20
+_MOST_UNSCORED = 500
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,16 @@ class Confusions:
 
 
 @dataclass(frozen=True)
+class Unscored:
+    """A row without a `clean_prob`: its status, and the reason in words, which may be empty."""
+
+    row: int
+    file_name: str
+    status: str
+    error: str
+
+
+@dataclass(frozen=True)
 class Overview:
     """A score table in figures.
 
@@ -100,6 +111,7 @@ class Overview:
         audited: what they prove of all rows, if a random sample is among them.
         calibration: `clean_prob` beside what witnesses and people say.
         conflicts: rows of the same picture with different labels, the first of them.
+        unscored: rows that were not scored, the first of them.
     """
 
     summary: Summary
@@ -112,6 +124,7 @@ class Overview:
     audited: Audited | None
     calibration: Calibration
     conflicts: tuple[Conflict, ...]
+    unscored: tuple[Unscored, ...]
 
 
 def overview(scores: ScoreTable) -> Overview:
@@ -133,6 +146,16 @@ def overview(scores: ScoreTable) -> Overview:
         audited=audited(scores),
         calibration=calibration(scores),
         conflicts=conflicts_of(scores, _MOST_CONFLICTS),
+        unscored=_unscored(scores.table),
+    )
+
+
+def _unscored(table: pa.Table) -> tuple[Unscored, ...]:
+    not_scored = pc.fill_null(pc.not_equal(table["status"], "ok"), True)
+    listed = table.select(["row", "file_name", "status", "error"]).filter(not_scored)
+    return tuple(
+        Unscored(each["row"], str(each["file_name"]), str(each["status"]), each["error"] or "")
+        for each in listed.slice(0, _MOST_UNSCORED).to_pylist()
     )
 
 

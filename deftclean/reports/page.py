@@ -4,7 +4,10 @@ Every text goes through the template engine's escaping or into JSON that cannot 
 page's own rules let nothing be loaded, and no script run but its own, known by its hash.
 """
 
+import math
 import re
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +69,7 @@ def page(contents: Contents) -> bytes:
     bins = contents.overview.bins
     charts = [histogram(bins, threshold, name, width) for name, width in _SIZES]
     css = _asset("report.css")
-    script = _asset("report.js")
+    script = _asset("report.js") + _asset("enlarge.js")
     given, suggested = (_filter(contents, field) for field in ("given_label", "suggested"))
     text = (
         page_environment(
@@ -90,6 +93,9 @@ def page(contents: Contents) -> bytes:
             data=_data(contents, given, suggested),
             given_filter=given,
             suggested_filter=suggested,
+            kind_filter=_counted(contents, lambda each: [each.kind] if each.kind else []),
+            quality_filter=_counted(contents, lambda each: each.quality),
+            shown_for={exhibit.shown_for for exhibit in contents.exhibits},
             heats=_heats(contents.overview),
         )
     )
@@ -162,10 +168,20 @@ def _data(contents: Contents, given: Filter, suggested: Filter) -> dict[str, Any
                 # Who is asked for a judgement must not be told one.
                 "suggested": exhibit.suggested if contents.sample is None else None,
                 "sample": exhibit.sample if contents.sample is not None else "",
+                "kind": exhibit.kind if contents.sample is None else None,
+                "quality": exhibit.quality if contents.sample is None else [],
+                "pixels": math.prod(exhibit.picture.full) if exhibit.picture else 0,
             }
             for exhibit in contents.exhibits
         ],
     }
+
+
+def _counted(contents: Contents, of: Callable[[Exhibit], Iterable[str]]) -> Filter:
+    """Names that rows of the gallery have, and in how many each is; the most frequent first."""
+    if contents.sample is not None:
+        return []
+    return Counter(name for exhibit in contents.exhibits for name in of(exhibit)).most_common()
 
 
 def _filter(contents: Contents, field: str) -> Filter:

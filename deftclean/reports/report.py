@@ -10,13 +10,8 @@ from deftclean.core.outputs import check_output
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.core.switch import whole_file
-from deftclean.reports.gallery import (
-    MOST_IMAGES,
-    exhibits,
-    sampled_rows,
-    suspicious_rows,
-    waiting_rows,
-)
+from deftclean.reports.choosing import MOST_IMAGES, gallery_rows, sampled_rows, waiting_rows
+from deftclean.reports.gallery import exhibits
 from deftclean.reports.overview import Overview, overview
 from deftclean.reports.page import Contents, page
 from deftclean.reports.review_file import known_labels
@@ -68,6 +63,7 @@ def report(
     overwrite: bool = False,
     images: int = DEFAULT_IMAGES,
     audit: int | None = None,
+    kept: int = 0,
     classes: Sequence[str] = (),
     data: str | Path | None = None,
     allow_outside: bool = False,
@@ -77,7 +73,7 @@ def report(
 
     The page is one file of less than 15 MB that loads nothing. The gallery holds the flagged rows
     with the lowest `clean_prob` that nobody has decided about yet, so that the report of a reviewed
-    table goes on where the last one ended.
+    table goes on where the last one ended; and kept rows whose `kind` asks for a look.
 
     Args:
         table: a score table.
@@ -87,6 +83,7 @@ def report(
         audit: show a random sample of so many rows instead, 2 to 2,000, half of them flagged and
             half kept; without what was said of them, and without those of it that people have
             decided about. What is decided of it proves how many labels are wrong: see `check`.
+        kept: show so many kept rows too, drawn at random by the seed of the scan, 0 to 2,000.
         classes: given labels that the gallery is limited to; none for all.
         data: image folder, or the table that holds the images; None for the folder of the scan.
         allow_outside: follow links and names that leave the data folder.
@@ -100,10 +97,11 @@ def report(
     check_output(output, overwrite, [table, None if data is None else Path(data)])
     if not 0 <= images <= MOST_IMAGES:
         raise UsageError(f"--images is {images}; it lies between 0 and {MOST_IMAGES:,}.")
+    _check_kept(kept, audit)
     scores = read_scores(table)
     sample = _sample(scores, str(table), audit, classes)
     if sample is None:
-        chosen = suspicious_rows(scores, images, classes)
+        chosen = gallery_rows(scores, images, kept, classes)
     else:
         chosen = sampled_rows(scores, sample)
     folder = Path(data) if data is not None else None
@@ -133,6 +131,16 @@ def report(
         problems=_problems([exhibit.problem for exhibit in gallery]),
         drawn=None if sample is None else len(sample.places),
     )
+
+
+def _check_kept(kept: int, audit: int | None) -> None:
+    if not 0 <= kept <= MOST_IMAGES:
+        raise UsageError(f"--kept is {kept}; it lies between 0 and {MOST_IMAGES:,}.")
+    if kept and audit is not None:
+        raise UsageError(
+            "--kept and --audit exclude each other: half of an audit's rows are kept ones.",
+            "Leave one of them out.",
+        )
 
 
 def _sample(

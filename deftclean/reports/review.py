@@ -1,6 +1,6 @@
 """The command `review`, whole: what people decided goes into the score table. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from deftclean.core.results import Shown, percent
 from deftclean.reports.review_file import read_review
 from deftclean.table.audit import Audited, audited
 from deftclean.table.emptied import new_warnings
+from deftclean.table.kinds import with_kinds
 from deftclean.table.reviewed import (
     ReviewCounts,
     apply_decisions,
@@ -71,6 +72,7 @@ def review(
     *,
     output: str | Path,
     overwrite: bool = False,
+    new_class: Sequence[str] = (),
 ) -> ReviewResult:
     """Merge what people decided, in a report or another tool, into the score table.
 
@@ -85,6 +87,7 @@ def review(
             them. Recognised by content.
         output: the new table.
         overwrite: replace an existing output.
+        new_class: labels that rows may be given too, though no row has them yet.
 
     Raises:
         UsageError: the output exists, or a file is not what it should be.
@@ -95,8 +98,8 @@ def review(
     check_table_output(output, overwrite, [table, Path(decisions)])
     scores = read_scores(table)
     refuse_foreign_columns(scores, str(table))
-    read = read_review(Path(decisions), scores, table)
-    made = apply_decisions(scores, read.decisions)
+    read = read_review(Path(decisions), scores, table, new_class)
+    made = with_kinds(apply_decisions(scores, read.decisions))
     root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
     write_scores(made, output, root, overwrite, labels, detector_of(scores.metadata, table))
     return ReviewResult(

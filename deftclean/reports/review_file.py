@@ -4,6 +4,7 @@ Written by a browser or by other software, perhaps changed in a spreadsheet: eve
 checked, and all that is wrong is told together.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from deftclean.reports.answers import Lines
 from deftclean.reports.review_lines import SAMPLE as SAMPLE
 from deftclean.reports.review_lines import read_lines
 from deftclean.table.audit import wrong_marks
-from deftclean.table.reviewed import Decisions
+from deftclean.table.reviewed import FINAL, Decisions, is_reviewed
 from deftclean.table.scores import ScoreTable
 
 _LINES_SHOWN = 3
+_NEW = "one that is meant to be new: --new-class NAME"
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,18 @@ class ReviewFile:
 
 
 def known_labels(scores: ScoreTable) -> list[str]:
-    """Labels that a row may be given: the classes, then other given labels by name."""
+    """Labels that a row may be given: the classes, then those given or decided on, by name."""
     classes = [str(name) for name in scores.metadata.get("class_names", [])]
     usable = pc.equal(scores.table["status"], "ok")
     given = pc.unique(scores.table["given_label"].filter(usable)).drop_null().to_pylist()
+    if is_reviewed(scores):
+        given += pc.unique(scores.table[FINAL]).drop_null().to_pylist()
     return [*classes, *sorted(set(given) - set(classes))]
 
 
-def read_review(path: Path, scores: ScoreTable, table: Path) -> ReviewFile:
+def read_review(
+    path: Path, scores: ScoreTable, table: Path, new_classes: Sequence[str] = ()
+) -> ReviewFile:
     """Read what people decided and compare it with the table.
 
     In review.csv, commas, semicolons and tabs are recognised as separators. A line belongs to the
@@ -59,6 +65,7 @@ def read_review(path: Path, scores: ScoreTable, table: Path) -> ReviewFile:
         path: the file, of a report, Label Studio or FiftyOne.
         scores: the table.
         table: its file, for messages.
+        new_classes: labels that rows may be given too, though no row has them yet.
 
     Raises:
         InputError: it cannot be read, is of another table, or says what cannot be; all together.
@@ -78,7 +85,9 @@ def read_review(path: Path, scores: ScoreTable, table: Path) -> ReviewFile:
     relabel, drop = (_true(pc.equal(decisions, name)) for name in ("relabel", "drop"))
     keep = _true(pc.equal(decisions, "keep"))
     own = empty | _true(pc.equal(labels, given))
-    known = _true(pc.is_in(labels, value_set=pa.array(known_labels(scores), pa.string())))
+    known = _true(
+        pc.is_in(labels, value_set=pa.array([*known_labels(scores), *new_classes], pa.string()))
+    )
     reasons = pa.array(read.wrong, pa.string())
     _refuse_problems(
         path,
@@ -95,7 +104,7 @@ def read_review(path: Path, scores: ScoreTable, table: Path) -> ReviewFile:
                 status,
             ),
             "relabel without a final_label": (relabel & empty, None),
-            "final_label is no class of the table": (relabel & ~empty & ~known, labels),
+            f"final_label is no class of the table ({_NEW})": (relabel & ~empty & ~known, labels),
             "keep with another final_label": (keep & ~own, labels),
             "drop with a final_label": (drop & ~empty, labels),
             "the row was not drawn in such a sample of this table": (

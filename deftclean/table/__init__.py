@@ -9,6 +9,7 @@ In reading order::
     estimate: what it says of how much is wrong
     reviewed: what people decided, and what follows for `keep`
     copies: rows of the same picture that contradict each other, or leak
+    kinds: the kind of each row, in one word
     intervals: exact intervals of shares
     audit: a random sample, and what decisions about it prove
     splits: names of splits, and which rows are of one

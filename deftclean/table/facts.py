@@ -29,6 +29,8 @@ _FACTS: Mapping[str, Any] = {
     "detector_sha256": str | None,
     EVIDENCE: dict[str, Any] | None,
     "near_duplicates": dict[str, float] | None,
+    "quality": dict[str, list[str]] | None,
+    "off_topic": dict[str, float] | None,
 }
 _HEARD: Mapping[str, Any] = {
     "witnesses": dict[str, float],

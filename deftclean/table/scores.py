@@ -37,6 +37,13 @@ METADATA_KEY = b"deftclean"
 NEAR = "near_duplicates"
 """Key of the metadata: how nearly identical pictures were searched for; None where nobody did."""
 
+QUALITY = "quality"
+"""Key of the metadata: `usual`, reasons that hold for most pictures and are no fault here; None
+where nobody has looked at the pictures for their own sake."""
+
+OFF_TOPIC = "off_topic"
+"""Key of the metadata: how pictures that fit no class were told; None where nobody did."""
+
 SCORE_SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
@@ -61,6 +68,8 @@ SCORE_SCHEMA = pa.schema(
         ("source_line", pa.int64()),
         ("duplicate_of", pa.int64()),
         ("near_duplicate_group", pa.int64()),
+        ("quality", pa.string()),
+        ("kind", pa.string()),
     ]
 )
 
@@ -72,7 +81,7 @@ _SINCE = {
     ),
     "neighbours_prob": 3,
     **dict.fromkeys(("duplicate_of", "near_duplicate_group"), 4),
-    "own_prob": 5,
+    **dict.fromkeys(("own_prob", "quality", "kind"), 5),
 }
 """Schema version that brought a column; 1 for all others."""
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deftclean.table.copies import CopyCounts, copies_of
 from deftclean.table.estimate import NoiseEstimate, noise_estimate
+from deftclean.table.kinds import KindCounts, kind_counts
 from deftclean.table.scores import ScoreTable
 from deftclean.table.splits import are_splits, counted_splits, split_column
 
@@ -72,6 +73,7 @@ class Summary:
         confusions: flagged rows whose suggested label differs, most frequent first.
         suspects: the flagged rows with the lowest `clean_prob`, lowest first.
         copies: rows that show a picture of another row.
+        kinds: rows of each kind, and reasons why pictures are bad.
         splits: in order of appearance; none where the table has no splits, or one alone.
     """
 
@@ -86,6 +88,7 @@ class Summary:
     confusions: tuple[Confusion, ...]
     suspects: tuple[Suspect, ...]
     copies: CopyCounts
+    kinds: KindCounts
     splits: tuple[SplitNoise, ...] = ()
 
 
@@ -108,6 +111,7 @@ def summarise(scores: ScoreTable) -> Summary:
         confusions=_most_frequent(suspects),
         suspects=_most_suspicious(suspects),
         copies=copies_of(scores).counts,
+        kinds=kind_counts(scores),
         splits=_of_splits(table, flagged),
     )
 

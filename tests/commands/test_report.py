@@ -17,7 +17,7 @@ from PIL import Image
 import deftclean
 from deftclean.core.errors import InputError, RunError, UsageError
 from deftclean.images.thumbnails import SIDES, thumbnail
-from deftclean.reports.gallery import suspicious_rows
+from deftclean.reports.choosing import suspicious_rows
 from deftclean.reports.page import MOST_BYTES, shown
 from deftclean.table.scores import ScoreTable, read_scores, write_scores
 from tests.support.commands import run_cli
@@ -253,3 +253,19 @@ print([name for name in ("torch", "open_clip", "torchvision") if name in sys.mod
 """
     done = run_code(code, scored.table, tmp_path / "r.html")
     assert done.stdout.strip() == "[]"
+
+
+def test_kept_rows_are_drawn_by_the_seed_and_not_with_an_audit(
+    scored: Scored, tmp_path: Path
+) -> None:
+    for name in ("a.html", "b.html"):
+        done = run_cli("report", scored.table, "--kept", 2, "-o", name, "-q", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    text = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert (tmp_path / "b.html").read_text(encoding="utf-8") == text
+    assert len(re.findall(r'data-why="kept"', text)) == 2
+    assert len(pictures_in(text)) == 10
+    more = ("--kept", 2, "--audit", 4, "-o", "c.html")
+    done = run_cli("report", scored.table, *more, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--kept and --audit exclude each other" in done.stderr

@@ -1,16 +1,20 @@
 """The report in a real browser: filters, review by keyboard, saving, and hostile data."""
 
 import csv
+import importlib.util
 import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import deftclean
+from deftclean.table.scores import ScoreTable, read_scores, write_scores
 from tests.support.browser import Browser, chromium
 from tests.support.commands import run_cli
+from tests.support.pictures import draw
 from tests.support.scored import Scored, make_suspects
 
 RIGHT, LEFT, ENTER, DOWN = "\ue014", "\ue012", "\ue007", "\ue015"
@@ -150,7 +154,7 @@ def test_letters_can_be_turned_off_and_do_nothing_while_typing(
 
 
 def test_everything_works_with_tab_and_enter(browser: Browser, page: Path) -> None:
-    browser.press(RIGHT, "\ue004", ENTER)  # Tab to the card's first button
+    browser.press(RIGHT, *3 * ["\ue004"], ENTER)  # Tab past picture and choice, to the first answer
     assert decisions(browser)[0] == "keep"
     assert browser.run("return document.activeElement.dataset.do") == "keep"
     assert browser.run("return document.activeElement.getAttribute('aria-pressed')") == "true"
@@ -380,3 +384,128 @@ def test_no_two_landmarks_are_called_the_same(browser: Browser, page: Path) -> N
     found = browser.run(LANDMARKS)
     assert len(found) > 5
     assert sorted(found) == sorted(set(found))
+
+
+ESCAPE = "\ue00c"
+KINDS = (*["wrong_label"] * 3, "ambiguous", "off_topic", "bad_picture", *["wrong_label"] * 2)
+
+
+@pytest.fixture
+def of_kinds(browser: Browser, tmp_path: Path) -> Iterator[Path]:
+    """Eight flagged rows of several kinds, a kept one of another, and a row that cannot be read."""
+    scored = make_suspects(tmp_path / "kinds")
+    scores = read_scores(scored.table)
+    rows = scores.table.to_pylist()
+    for row, kind in zip(rows[4:], KINDS, strict=True):
+        row["kind"] = kind
+    rows[9]["quality"] = "dark, blurred"
+    rows[0].update(kind="bad_picture", quality="odd size")
+    rows[3].update(status="unreadable", error="the file is empty", clean_prob=None, keep=False)
+    table = pa.Table.from_pylist(rows, schema=scores.table.schema)
+    path = tmp_path / "kinds.parquet"
+    facts = {**scores.metadata, "quality": {"usual": []}}
+    write_scores(ScoreTable(table, facts), path, scored.images, overwrite=False)
+    draw((10, 20, 30), 4, 90).save(scored.images / "4.png")  # changed: it has no picture
+    deftclean.report(path, output=tmp_path / "report.html", kept=1)
+    open_fresh(browser, tmp_path / "report.html")
+    yield path
+    assert_peaceful(browser)
+
+
+def test_filters_by_kind_and_quality_and_says_where_none_fits(
+    browser: Browser, of_kinds: Path
+) -> None:
+    assert len(browser.texts(".card .given")) == 10  # eight flagged, one of a kind, one at random
+    browser.choose("filter-kind", "bad picture")
+    assert len(browser.texts(".card .given")) == 2
+    browser.choose("filter-quality", "dark")
+    assert browser.texts(".card .quality") == ["dark", "blurred"]
+    browser.choose("filter-kind", "ambiguous")
+    assert browser.texts(".card .given") == []
+    assert browser.texts("#nothing") == ["No picture fits these filters."]
+    said = browser.run("return document.getElementById('status').textContent")
+    assert said.endswith("No picture fits these filters.")
+    browser.choose("filter-kind", "all")
+    browser.choose("filter-quality", "all")
+    browser.choose("filter-why", "kept, drawn at random")
+    assert len(browser.texts(".card .given")) == 1
+    browser.run("document.querySelector('.unscored').open = true")
+    assert browser.texts(".unscored li") == ["3.png (row 3): unreadable, the file is empty"]
+
+
+def test_sorts_and_goes_on_in_that_order(browser: Browser, of_kinds: Path) -> None:
+    browser.choose("order", "kind")
+    assert browser.texts(".card .kind")[:4] == ["off topic", *["bad picture"] * 2, "ambiguous"]
+    browser.press(RIGHT, RIGHT)
+    assert browser.texts("#cards > li:nth-child(2) .kind") == ["bad picture"]
+    place = "return [...document.querySelectorAll('#cards > li')].indexOf("
+    assert browser.run(place + "document.activeElement.closest('li'))") == 1
+    browser.choose("order", "given label")
+    given = browser.texts(".card .given")
+    assert given == sorted(given)
+    browser.choose("order", "most suspicious first")
+    assert browser.run("return document.querySelector('#cards > li').dataset.index") == "0"
+
+
+def test_a_picture_is_enlarged_by_key_and_the_focus_comes_back(
+    browser: Browser, of_kinds: Path
+) -> None:
+    browser.press(RIGHT, RIGHT)
+    browser.press("e")
+    assert browser.run("return document.getElementById('enlarged').open") is True
+    first = browser.run("return document.getElementById('enlarged-picture').alt")
+    browser.press(RIGHT)
+    second = browser.run("return document.getElementById('enlarged-picture').alt")
+    assert first != second
+    browser.press("k")  # decides nothing
+    browser.press(ESCAPE)
+    assert browser.run("return document.getElementById('enlarged').open") is False
+    focused = browser.run("return document.activeElement.getAttribute('aria-label')")
+    assert focused == f"Enlarge the {second[0].lower()}{second[1:]}"
+    assert set(decisions(browser)) == {""}
+
+
+def test_several_rows_are_decided_at_once_and_undone_at_once(browser: Browser, page: Path) -> None:
+    browser.press(RIGHT, "x", RIGHT, "x")
+    assert browser.texts("#several-count") == ["2 chosen"]
+    browser.run("document.querySelector('[data-several=drop]').click()")
+    assert decisions(browser)[:3] == ["drop", "drop", ""]
+    assert browser.texts("#several-count") == []
+    browser.choose("filter-given", "apple")
+    browser.run("document.getElementById('choose-shown').click()")
+    assert browser.texts("#several-count") == ["2 chosen"]
+    browser.run("document.querySelector('[data-several=suggested]').click()")
+    browser.choose("filter-given", "all")
+    assert decisions(browser).count("relabel") == 2
+    browser.press(RIGHT, "u")
+    assert decisions(browser).count("relabel") == 0
+    browser.press("u")
+    assert set(decisions(browser)) == {""}
+
+
+AXE = """
+const done = arguments[arguments.length - 1];
+document.querySelectorAll("details").forEach((details) => { details.open = true; });
+axe.run(document).then((found) => done(found.violations.map((each) =>
+  [each.id, each.nodes.slice(0, 3).map((node) => node.html.slice(0, 120))])));
+"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, page: Path, scheme: str, width: int) -> None:
+    """The rules of axe-core, at both sizes and in both themes."""
+    found = importlib.util.find_spec("axe_core_python")
+    if found is None or found.origin is None:
+        pytest.skip("needs the package axe-core-python")
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    try:
+        browser.driver.refresh()
+        browser.run((Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
+        assert browser.driver.execute_async_script(AXE) == []
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

@@ -239,7 +239,8 @@ def test_all_problems_are_told_together(scored: Scored, tmp_path: Path) -> None:
     for text in (
         "none of keep, relabel, drop (line 2: 'kep')",
         "relabel without a final_label (line 4)",
-        "final_label is no class of the table (line 3: 'aple')",
+        "final_label is no class of the table (one that is meant to be new: "
+        "--new-class NAME) (line 3: 'aple')",
         "keep with another final_label (line 5: 'apple')",
         "drop with a final_label (line 6: 'leaf')",
     ):
@@ -355,3 +356,18 @@ def test_a_large_table_in_two_steps_is_the_same_bytes(tmp_path: Path) -> None:
     deftclean.review(tmp_path / "a.parquet", tmp_path / "a.csv", output=tmp_path / "b.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert read_scores(tmp_path / "b.parquet").metadata["reviewed"]["kept"] == len(entries)
+
+
+def test_a_new_class_is_taken_where_it_is_named(scored: Scored, tmp_path: Path) -> None:
+    review = write_review(tmp_path / "review.csv", [line(scored, 4, "relabel", "lynx")])
+    done = run_cli("review", scored.table, review, "-o", "a.parquet", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--new-class NAME" in done.stderr
+    more = ("--new-class", "lynx", "-o", "a.parquet")
+    done = run_cli("review", scored.table, review, *more, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert rows_of(tmp_path / "a.parquet")[4]["final_label"] == "lynx"
+    # From now on it is one of the labels that there are.
+    again = write_review(tmp_path / "more.csv", [line(scored, 5, "relabel", "lynx")])
+    done = run_cli("review", "a.parquet", again, "-o", "b.parquet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

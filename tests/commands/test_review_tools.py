@@ -242,7 +242,8 @@ def test_answers_that_cannot_be_are_told_together(scored: Scored, tmp_path: Path
         deftclean.review(scored.table, tmp_path / "s.json", output=tmp_path / "r.parquet")
     for text in (
         "the tags say several things (sample 5)",
-        "final_label is no class of the table (sample 6: 'aple')",
+        "final_label is no class of the table (one that is meant to be new: "
+        "--new-class NAME) (sample 6: 'aple')",
         "keep with another final_label (sample 7: 'ocean')",
         "have both been changed, and differ (sample 8)",
     ):

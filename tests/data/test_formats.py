@@ -195,12 +195,12 @@ def test_tasks_that_say_nothing_or_too_much(tmp_path: Path) -> None:
     )
     tasks = [task(OURS, ["cat"]), task({**OURS, "file_name": "b.png"}, ["dog"])]
     for each in tasks:
-        each["annotations"] += task(OURS, ["sharp"], kind="quality")["annotations"]
+        each["annotations"] += task(OURS, ["sharp"], kind="sharpness")["annotations"]
     error = refused(path, tasks)
-    assert "the choices label, quality" in error.message
+    assert "the choices label, sharpness" in error.message
     assert error.hint == "Say which are the labels: --label-column label"
     assert pairs(read(path, tasks, label_column="label")) == CATS
-    assert pairs(read(path, tasks, label_column="quality"))[0] == ("a.png", "sharp")
+    assert pairs(read(path, tasks, label_column="sharpness"))[0] == ("a.png", "sharp")
 
 
 CSV = "image,id,{},annotator,annotation_id,created_at,updated_at,lead_time\n"

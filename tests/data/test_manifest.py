@@ -623,10 +623,10 @@ def test_hugging_face_class_names_can_be_replaced(tmp_path: Path) -> None:
 
 
 def test_the_class_label_column_wins_over_usual_names(tmp_path: Path) -> None:
-    features = {"kind": {"_type": "ClassLabel", "names": ["cat", "dog"]}}
+    features = {"species": {"_type": "ClassLabel", "names": ["cat", "dog"]}}
     path = parquet(
         tmp_path / "x.parquet",
-        {"file": ["a", "b"], "label": ["x", "y"], "kind": [1, 0]},
+        {"file": ["a", "b"], "label": ["x", "y"], "species": [1, 0]},
         {"huggingface": json.dumps({"info": {"features": features}})},
     )
     assert read(path).given_labels.to_pylist() == ["dog", "cat"]
@@ -749,8 +749,8 @@ def test_other_columns_pass_through_untouched(tmp_path: Path) -> None:
     }
     path = parquet(tmp_path / "x.parquet", columns)
     assert read(path).columns.equals(pa.table(columns).drop_columns("file_name"))
-    renamed = read(path, rename={"n": "count", "label": "kind"}).columns
-    assert renamed.column_names == ["count", "kind", "box"]
+    renamed = read(path, rename={"n": "count", "label": "species"}).columns
+    assert renamed.column_names == ["count", "species", "box"]
 
 
 def test_reserved_columns_are_refused_with_the_way_out(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from tests.support.pictures import encode, folder, noise, preprocess, smooth, wi
 from tests.support.processes import run_code, start_python
 
 GB = 10**9
+LOOK = bytes(range(16))
 
 
 class Told(Silent):
@@ -64,7 +65,7 @@ def filled(root: Path, count: int, limit: int = GB) -> tuple[Cache, PictureFolde
     cache = Cache.open(root, limit)
     place = cache.pictures({"any": 1})
     for seed in range(count):
-        cache.put(place, digest(seed), pixels(seed))
+        cache.put(place, digest(seed), pixels(seed), LOOK)
     return cache, place
 
 
@@ -75,6 +76,7 @@ def test_what_is_put_comes_back(tmp_path: Path) -> None:
     _, place = filled(tmp_path / "a" / "cache", 3)
     for seed in range(3):
         assert place.touch(digest(seed))
+        assert place.visit(digest(seed)) == LOOK
         found = place.read(digest(seed))
         assert found is not None
         assert np.array_equal(found, pixels(seed))
@@ -86,11 +88,11 @@ def test_what_is_put_comes_back(tmp_path: Path) -> None:
         assert (tmp_path / "a" / "cache").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("keep", [0, 1, 51, 52, 53, 1251])
+@pytest.mark.parametrize("keep", [0, 1, 71, 72, 73, 1271])
 def test_a_file_that_is_not_whole_is_not_used(tmp_path: Path, keep: int) -> None:
     _, place = filled(tmp_path, 1)
     path = place.path(digest())
-    assert path.stat().st_size == 52 + 1200
+    assert path.stat().st_size == 72 + 1200
     path.write_bytes(path.read_bytes()[:keep])
     assert place.read(digest()) is None
     assert not place.touch(digest())
@@ -100,7 +102,7 @@ def test_a_file_of_the_right_length_and_other_content_is_not_used(tmp_path: Path
     _, place = filled(tmp_path, 1)
     path = place.path(digest())
     whole = path.read_bytes()
-    path.write_bytes(whole[:52] + bytes(1200))  # as some file systems leave it after a power cut
+    path.write_bytes(whole[:72] + bytes(1200))  # as some file systems leave it after a power cut
     assert place.read(digest()) is None
     path.write_bytes(b"other" + whole[5:])
     assert place.read(digest()) is None
@@ -109,16 +111,17 @@ def test_a_file_of_the_right_length_and_other_content_is_not_used(tmp_path: Path
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(bit=st.integers(0, 8 * (52 + 12) - 1))
+@given(bit=st.integers(0, 8 * (72 + 12) - 1))
 def test_any_bit_that_turns_is_found(tmp_path: Path, bit: int) -> None:
     cache = Cache.open(tmp_path, GB)
     place = cache.pictures({"any": 1})
-    cache.put(place, digest(), pixels(side=2))
+    cache.put(place, digest(), pixels(side=2), LOOK)
     path = place.path(digest())
     spoiled = bytearray(path.read_bytes())
     spoiled[bit // 8] ^= 1 << bit % 8
     path.write_bytes(spoiled)
     assert place.read(digest()) is None
+    assert place.visit(digest()) == (None if bit < 8 * 68 else LOOK)
 
 
 def test_a_picture_under_another_key_is_not_believed(tmp_path: Path) -> None:
@@ -154,7 +157,7 @@ def test_only_regular_files_are_opened(tmp_path: Path, thing: str) -> None:
             os.truncate(path, 2**40)  # a hole: no bytes on the disk
     assert place.read(digest()) is None
     assert not place.touch(digest())
-    cache.put(place, digest(), pixels())
+    cache.put(place, digest(), pixels(), LOOK)
     if thing != "folder":
         assert np.array_equal(place.read(digest()), pixels())
 
@@ -174,14 +177,14 @@ def test_the_cache_of_another_user(request: pytest.FixtureRequest) -> None:
         from pathlib import Path
         from deftclean.images.cache import Cache
         multiprocessing.Value("b", False)  # all is imported as the owner
-        from tests.images.test_cache import Told, digest, pixels
+        from tests.images.test_cache import LOOK, Told, digest, pixels
         import numpy as np
         os.setuid(65534)
         cache = Cache.open(Path(sys.argv[1]), 10**9)
         place = cache.pictures({"any": 1})
         assert all(place.touch(digest(seed)) for seed in range(3))
         assert np.array_equal(place.read(digest(0)), pixels(0))
-        cache.put(place, digest(9), pixels(9))
+        cache.put(place, digest(9), pixels(9), LOOK)
         assert place.read(digest(9)) is None
         told = Told()
         cache.say(told)
@@ -195,7 +198,7 @@ def test_the_cache_of_another_user(request: pytest.FixtureRequest) -> None:
 
 def test_large_strips_are_not_kept(tmp_path: Path) -> None:
     cache, place = filled(tmp_path, 0)
-    cache.put(place, digest(), np.zeros((100, 20_000, 3), np.uint8))
+    cache.put(place, digest(), np.zeros((100, 20_000, 3), np.uint8), LOOK)
     assert files(tmp_path) == []
 
 
@@ -271,9 +274,9 @@ def test_a_warm_first_pass_does_not_decode(tmp_path: Path, monkeypatch: pytest.M
     cold = Checks(source, preparation, cache)
     found = [cold.check(index) for index in range(2)]
     decoded = []
-    picture = Preparation.picture
+    sized = Preparation.sized
     monkeypatch.setattr(
-        Preparation, "picture", lambda self, data: decoded.append(data) or picture(self, data)
+        Preparation, "sized", lambda self, data: decoded.append(data) or sized(self, data)
     )
     warm = Checks(source, preparation, Cache.open(tmp_path / "cache", GB))
     assert [warm.check(index) for index in range(2)] == found
@@ -321,8 +324,8 @@ def age(root: Path, seconds: float) -> None:
 
 
 def test_the_limit_holds_and_a_runs_own_pictures_stay(tmp_path: Path) -> None:
-    cache, place = filled(tmp_path, 10, limit=5 * 1252)
-    assert sum(path.stat().st_size for path in files(tmp_path)) == 5 * 1252
+    cache, place = filled(tmp_path, 10, limit=5 * 1272)
+    assert sum(path.stat().st_size for path in files(tmp_path)) == 5 * 1272
     assert [place.touch(digest(seed)) for seed in range(10)] == [True] * 5 + [False] * 5
     assert not cache.accepts
     told = Told()
@@ -336,20 +339,20 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     for seed in range(5):
         then = time.time() - 1000 + [3, 0, 4, 1, 2][seed]
         os.utime(place.path(digest(seed)), (then, then))
-    cache = Cache.open(tmp_path, 5 * 1252)
+    cache = Cache.open(tmp_path, 5 * 1272)
     assert place.touch(digest(1))  # used by this run: the oldest no more
-    cache.put(place, digest(7), pixels(7))
-    cache.put(place, digest(8), pixels(8))
+    cache.put(place, digest(7), pixels(7), LOOK)
+    cache.put(place, digest(8), pixels(8), LOOK)
     assert [s for s in (0, 1, 2, 3, 4, 7, 8) if place.touch(digest(s))] == [0, 1, 2, 7, 8]
-    assert cache.size() == sum(path.stat().st_size for path in files(tmp_path)) == 5 * 1252
+    assert cache.size() == sum(path.stat().st_size for path in files(tmp_path)) == 5 * 1272
 
 
 def test_a_lower_limit_is_kept_from_the_start(tmp_path: Path) -> None:
     filled(tmp_path, 10)
     age(tmp_path, 100)
-    cache = Cache.open(tmp_path, 3 * 1252)
+    cache = Cache.open(tmp_path, 3 * 1272)
     assert len(files(tmp_path)) == 3
-    assert cache.size() == 3 * 1252
+    assert cache.size() == 3 * 1272
     Cache.open(tmp_path, 0)
     assert files(tmp_path) == []
 
@@ -361,7 +364,7 @@ def test_other_files_in_the_folder_are_never_deleted(tmp_path: Path) -> None:
     age(tmp_path, 1e6)
     before = files(tmp_path)
     cache = Cache.open(tmp_path, 100)
-    cache.put(cache.pictures({}), digest(), pixels())
+    cache.put(cache.pictures({}), digest(), pixels(), LOOK)
     assert files(tmp_path) == before
 
 
@@ -413,12 +416,12 @@ def test_a_disk_that_takes_no_more_stops_storing_with_one_warning(tmp_path: Path
     resource.setrlimit(resource.RLIMIT_FSIZE, (700, hard))  # a write stops half-way with an error
     try:
         for seed in (2, 3):
-            cache.put(place, digest(seed), pixels(seed))
+            cache.put(place, digest(seed), pixels(seed), LOOK)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    cache.put(place, digest(4), pixels(4))
+    cache.put(place, digest(4), pixels(4), LOOK)
     assert len(files(tmp_path)) == 2
-    assert cache.size() == 2 * 1252
+    assert cache.size() == 2 * 1272
     assert not cache.accepts
     told = Told()
     cache.say(told)
@@ -470,8 +473,8 @@ def test_without_a_home_there_is_no_cache_and_no_failure(monkeypatch: pytest.Mon
 def test_a_clock_that_goes_back_evicts_nothing_in_use(tmp_path: Path) -> None:
     _, place = filled(tmp_path, 3)
     age(tmp_path, -1e6)  # written in what is now the future
-    cache = Cache.open(tmp_path, 2 * 1252)
-    cache.put(place, digest(7), pixels(7))
+    cache = Cache.open(tmp_path, 2 * 1272)
+    cache.put(place, digest(7), pixels(7), LOOK)
     told = Told()
     cache.say(told)
     assert [place.touch(digest(seed)) for seed in (0, 1, 2, 7)] == [True, True, True, False]
@@ -488,7 +491,7 @@ def test_the_default_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch) ->
 
 def put_all(cache: Cache, place: PictureFolder, seeds: range) -> None:
     for seed in seeds:
-        cache.put(place, digest(seed), pixels(seed))
+        cache.put(place, digest(seed), pixels(seed), LOOK)
 
 
 @pytest.mark.parametrize("method", [pytest.param("spawn", marks=pytest.mark.slow), "fork"])
@@ -499,7 +502,7 @@ def test_workers_share_one_limit(
         pytest.skip("no such start method here")
     context: Any = multiprocessing.get_context(method)
     monkeypatch.setattr(multiprocessing, "Value", context.Value)  # as where it is the default
-    cache, place = filled(tmp_path, 0, limit=30 * 1252)
+    cache, place = filled(tmp_path, 0, limit=30 * 1272)
     workers = [
         context.Process(target=put_all, args=(cache, place, range(40 * i, 40 * i + 40)))
         for i in range(2)
@@ -510,7 +513,7 @@ def test_workers_share_one_limit(
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert len(files(tmp_path)) == 30
-    assert cache.size() == 30 * 1252
+    assert cache.size() == 30 * 1272
 
 
 WRITER = """
@@ -523,7 +526,7 @@ print("ready", flush=True)
 for turn in range(int(sys.argv[2])):
     for seed in range(50):
         pixels = np.full((300, 300, 3), seed, np.uint8)
-        cache.put(place, hashlib.sha256(str(seed).encode()).digest(), pixels)
+        cache.put(place, hashlib.sha256(str(seed).encode()).digest(), pixels, bytes(16))
 """
 
 
@@ -581,4 +584,4 @@ def test_eviction_beside_a_run_that_evicts_too(
     for path in files(tmp_path):
         path.unlink()
     monkeypatch.setattr(cache_module, "_files", lambda _root: iter(listed))
-    assert Cache.open(tmp_path, 100).size() == 4 * 1252
+    assert Cache.open(tmp_path, 100).size() == 4 * 1272

@@ -8,6 +8,7 @@ import pytest
 
 from deftclean.core.progress import Silent
 from deftclean.core.runtime import choose_runtime
+from deftclean.images.cache import Cache
 from deftclean.images.first_pass import ImageChecks, check_images
 from deftclean.images.resizing import Preparation
 from tests.support.pictures import check_one, encode, folder, noise, preprocess
@@ -33,6 +34,12 @@ def test_the_first_pass_in_order_whatever_the_workers(tmp_path: Path, workers: i
     assert checks.status.equals(one.status)
     assert checks.error.equals(one.error)
     assert checks.sha256.equals(one.sha256)
+    assert checks.looks.tolist() == one.looks.tolist()
+    assert np.flatnonzero(checks.looks["width"] == 0).tolist() == [0, 7, 50, 100]
+    for _ in range(2):  # into a cache, and out of it
+        cache = Cache.open(tmp_path / "cache", 10**9)
+        found = check_images(source, PREPARATION, cache, runtime, Silent())
+        assert found.looks.tolist() == one.looks.tolist()
     assert np.flatnonzero(~checks.hashed).tolist() == [0, 50, 100]
     assert np.flatnonzero(~checks.fine).tolist() == [0, 7, 50, 100]
     assert checks.sha256[7].as_py() == hashlib.sha256(b"no image").hexdigest()

@@ -17,6 +17,7 @@ from deftclean.data.manifest import ImageColumn
 from deftclean.images import sources as images
 from deftclean.images.decoding import ImageError
 from deftclean.images.first_pass import ImageCheck
+from deftclean.images.look import LOOK
 from deftclean.images.row_images import spool_images, work_folder
 from deftclean.images.sources import FolderImages, SpooledImages
 from tests.support.pictures import check, check_one, encode, noise
@@ -28,9 +29,10 @@ def test_a_good_picture(tmp_path: Path) -> None:
     data = encode(noise(5, 4))
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "ä b.PNG").write_bytes(data)
-    expected = ImageCheck("ok", None, hashlib.sha256(data).digest())
-    assert check(tmp_path, "sub/ä b.PNG") == expected
-    assert check(tmp_path, "sub/../sub/ä b.PNG") == expected
+    for name in ("sub/ä b.PNG", "sub/../sub/ä b.PNG"):
+        found = check(tmp_path, name)
+        assert found[:3] == ("ok", None, hashlib.sha256(data).digest())
+        assert np.frombuffer(found.look, LOOK)[["width", "height"]].item() == (5, 4)
 
 
 @pytest.mark.parametrize("name", ["gone.png", "a.png/b.png", "no/such/folder.png"])

@@ -41,6 +41,18 @@ def smooth(width: int, height: int, seed: int = 0) -> Image.Image:
     return noise(7, 5, seed).resize((width, height), Image.Resampling.BICUBIC)
 
 
+def photo(seed: int, width: int = 64, height: int = 64) -> Image.Image:
+    """Fields of different sizes with sharp edges, from black to white, as photos have."""
+    random = np.random.default_rng(seed)
+    values = np.zeros((height, width, 3))
+    side = max(width, height)
+    for size in (max(2, side // 16), max(2, side // 8), max(2, side // 4)):
+        coarse = random.uniform(0, 255, (-(-height // size), -(-width // size), 3))
+        values += np.kron(coarse, np.ones((size, size, 1)))[:height, :width]
+    values = (values - values.min()) / (values.max() - values.min()) * 255
+    return Image.fromarray(values.astype(np.uint8))
+
+
 def folder(root: Path, *names: str, allow_outside: bool = False) -> FolderImages:
     return FolderImages(root, np.array(names, dtype=object), allow_outside)
 

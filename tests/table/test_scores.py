@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deftclean.core.errors import InputError, UsageError
+from deftclean.table.kinds import KindCounts, kind_counts
 from deftclean.table.scores import (
     METADATA_KEY,
     SCORE_COLUMNS,
@@ -33,7 +34,7 @@ ROWS = [
 ]
 
 
-LATEST = ["own_prob"]
+LATEST = ["own_prob", "quality", "kind"]
 """Columns that schema 5 brought."""
 
 COPIES = ["duplicate_of", "near_duplicate_group", *LATEST]
@@ -75,6 +76,8 @@ def table() -> pa.Table:
         "source_line": range(2, n + 2),
         "duplicate_of": [None, *[0] * (n - 1)],
         "near_duplicate_group": [None] * n,
+        "quality": [None] * n,
+        "kind": [None] * n,
     }
     score_columns = pa.table(columns, schema=SCORE_SCHEMA)
     return pa.table({"id": ["007"] * n, **dict(zip(SCORE_COLUMNS, score_columns, strict=True))})
@@ -305,7 +308,16 @@ def test_a_table_of_schema_3_knows_of_no_copies(tmp_path: Path) -> None:
     old = ScoreTable(table().drop_columns(COPIES), {"schema_version": 3, **DECIDED})
     write_scores(old, path, tmp_path, overwrite=False)
     back = read_scores(path)
-    assert {back.table[name].null_count for name in COPIES} == {len(ROWS)}
+    assert [back.table[name].null_count for name in COPIES] == [len(ROWS)] * len(COPIES)
+
+
+def test_a_table_of_schema_4_knows_of_no_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "clean.parquet"
+    old = ScoreTable(table().drop_columns(LATEST), {"schema_version": 4, **DECIDED})
+    write_scores(old, path, tmp_path, overwrite=False)
+    back = read_scores(path)
+    assert [back.table[name].null_count for name in LATEST] == [len(ROWS)] * len(LATEST)
+    assert kind_counts(back) == KindCounts(None, None)
     assert back.table["deft_prob"] == old.table["deft_prob"]
 
 

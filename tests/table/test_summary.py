@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deftclean.table.copies import CopyCounts
+from deftclean.table.kinds import KindCounts
 from deftclean.table.scores import SCORE_COLUMNS, SCORE_SCHEMA, ScoreTable
 from deftclean.table.summary import ClassNoise, Confusion, Summary, Suspect, summarise
 
@@ -133,6 +134,7 @@ def plain(rows: list[Row]) -> Summary:
             for i, given, said, prob, _, _ in worst[:10]
         ),
         copies=CopyCounts(*(2 * [None if rows else 0]), None, None, None),  # without hashes
+        kinds=KindCounts(None, None),
     )
 
 

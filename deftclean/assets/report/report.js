@@ -98,11 +98,12 @@ function startReview() {
   const cards = items.map((item) => item.querySelector(".card"));
   const reviewer = element("reviewer");
   const letters = element("letters");
-  const filters = ["given", "suggested", "why", "state"].map((name) => element(`filter-${name}`));
+  const filters = ["given", "suggested", "why", "state", "kind", "quality"].map((name) => element(`filter-${name}`));
   const labels = [...element("choose-list").options].map((option) => option.textContent);
   let decisions = storedDecisions();
   let history = []; // {index, before}, the last one at the end
   let current = 0;
+  let order = items.map((_item, index) => index); // as shown
   let unsaved = false;
 
   const say = (text) => { element("status").textContent = text; };
@@ -150,7 +151,7 @@ function startReview() {
     for (const [place, card] of [[current, cards[current]], [index, cards[index]]]) {
       const inOrder = place === index ? 0 : -1;
       card.tabIndex = inOrder;
-      for (const button of card.querySelectorAll("button")) button.tabIndex = inOrder;
+      for (const button of card.querySelectorAll("button, input")) button.tabIndex = inOrder;
     }
     current = index;
     showProgress();
@@ -166,29 +167,53 @@ function startReview() {
   // ------------------------------------------------ filters
 
   function fits(index) {
-    const [given, suggested, why, state] = filters.map((filter) => filter.value);
+    const [given, suggested, why, state, kind, quality] = filters.map((filter) => filter.value);
     const row = data.rows[index];
     const made = decisions.get(row.row)?.decision ?? "open";
     return (
       (given === "" || row.given_label === data.given[given]) &&
       (suggested === "" || row.suggested === data.suggested[suggested]) &&
       (why === "" || cards[index].dataset.why.split(" ").includes(why)) &&
-      (state === "" || state === made)
+      (state === "" || state === made) &&
+      (kind === "" || row.kind === kind) &&
+      (quality === "" || row.quality.includes(quality))
     );
   }
 
   function applyFilters() {
     items.forEach((item, index) => { item.hidden = !fits(index); });
+    showPicked();
     if (!isShown(current)) makeCurrent(next(-1, 1) ?? current);
     showProgress();
   }
 
   /** The nearest shown card in a direction, and with `open` one without a decision. */
   function next(from, step, open = false) {
-    for (let index = from + step; index >= 0 && index < items.length; index += step) {
+    const start = from < 0 ? -1 : order.indexOf(from);
+    for (let at = start + step; at >= 0 && at < order.length; at += step) {
+      const index = order[at];
       if (isShown(index) && !(open && decisions.has(data.rows[index].row))) return index;
     }
     return null;
+  }
+
+  // ------------------------------------------------ order
+
+  const KINDS = ["off_topic", "duplicate_conflict", "bad_picture", "ambiguous", "wrong_label", null];
+  const keyOf = {
+    class: (row) => data.given.indexOf(row.given_label),
+    kind: (row) => KINDS.indexOf(row.kind),
+    smallest: (row) => row.pixels || Infinity,
+    largest: (row) => -row.pixels,
+  };
+
+  /** As the page came, where keys are equal. */
+  function applyOrder() {
+    const keys = data.rows.map(keyOf[element("order").value] ?? (() => 0));
+    const before = (a, b) => (keys[a] === keys[b] ? a - b : keys[a] < keys[b] ? -1 : 1);
+    order = items.map((_item, index) => index).sort(before);
+    element("cards").append(...order.map((index) => items[index]));
+    makeCurrent(next(-1, 1) ?? current);
   }
 
   // ------------------------------------------------ deciding
@@ -221,8 +246,49 @@ function startReview() {
     say(`Row ${data.rows[index].row}: ${verdict(index)}. ${element("progress").textContent}.`);
   }
 
+  // ------------------------------------------------ deciding about several
+
+  const picks = items.map((item) => item.querySelector("[data-pick]"));
+  const picked = () => order.filter((index) => picks[index].checked && isShown(index));
+
+  function showPicked() {
+    const count = picked().length;
+    element("several").hidden = !count;
+    element("several-count").textContent = `${count} chosen`;
+  }
+
+  function pick(indices, checked) {
+    for (const index of indices) picks[index].checked = checked;
+    showPicked();
+    say(`${picked().length} chosen.`);
+  }
+
+  /** One step for undo; rows with nothing else suggested are left as they are. */
+  function decideSeveral(what) {
+    const fit = (row) => row.suggested !== null && row.suggested !== row.given_label;
+    const chosen = picked().filter((index) => what !== "suggested" || fit(data.rows[index]));
+    const at = `${new Date().toISOString().slice(0, 19)}Z`;
+    const who = reviewer.value.trim();
+    const before = chosen.map((index) => [index, decisions.get(data.rows[index].row) ?? null]);
+    if (chosen.length) history.push({ several: before });
+    for (const index of chosen) {
+      const label = what === "suggested" ? data.rows[index].suggested : "";
+      const decision = what === "suggested" ? "relabel" : what;
+      put(index, { decision, label, reviewer: who, at });
+    }
+    pick(picked(), false);
+    applyFilters();
+    say(`${chosen.length} rows: ${what}. ${element("progress").textContent}.`);
+  }
+
   function undo() {
     const last = history.pop() ?? { index: current, before: null };
+    if (last.several) {
+      for (const [index, made] of last.several) put(index, made);
+      applyFilters();
+      say(`Undone: ${last.several.length} rows.`);
+      return;
+    }
     if (!last.before && !decisions.has(data.rows[last.index].row)) return;
     put(last.index, last.before);
     applyFilters();
@@ -325,10 +391,12 @@ function startReview() {
     u: undo,
     n: () => go(next(current, 1, true) ?? next(-1, 1, true)),
     s: save,
+    x: () => pick([current], !picks[current].checked),
+    e: () => cards[current].querySelector("[data-enlarge]")?.click(),
   };
 
   document.addEventListener("keydown", (event) => {
-    const busy = dialog.open || event.ctrlKey || event.metaKey || event.altKey;
+    const busy = document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey;
     if (busy || event.target.closest("input, select, textarea, .scroll, pre")) return;
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     const key = letters.checked && !event.repeat ? keys[event.key.toLowerCase()] : undefined;
@@ -351,9 +419,16 @@ function startReview() {
   for (const filter of filters) {
     filter.addEventListener("change", () => {
       applyFilters();
-      say(element("progress").textContent);
+      const none = element("nothing").hidden ? "" : ` ${element("nothing").textContent}`;
+      say(`${element("progress").textContent}.${none}`);
     });
   }
+  picks.forEach((box) => box.addEventListener("change", showPicked));
+  for (const button of document.querySelectorAll("[data-several]")) {
+    button.addEventListener("click", () => decideSeveral(button.dataset.several));
+  }
+  element("choose-shown").addEventListener("click", () => pick(order.filter(isShown), true));
+  element("several-none").addEventListener("click", () => pick(order, false));
   element("next-open").addEventListener("click", keys.n);
   element("undo").addEventListener("click", undo);
   element("save").addEventListener("click", save);
@@ -377,10 +452,16 @@ function startReview() {
 
   reviewer.value = stored(NAME) ?? "";
   letters.checked = stored(LETTERS) !== "off";
+  element("order").addEventListener("change", () => {
+    applyOrder();
+    say(`Sorted. ${element("progress").textContent}.`);
+  });
+  element("order").value = "";
   for (const filter of filters) filter.value = ""; // browsers fill forms in again after a reload
   element("storage-note").hidden = store(NAME, reviewer.value);
   cards.forEach((card, index) => {
-    for (const button of card.querySelectorAll("button")) button.tabIndex = -1;
+    for (const button of card.querySelectorAll("button, input")) button.tabIndex = -1;
+    picks[index].checked = false; // browsers fill forms in again after a reload
     showCard(index);
   });
   makeCurrent(0);

@@ -38,6 +38,8 @@ def _object(result: CheckResult, base: Path) -> dict[str, Any]:
         "estimate": None if result.estimate is None else asdict(result.estimate),
         "audit": None if result.audited is None else {**asdict(result.audited), "level": LEVEL},
         "copies": asdict(result.copies),
+        "kinds": result.kinds.kinds,
+        "quality": result.kinds.quality,
         "conflicts": [asdict(conflict) for conflict in result.conflicts],
         "gates": [_gate(gate) for gate in result.gates],
         "findings": {

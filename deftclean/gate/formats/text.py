@@ -65,7 +65,7 @@ def _counts(result: CheckResult, console: Console) -> None:
         lines.append(f"wrong labels   {result.estimate.text} estimated")
     if result.audited is not None:
         lines += audit_lines(result.audited)
-    lines += result.copies.lines
+    lines += result.copies.lines + result.kinds.lines
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from deftclean.detection import judging
-from deftclean.detection.judging import Judged, judge_rows
 from deftclean.evidence.belief import Belief
 from deftclean.evidence.given_labels import GivenLabels
 from deftclean.evidence.known import Known
 from deftclean.evidence.pool import Pool, starting_values
 from deftclean.evidence.witness import Linear, LinearWitness
 from deftclean.features.scoring import RowsByPicture
+from deftclean.hearing import judging
+from deftclean.hearing.judging import Judged, judge_rows
 
 CLASSES, SIZE = 5, 8
 
