@@ -6,6 +6,7 @@ TESTS = ROOT / "tests"
 OF_SEVERAL_MODULES = {
     "cli/test_commands.py",
     "data/test_formats.py",
+    "gate/test_check_evidence.py",
     "images/test_corpus.py",
     "images/test_kinds.py",
     "models/test_exactness.py",

@@ -56,9 +56,11 @@ class Checkpoint:
             RunError: the disk is full.
         """
         flat = {f"{g}.{name}": t for g, members in tensors.items() for name, t in members.items()}
-        text = json.dumps({"identity": self.identity, **values}, indent=2, ensure_ascii=False)
+        kept = {"identity": self.identity, **values}
         with whole_folder(self.folder, overwrite=True) as temporary:
             write_tensors(flat, temporary / _TENSORS)
+            seal = _seal(kept, temporary / _TENSORS)
+            text = json.dumps({"seal": seal, **kept}, indent=2, ensure_ascii=False)
             (temporary / CHECKPOINT_MARK).write_text(text + "\n", encoding="utf-8")
 
     def load(
@@ -78,13 +80,16 @@ class Checkpoint:
             return None
         try:
             values = parsed_json(read_text(self.folder / CHECKPOINT_MARK))
+            seal = values.pop("seal")
             self._refuse_another(values["identity"])
+            if seal != _seal(values, self.folder / _TENSORS):
+                raise ValueError("it is not as it was written")
             tensors: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
             for key, tensor in load_tensors(self.folder / _TENSORS).items():
                 group, _, name = key.partition(".")
                 tensors[group][name] = tensor
             return make(values, tensors)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{self.folder} is damaged: {error}.", "Delete it, and start without --resume."
             ) from error
@@ -104,6 +109,13 @@ class Checkpoint:
     def remove(self) -> None:
         """The run is done, or going on would end the same way."""
         remove_folder(self.folder)
+
+
+def _seal(kept: Mapping[str, Any], tensors: Path) -> str:
+    """By which a state is known to be what a run has left, to the last number and name."""
+    with tensors.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").digest()
+    return digest(json.dumps(kept, sort_keys=True).encode(), content)
 
 
 def digest(*values: bytes) -> str:

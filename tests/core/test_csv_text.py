@@ -81,3 +81,34 @@ def test_a_file_of_old_line_ends_is_read_in_pieces(tmp_path: Path, monkeypatch) 
     monkeypatch.setattr(csv_text, "_BLOCK", 16)
     (tmp_path / "x.csv").write_bytes(b"a,b\r" * 1000)
     assert record_lines(tmp_path / "x.csv", ",").tolist() == list(range(1, 1001))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize(
+    ("bad", "message", "hint"),
+    [
+        ('a"b,c', "line 25", "its own quotes twice"),
+        ('"a"b,c', "line 25 is closed on line 25", "Close it where the cell ends"),
+        ('"a,b', "line 25", "Close it where the cell ends"),
+        ("a\0b,c", "line 25 holds a NUL byte", "Is it text"),
+        ("a\udcffb,c", "line 25 is not UTF-8", "--encoding"),
+    ],
+)
+def test_the_line_is_named_in_any_block(
+    tmp_path: Path, monkeypatch, end: str, bad: str, message: str, hint: str
+) -> None:
+    """24 lines before it, one of them within a cell and one blank; some after it."""
+    monkeypatch.setattr(csv_text, "_BLOCK", 16)
+    before = ["x,y"] * 10 + ['"a', 'b",c', "", *["u,v"] * 11]
+    text = end.join([*before, bad, *["x,y"] * 5, ""])
+    (tmp_path / "x.csv").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(InputError) as caught:
+        check_csv(tmp_path / "x.csv", ",")
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_quote_that_stands_wrong_is_met_before_one_further_on(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('a,b\n"c",d\ne"f,g\n"h\n')
+    with pytest.raises(InputError, match="line 3"):
+        check_csv(tmp_path / "x.csv", ",")

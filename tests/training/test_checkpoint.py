@@ -80,13 +80,57 @@ def test_a_damaged_folder_is_refused(left, name):
         left.load(Progressed.of)
 
 
+def places(value, way=()):
+    """The way to every value within plain values."""
+    yield way
+    inner = value.items() if isinstance(value, dict) else ()
+    for key, each in enumerate(value) if isinstance(value, list) else inner:
+        yield from places(each, (*way, key))
+
+
+@pytest.mark.parametrize("other", ["1", None, [], {}, -1, 0.5, True])
+def test_no_value_that_was_edited_is_gone_on_with(left, other):
+    """Nor one that is missing: a number of text was met in the middle of an epoch before."""
+    path = left.folder / "state.json"
+    text = path.read_text()
+    for way in places(json.loads(text)):
+        values = {"": json.loads(text)}
+        place = values
+        for key in ("", *way)[:-1]:
+            place = place[key]
+        last = way[-1] if way else ""
+        if json.dumps(place[last]) == json.dumps(other):
+            continue
+        place[last] = other
+        path.write_text(json.dumps(values[""]))
+        with pytest.raises(UsageError):
+            left.load(Progressed.of)
+    path.write_text(text)
+    assert left.load(Progressed.of) is not None
+
+
 def test_a_folder_that_lacks_a_value_is_refused(left):
     path = left.folder / "state.json"
-    values = json.loads(path.read_text())
-    del values["steps"]
-    path.write_text(json.dumps(values))
-    with pytest.raises(InputError, match="steps"):
+    for name in json.loads(path.read_text()):
+        text = path.read_text()
+        values = json.loads(text)
+        del values[name]
+        path.write_text(json.dumps(values))
+        with pytest.raises(UsageError):
+            left.load(Progressed.of)
+        path.write_text(text)
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match="damaged"):
         left.load(Progressed.of)
+
+
+def test_tensors_of_other_names_or_numbers_are_refused(left):
+    path = left.folder / "state.safetensors"
+    content = path.read_bytes()
+    for at in (content.index(b"optimiser"), len(content) - 1):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with pytest.raises(InputError, match="is damaged: it is not as it was written"):
+            left.load(Progressed.of)
 
 
 def test_a_folder_of_the_users_is_not_replaced(tmp_path):
