@@ -157,10 +157,10 @@ def test_what_each_method_trains(scored, adapted, tmp_path):
     ("method", "tuner", "said"),
     [
         ("peft", "lora", "LoRA"),
-        ("peft", "adaptformer", "AdaptFormer"),
-        ("peft", "bitfit", "BitFit"),
+        pytest.param("peft", "adaptformer", "AdaptFormer", marks=pytest.mark.slow),
+        pytest.param("peft", "bitfit", "BitFit", marks=pytest.mark.slow),
         ("peft", "none", "nothing of the image tower"),
-        ("vlpt", "lora", "LoRA"),
+        pytest.param("vlpt", "lora", "LoRA", marks=pytest.mark.slow),
         ("vlpt", "fft", "all weights of the image tower"),
     ],
 )
