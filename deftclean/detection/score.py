@@ -184,11 +184,11 @@ def _scored(
     from deftclean.core.runtime import choose_runtime
     from deftclean.detection.assembly import Said, near_copies
     from deftclean.detection.evidence import judge_new_rows
-    from deftclean.features.backbone import BackboneSight, check_features
+    from deftclean.features.backbone import check_features
     from deftclean.features.pictures import RunPictures
     from deftclean.features.session import Session
     from deftclean.hearing.judging import known_of
-    from deftclean.hearing.own_numbers import own_numbers
+    from deftclean.hearing.own_numbers import own_numbers, seen_by
     from deftclean.images.prepared import opened_reader
     from deftclean.images.resizing import Preparation
     from deftclean.models.saved_detector import load_detectors
@@ -231,13 +231,9 @@ def _scored(
             ]
             kept = _evidence(home, card, runtime)
             known = known_of(prepared.rows, prepared.manifest)
-            sight = None
-            if chosen is not None:
-                sha256 = (card.evidence["features"] or {}).get("sha256")
-                looking_with = BackboneSight(
-                    chosen, card.config.decode, run.offline, runtime, progress, sha256
-                )
-                sight = looking_with.of(prepared.rows, reader.folder, reader.cache)
+            sha256 = (card.evidence.get("features") or {}).get("sha256")
+            decode, rows = card.config.decode, prepared.rows
+            sight = seen_by(chosen, decode, run.offline, sha256, rows, reader)
             own = own_numbers(brought, prepared.rows, reader.folder, sight)
             judges = list(zip(detectors, looking, strict=True))
             scores, verdict = judge_new_rows(

@@ -14,12 +14,12 @@ from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.detection.train import EpochMetrics
 from deftclean.evidence.saved import KeptEvidence
-from deftclean.features.backbone import BackboneSight, check_features
+from deftclean.features.backbone import check_features
 from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScores, ZeroShotScores
 from deftclean.hearing.brought import Brought
 from deftclean.hearing.judging import Verdict
-from deftclean.hearing.own_numbers import OwnNumbers, own_numbers
+from deftclean.hearing.own_numbers import OwnNumbers, own_numbers, seen_by
 from deftclean.images.prepared import ImageReader
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.backbones import BackboneName
@@ -87,12 +87,7 @@ class ScanRequest:
             rows: of the run.
             reader: its folder and cache.
         """
-        sight = None
-        if chosen is not None:
-            look = BackboneSight(
-                chosen, decode, self.run.offline, reader.runtime, self.progress, None
-            )
-            sight = look.of(rows, reader.folder, reader.cache)
+        sight = seen_by(chosen, decode, self.run.offline, None, rows, reader)
         return own_numbers(self.brought, rows, reader.folder, sight)
 
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from deftclean.core.arrow import bool_values, whole
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.outputs import check_output, detector_folder
 from deftclean.core.progress import Progress, Silent
@@ -142,15 +144,8 @@ def _rows(
     images = images_of_table(scores, table, data, allow_outside, reader.folder)
     checks = reader.check(images)
     distinct, of_file = distinct_pictures(images.source, checks)
-    then = scores.table["content_sha256"].to_pylist()
     now = checks.take(images.of_row)
-    same = np.array(
-        [
-            fine and digest.tobytes().hex() == known
-            for fine, digest, known in zip(now.fine, now.digests, then, strict=True)
-        ],
-        dtype=bool,
-    )
+    same = now.fine & bool_values(pc.equal(now.sha256, whole(scores.table["content_sha256"])))
     if not same.any():
         raise InputError(
             f"{table}: none of its {len(scores):,} pictures is there as it was scored.",

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from deftclean.core.errors import InputError
 from deftclean.core.text import few
 from deftclean.evidence.witness import OwnProbabilities, Take
-from deftclean.features.backbone import Sight
+from deftclean.features.backbone import BackboneSight, Sight
 from deftclean.features.class_texts import ClassTexts
 from deftclean.hearing.brought import Brought
 from deftclean.hearing.own_files import OwnFile
+from deftclean.images.prepared import ImageReader
 from deftclean.images.usable_rows import UsableRows
+from deftclean.models.backbones import BackboneName
 from deftclean.settings.evidence import EMBEDDINGS
+from deftclean.settings.training import Decode
 from deftclean.training.embeddings import Embeddings
 
 _BLOCK = 4096  # pictures
@@ -81,6 +84,30 @@ def own_numbers(
     return OwnNumbers(features, witness, seen, brought.texts if brought.own_texts else None)
 
 
+def seen_by(
+    chosen: BackboneName | None,
+    decode: Decode,
+    offline: bool,
+    sha256: str | None,
+    rows: UsableRows,
+    reader: ImageReader,
+) -> Sight | None:
+    """What a backbone sees of the pictures of a run; None where none was chosen.
+
+    Args:
+        chosen: from `deftclean.features.backbone.check_features`.
+        decode: how pictures are decoded.
+        offline: never fetch weights.
+        sha256: that the weights must have; None for any.
+        rows: of the run.
+        reader: its folder and cache.
+    """
+    if chosen is None:
+        return None
+    look = BackboneSight(chosen, decode, offline, reader.runtime, reader.progress, sha256)
+    return look.of(rows, reader.folder, reader.cache)
+
+
 def own_warnings(witness: OwnProbabilities | None, rows: UsableRows) -> list[str]:
     """Probabilities that say what the labels say were learned from them."""
     if witness is None or not len(rows.trainable):
@@ -104,8 +131,7 @@ def _by_picture(
     found: OwnFile, rows: UsableRows, file: Path, checked: Callable[[Block], "_Checked"]
 ) -> Embeddings:
     """The numbers of the first row that shows each picture."""
-    _, first = np.unique(rows.pictures[rows.readable], return_index=True)
-    row_of = rows.readable[first]
+    row_of = rows.first_rows
     missing = rows.readable[found.lines[rows.readable] < 0]
     if len(missing):
         raise InputError(

@@ -49,9 +49,7 @@ class PreparedRows:
     @cached_property
     def quality(self) -> Quality:
         """Why the picture of a row is a bad one, of N rows."""
-        readable = self.rows.readable
-        first = np.unique(self.rows.pictures[readable], return_index=True)[1]
-        return quality_of(self.found.looks, readable[first])
+        return quality_of(self.found.looks, self.rows.first_rows)
 
     def say_usual(self, progress: Progress) -> None:
         """Tell which faults are not named, since most pictures have them."""

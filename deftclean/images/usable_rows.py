@@ -65,6 +65,12 @@ class UsableRows:
             of_file[images.of_row],
         )
 
+    @property
+    def first_rows(self) -> NDArray[np.int64]:
+        """(U,) the first row that shows each picture."""
+        first = np.unique(self.pictures[self.readable], return_index=True)[1]
+        return self.readable[first]
+
     def first_row(self, picture: int) -> int:
         """The first row that shows a picture."""
         return int(self.readable[self.pictures[self.readable] == picture][0])
