@@ -236,7 +236,7 @@ class StopAfter(Silent):
             {"tuner": "adaptformer", "optimiser": "adamw", "lr": 1e-4},
             marks=pytest.mark.slow,
         ),
-        ("vlpt", {"tuner": "bitfit", "context_length": 4}),
+        pytest.param("vlpt", {"tuner": "bitfit", "context_length": 4}, marks=pytest.mark.slow),
     ],
 )
 def test_a_resumed_run_ends_with_the_same_bytes(method, settings, scored, tmp_path):

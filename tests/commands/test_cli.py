@@ -207,7 +207,7 @@ def test_same_seed_same_bytes_whatever_the_workers(folder, tmp_path):
     for index, workers in enumerate((0, 2)):
         output = tmp_path / f"{index}.parquet"
         done = run_cli(
-            "scan", "data", "--model", "nano", "--epochs", "2", "--workers", workers,
+            "scan", "data", "--model", "nano", "--epochs", "1", "--workers", workers,
             "-P", "2", "-M", "4", "-q", "-o", output, cwd=tmp_path,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -215,7 +215,7 @@ def test_same_seed_same_bytes_whatever_the_workers(folder, tmp_path):
         outputs.append((output.read_bytes(), tensors.read_bytes()))
     assert outputs[0] == outputs[1]
     other = run_cli(
-        "scan", "data", "--model", "nano", "--epochs", "2", "-P", "2", "-M", "4", "-q", "--seed",
+        "scan", "data", "--model", "nano", "--epochs", "1", "-P", "2", "-M", "4", "-q", "--seed",
         "1", "-o", "other.parquet", cwd=tmp_path,
     )  # fmt: skip
     assert other.returncode == 0
@@ -382,8 +382,8 @@ def test_hostile_names_are_shown_as_text(tmp_path):
 
 
 def test_quiet_leaves_results_and_takes_progress(folder, tmp_path):
-    loud = run_cli("scan", "data", *FAST[:-1], cwd=tmp_path)
-    quiet = run_cli("scan", "data", *FAST, "--overwrite", cwd=tmp_path)
+    loud = run_cli("scan", "data", *FAST[:-1], "--recipe", "deft", cwd=tmp_path)
+    quiet = run_cli("scan", "data", *FAST, "--recipe", "deft", "--overwrite", cwd=tmp_path)
     assert "epoch 1/4" in loud.stderr
     assert "Scoring" in loud.stderr
     assert all(line.startswith("Warning: ") for line in quiet.stderr.splitlines())
@@ -419,15 +419,15 @@ def test_an_interrupted_scan_writes_no_table_and_says_how_to_go_on(folder, tmp_p
     ],
 )
 def test_a_scan_that_was_killed_goes_on_with_the_same_numbers(folder, tmp_path, recipe, when):
-    settings = ("--epochs", "5", "--warmup", "2", "--noise", "synthetic", "--recipe", recipe)
+    settings = ("--epochs", "3", "--warmup", "1", "--noise", "synthetic", "--recipe", recipe)
     stopped(signal.SIGKILL, when, tmp_path, *SCAN, *settings)
-    other = run_cli(*SCAN, "--resume", "--epochs", "6", "--recipe", recipe, cwd=tmp_path)
+    other = run_cli(*SCAN, "--resume", "--epochs", "4", "--recipe", recipe, cwd=tmp_path)
     assert other.returncode == 2
     assert "what differs: settings" in other.stderr
     again = run_cli(*SCAN, *settings, "--resume", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "going on after" in again.stderr
-    assert again.stderr.count("epoch 1/5") == (1 if recipe == "evidence" else 0)
+    assert again.stderr.count("epoch 1/3") == (1 if recipe == "evidence" else 0)
     assert not list(tmp_path.glob("*.unfinished"))
     whole = run_cli(*SCAN, *settings, "-o", "b.parquet", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr

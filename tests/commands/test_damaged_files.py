@@ -130,7 +130,8 @@ def test_what_a_score_table_says_of_itself(trials: Trials, base: Path, tmp_path:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("file", ["state.json", "state.safetensors"])
 def test_what_a_stopped_run_has_left(file: str, trials: Trials, base: Path, tmp_path: Path) -> None:
-    line = ("scan", base / "data", *DEFT, "--resume")
+    # Long enough that a kill falls between the first epoch and the last.
+    line = ("scan", base / "data", *DEFT, "--epochs", 60, "--lr", 0.001, "--resume")
     after = 0.3
     while not (tmp_path / "clean.unfinished" / "state.json").exists():
         done = trials.one(*line, cwd=tmp_path, kill=(9, after))

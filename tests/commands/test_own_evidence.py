@@ -61,8 +61,11 @@ TRULY = set(range(0, 60, 10))
     [
         (["--embeddings", "e.npy"], {"head_prob", "neighbours_prob"}),
         (["--pred-probs", "p.csv"], {"own_prob"}),
-        (["--pred-probs", "rows.csv", "--embeddings", "e.npy"],
-         {"own_prob", "head_prob", "neighbours_prob"}),
+        pytest.param(
+            ["--pred-probs", "rows.csv", "--embeddings", "e.npy"],
+            {"own_prob", "head_prob", "neighbours_prob"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_without_a_model_own_numbers_find_what_is_wrong(
