@@ -18,6 +18,7 @@ REPORT_EXAMPLES = (
     "deftclean report clean.parquet\n\n"
     "deftclean report clean.parquet --audit 100 -o audit.html\n\n"
     "deftclean report clean.parquet --kept 50 -o with-kept.html\n\n"
+    "deftclean report clean.parquet --embeddings embeddings.parquet -o map.html\n\n"
     "deftclean report clean.parquet -o cats.html --class cat --class lynx --images 500\n\n"
     "deftclean report clean.parquet --data train.parquet   (images inside that table)"
 )
@@ -73,6 +74,14 @@ NewClass = Annotated[
         "is taken for a slip. Repeatable.",
     ),
 ]
+OfMap = Annotated[
+    Path | None,
+    typer.Option(
+        help="Features of the pictures: what export --to embeddings wrote, or your own (.npy, "
+        ".safetensors or a table; by row or file name). The page then has a map of up to 2,000 "
+        "rows, where look-alikes lie together. Not with --audit.",
+    ),
+]
 Data = Annotated[
     Path | None,
     typer.Option(help="Image folder, or the table that holds the images. Default: the scan's."),
@@ -87,6 +96,7 @@ def report(
     kept: Kept = 0,
     classes: Classes = None,
     data: Data = None,
+    embeddings: OfMap = None,
     allow_outside: AllowOutside = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -109,6 +119,7 @@ def report(
         kept=kept,
         classes=classes or (),
         data=data,
+        embeddings=embeddings,
         allow_outside=allow_outside,
         progress=progress_of(quiet),
     )
@@ -164,6 +175,8 @@ def _print_report(result: "ReportResult", console: Console) -> None:
     if result.drawn is not None:
         of = f"{result.drawn:,} rows drawn at random"
     lines.append(f"gallery        {result.images:,} of {of}")
+    if result.mapped is not None:
+        lines.append(f"map            {result.mapped:,} rows")
     if result.problems:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in result.problems.items())
         lines.append(f"no picture     {kinds}  [dim](said in its place)[/dim]")

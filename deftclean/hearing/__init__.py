@@ -3,7 +3,6 @@
 In reading order::
 
     brought: what a user brings, read before any picture is
-    own_files: files with numbers, and which line is of which row
     own_numbers: the same by picture, checked, as features and a witness
     hear: everybody is heard, and what they say is weighed
     judging: every readable row judged by it

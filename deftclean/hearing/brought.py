@@ -7,8 +7,8 @@ from pathlib import Path
 from deftclean.data.columns import PATH_COLUMNS
 from deftclean.data.manifest import Manifest
 from deftclean.features.class_texts import ClassTexts, class_texts, read_descriptions
-from deftclean.hearing.own_files import OwnFile, read_own
 from deftclean.settings.evidence import EMBEDDINGS, PRED_PROBS, EvidenceOptions
+from deftclean.table.own_files import OwnFile, read_own
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from deftclean.evidence.witness import OwnProbabilities, Take
 from deftclean.features.backbone import BackboneSight, Sight
 from deftclean.features.class_texts import ClassTexts
 from deftclean.hearing.brought import Brought
-from deftclean.hearing.own_files import OwnFile
 from deftclean.images.prepared import ImageReader
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.backbones import BackboneName
 from deftclean.settings.evidence import EMBEDDINGS
 from deftclean.settings.training import Decode
+from deftclean.table.own_files import OwnFile
 from deftclean.training.embeddings import Embeddings
 
 _BLOCK = 4096  # pictures

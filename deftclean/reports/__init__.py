@@ -6,7 +6,9 @@ In reading order::
     overview: a whole table in figures
     histogram: where the bars of the histogram stand
     choosing: which rows a gallery shows, and why
-    gallery: rows, each with a small picture
+    pictures: small pictures of rows
+    gallery: rows, each with its picture
+    map: rows as points, look-alikes together
     page: figures and pictures to one HTML page
     report: `report()`, whole
     answers: what people answered, whatever tool they answered in

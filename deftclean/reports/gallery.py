@@ -1,25 +1,15 @@
 """Rows of a score table, each with a small picture. No torch."""
 
-import base64
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from deftclean.core.progress import Progress
-from deftclean.images.decoding import ImageError
-from deftclean.images.table_images import Encoded, encoded_images
-from deftclean.images.thumbnails import Thumbnail, thumbnail
 from deftclean.reports.choosing import SHOWN_FOR
+from deftclean.reports.pictures import Picture
 from deftclean.table.estimate import WITNESS_COLUMNS, heard
 from deftclean.table.kinds import KINDS, REASONS
 from deftclean.table.reviewed import AUDIT
 from deftclean.table.scores import ScoreTable, keep_flags
-
-_BYTES_OF_PICTURES = 11_000_000  # encoded as text, of all pictures together
 
 _UNLIKELY = 0.2  # probability of the given label below which a witness speaks against it
 
@@ -27,22 +17,6 @@ _COLUMNS = (
     "row", "file_name", "content_sha256", "given_label", "suggested_label", "clean_top_label",
     "clean_prob", "suggested_prob", "quality", "kind", *WITNESS_COLUMNS.values(),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A small picture, ready for a page.
-
-    Attributes:
-        source: a data address.
-        width, height: in pixels.
-        full: width and height of what it was made from.
-    """
-
-    source: str
-    width: int
-    height: int
-    full: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -84,34 +58,8 @@ class Exhibit:
     quality: tuple[str, ...] = ()
 
 
-def exhibits(
-    chosen: ScoreTable, table: Path, data: Path | None, allow_outside: bool, progress: Progress
-) -> tuple[Exhibit, ...]:
-    """The rows with their pictures, in the same order.
-
-    Args:
-        chosen: a few rows.
-        table: the file they come from.
-        data: image folder, or the table that holds the images; None for the folder of the scan.
-        allow_outside: follow links and names that leave the data folder.
-        progress: told how many pictures are done.
-
-    Raises:
-        InputError: images cannot be found at all; a single one that is missing, unreadable or
-            changed is said in its place.
-    """
-    if not len(chosen):
-        return ()
-    order = np.argsort(chosen.table["row"].to_numpy(), kind="stable")
-    ascending = ScoreTable(chosen.table.take(pa.array(order)), chosen.metadata)
-    found = encoded_images(ascending, table, data, allow_outside)
-    hashes = ascending.table["content_sha256"].to_pylist()
-    most = _BYTES_OF_PICTURES // len(chosen) * 3 // 4  # three bytes are four characters
-    pictures: dict[int, Picture | str] = {}
-    with progress.stage("Pictures", len(chosen)) as advance:
-        for place, encoded, sha256 in zip(order.tolist(), found, hashes, strict=True):
-            pictures[place] = _picture(encoded, sha256, most)
-            advance(1, "")
+def exhibits(chosen: ScoreTable, pictures: Sequence[Picture | str]) -> tuple[Exhibit, ...]:
+    """A few rows, each with its picture or why there is none, in the same order."""
     rule, threshold = chosen.metadata["rule"], float(chosen.metadata["threshold"])
     kept = chosen.table["keep"].to_pylist()
     above = keep_flags(chosen.table, "threshold", threshold).to_pylist()
@@ -124,23 +72,6 @@ def exhibits(
         )
         for place, row in enumerate(rows)
     )
-
-
-def _picture(encoded: Encoded, sha256: str, most: int) -> Picture | str:
-    """The small picture, or why there is none."""
-    if isinstance(encoded, ImageError):
-        return f"{encoded.status}: {encoded.reason}"
-    if hashlib.sha256(encoded).hexdigest() != sha256:
-        return "changed: the file is not the one that was scored"
-    try:
-        small = thumbnail(encoded, most)
-    except ImageError as error:
-        return f"{error.status}: {error.reason}"
-    return Picture(_address(small), small.width, small.height, small.full)
-
-
-def _address(small: Thumbnail) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(small.data).decode()}"
 
 
 def _exhibit(

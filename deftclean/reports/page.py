@@ -16,7 +16,9 @@ from deftclean.core.errors import RunError
 from deftclean.core.html import content_hash, page_environment
 from deftclean.reports.gallery import Exhibit
 from deftclean.reports.histogram import histogram
+from deftclean.reports.map import SIDE, Places
 from deftclean.reports.overview import Overview
+from deftclean.reports.pictures import Picture
 from deftclean.table.audit import Sample
 
 MOST_BYTES = 15_000_000
@@ -33,6 +35,19 @@ _SIZES = (("wide", 425.0), ("narrow", 252.0))  # the histogram twice, so that a 
 
 
 @dataclass(frozen=True)
+class Map:
+    """Rows as points.
+
+    Attributes:
+        places: where they lie.
+        pictures: of each row, or why there is none.
+    """
+
+    places: Places
+    pictures: list[Picture | str]
+
+
+@dataclass(frozen=True)
 class Contents:
     """What a page shows.
 
@@ -46,6 +61,7 @@ class Contents:
         class_filter: given labels that the gallery is limited to; empty for all.
         labels: what a row may be relabelled to.
         sample: that the gallery is of; None where it shows the most suspicious rows.
+        map: of embeddings; None for none.
     """
 
     name: str
@@ -57,6 +73,7 @@ class Contents:
     class_filter: tuple[str, ...]
     labels: tuple[str, ...]
     sample: Sample | None = None
+    map: Map | None = None
 
 
 def page(contents: Contents) -> bytes:
@@ -69,7 +86,7 @@ def page(contents: Contents) -> bytes:
     bins = contents.overview.bins
     charts = [histogram(bins, threshold, name, width) for name, width in _SIZES]
     css = _asset("report.css")
-    script = _asset("report.js") + _asset("enlarge.js")
+    script = "".join(map(_asset, ("report.js", "enlarge.js", "map.js")))
     given, suggested = (_filter(contents, field) for field in ("given_label", "suggested"))
     text = (
         page_environment(
@@ -95,6 +112,7 @@ def page(contents: Contents) -> bytes:
             suggested_filter=suggested,
             kind_filter=_counted(contents, lambda each: [each.kind] if each.kind else []),
             quality_filter=_counted(contents, lambda each: each.quality),
+            side=SIDE,
             shown_for={exhibit.shown_for for exhibit in contents.exhibits},
             heats=_heats(contents.overview),
         )
@@ -174,6 +192,29 @@ def _data(contents: Contents, given: Filter, suggested: Filter) -> dict[str, Any
             }
             for exhibit in contents.exhibits
         ],
+        "map": None if contents.map is None else _points(contents.map),
+    }
+
+
+def _points(map_: Map) -> dict[str, Any]:
+    """Columns of the M points; names of classes stand once."""
+    table = map_.places.rows.table
+    labels = {name: table[name].to_pylist() for name in ("given_label", "suggested_label")}
+    names = sorted({name for each in labels.values() for name in each if name is not None})
+    number = {name: at for at, name in enumerate(names)}
+    sources = [each.source if isinstance(each, Picture) else "" for each in map_.pictures]
+    return {
+        "names": [shown(name) for name in names],
+        "x": map_.places.points[:, 0].tolist(),
+        "y": map_.places.points[:, 1].tolist(),
+        "row": table["row"].to_pylist(),
+        "file": [shown(name) for name in table["file_name"].to_pylist()],
+        "given": [number.get(name, -1) for name in labels["given_label"]],
+        "suggested": [number.get(name, -1) for name in labels["suggested_label"]],
+        "kept": table["keep"].to_pylist(),
+        "prob": [_probability(value) for value in table["clean_prob"].to_pylist()],
+        "source": sources,
+        "problem": [each if isinstance(each, str) else "" for each in map_.pictures],
     }
 
 

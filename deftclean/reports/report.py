@@ -12,15 +12,24 @@ from deftclean.core.results import Shown
 from deftclean.core.switch import whole_file
 from deftclean.reports.choosing import MOST_IMAGES, gallery_rows, sampled_rows, waiting_rows
 from deftclean.reports.gallery import exhibits
+from deftclean.reports.map import MOST_POINTS, places
 from deftclean.reports.overview import Overview, overview
-from deftclean.reports.page import Contents, page
+from deftclean.reports.page import Contents, Map, page
+from deftclean.reports.pictures import Album
 from deftclean.reports.review_file import known_labels
 from deftclean.table.audit import Sample, draw
+from deftclean.table.own_files import OwnFile, read_own
 from deftclean.table.reviewed import refuse_foreign_columns
 from deftclean.table.scores import ScoreTable, read_scores
 
 DEFAULT_IMAGES = 200
 DEFAULT_REPORT = Path("report.html")
+
+# Bytes of pictures, encoded as text, of all of them together.
+_ROOM_OF_GALLERY = 11_000_000
+_ROOM_OF_MAP = 3_000_000
+
+_NAMES = ("file_name", "filename", "path")  # of a column with file names, in a file of embeddings
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,6 +41,7 @@ class ReportResult(Shown):
         overview: the figures in it.
         size: of the file, in bytes.
         images: rows in the gallery.
+        mapped: rows on the map; None where there is none.
         waiting: flagged rows that nobody has decided about.
         problems: pictures that could not be shown, by kind.
         drawn: rows of the audit's sample; None where the gallery is no audit.
@@ -44,6 +54,7 @@ class ReportResult(Shown):
     waiting: int
     problems: dict[str, int]
     drawn: int | None = None
+    mapped: int | None = None
 
     def facts(self) -> Mapping[str, object]:
         """What a notebook shows."""
@@ -51,6 +62,7 @@ class ReportResult(Shown):
             "page": self.output,
             "MB": self.size / 1e6,
             "pictures": self.images,
+            "on the map": self.mapped,
             "waiting": self.waiting,
             "not shown": self.problems or None,
         }
@@ -66,6 +78,7 @@ def report(
     kept: int = 0,
     classes: Sequence[str] = (),
     data: str | Path | None = None,
+    embeddings: str | Path | None = None,
     allow_outside: bool = False,
     progress: Progress | None = None,
 ) -> ReportResult:
@@ -86,6 +99,8 @@ def report(
         kept: show so many kept rows too, drawn at random by the seed of the scan, 0 to 2,000.
         classes: given labels that the gallery is limited to; none for all.
         data: image folder, or the table that holds the images; None for the folder of the scan.
+        embeddings: features of the pictures, as `export --to embeddings` writes them or your own
+            (by row or file name); the page then has a map of up to 2,000 rows. None for no map.
         allow_outside: follow links and names that leave the data folder.
         progress: told what happens; nobody by default.
 
@@ -94,18 +109,24 @@ def report(
         RunError: the file cannot be written, or would be too large.
     """
     table, output = Path(table), Path(output)
-    check_output(output, overwrite, [table, None if data is None else Path(data)])
+    inputs = [table, *(Path(each) for each in (data, embeddings) if each is not None)]
+    check_output(output, overwrite, inputs)
     if not 0 <= images <= MOST_IMAGES:
         raise UsageError(f"--images is {images}; it lies between 0 and {MOST_IMAGES:,}.")
     _check_kept(kept, audit)
+    _check_map(embeddings, audit)
     scores = read_scores(table)
+    numbers = _embeddings(embeddings, scores)
     sample = _sample(scores, str(table), audit, classes)
     if sample is None:
         chosen = gallery_rows(scores, images, kept, classes)
     else:
         chosen = sampled_rows(scores, sample)
     folder = Path(data) if data is not None else None
-    gallery = exhibits(chosen, table, folder, allow_outside, progress or Silent())
+    album = Album(table, folder, allow_outside, progress or Silent())
+    mapped = None if numbers is None else _map(scores, numbers, album)
+    room = _ROOM_OF_GALLERY - (0 if mapped is None else _ROOM_OF_MAP)
+    gallery = exhibits(chosen, album.pictures(chosen, room, "Pictures"))
     figures = overview(scores)
     waiting = waiting_rows(scores)
     contents = Contents(
@@ -118,6 +139,7 @@ def report(
         class_filter=tuple(classes),
         labels=tuple(known_labels(scores)),
         sample=sample,
+        map=mapped,
     )
     made = page(contents)
     with whole_file(output, overwrite) as temporary:
@@ -130,7 +152,29 @@ def report(
         waiting=waiting,
         problems=_problems([exhibit.problem for exhibit in gallery]),
         drawn=None if sample is None else len(sample.places),
+        mapped=None if mapped is None else len(mapped.places.points),
     )
+
+
+def _check_map(embeddings: str | Path | None, audit: int | None) -> None:
+    if embeddings is not None and audit is not None:
+        raise UsageError(
+            "--embeddings and --audit exclude each other: a map shows what was said of rows.",
+            "Leave one of them out.",
+        )
+
+
+def _embeddings(path: str | Path | None, scores: ScoreTable) -> OwnFile | None:
+    """Numbers of the table's rows; None where none were given."""
+    if path is None:
+        return None
+    return read_own("--embeddings", Path(path), scores.table["file_name"], _NAMES)
+
+
+def _map(scores: ScoreTable, numbers: OwnFile, album: Album) -> Map:
+    album.progress.say(f"Map: at most {MOST_POINTS:,} rows, by t-SNE of {numbers.path}")
+    made = places(scores, numbers)
+    return Map(made, album.pictures(made.rows, _ROOM_OF_MAP, "Pictures of the map"))
 
 
 def _check_kept(kept: int, audit: int | None) -> None:

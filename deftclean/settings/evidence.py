@@ -118,7 +118,7 @@ class EvidenceOptions:
         if unfit:
             raise UsageError(
                 f"{', '.join(unfit)}: nothing is loaded or trained with --model none.",
-                "Leave it out, or name a model.",
+                "Leave it out, of deftclean.toml too, or name a model.",
             )
 
     def _check_values(self) -> None:

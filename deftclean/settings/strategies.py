@@ -107,7 +107,7 @@ class StrategyOptions:
             listed = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
             raise UsageError(
                 f"{listed}: --recipe {self.strategy} has no such setting.",
-                "Leave it out, or use --recipe evidence or deft.",
+                "Leave it out, of deftclean.toml too, or use --recipe evidence or deft.",
             )
         return chosen if self.trains else {"tuner": "none", **chosen}
 

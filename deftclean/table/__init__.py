@@ -15,6 +15,7 @@ In reading order::
     splits: names of splits, and which rows are of one
     summary: a table at a glance
     problems: what is wrong with each row, as numbers that can be counted
+    own_files: a user's numbers for each row, by row or name
     places: the line, image or table that a row comes from
     comparison: two tables, row by row, and what changed
 """

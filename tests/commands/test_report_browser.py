@@ -1,8 +1,8 @@
 """The report in a real browser: filters, review by keyboard, saving, and hostile data."""
 
 import csv
-import importlib.util
 import io
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -197,6 +197,31 @@ def test_saving_asks_for_a_name_and_the_command_line_merges(
     browser.open(tmp_path / "next.html")
     assert decisions(browser) == [""] * 4
     assert "Reviewed by people: 4 rows" in " ".join(browser.texts("main p"))
+
+
+def test_a_new_class_is_typed_and_the_command_below_merges_it(
+    browser: Browser, page: Path, scored: Scored, tmp_path: Path
+) -> None:
+    assert "--new-class" not in browser.texts("#merge")[0]
+    sign(browser, "Ada")
+    browser.press(RIGHT, "o", *"snow's owl", ENTER, "o", *"leaf", DOWN, ENTER)
+    assert browser.texts(".verdict")[0] == "→ snow's owl (new)"
+    browser.driver.refresh()
+    assert browser.texts(".verdict")[0] == "→ snow's owl (new)"
+    browser.press(RIGHT, "s")
+    assert next(line["final_label"] for line in saved(browser)) == "snow's owl"
+    command = browser.texts("#merge")[0].splitlines()[0]
+    assert command == (
+        "deftclean review clean.parquet review.csv --new-class 'snow'\\''s owl' -o reviewed.parquet"
+    )
+    words = shlex.split(command)[1:]
+    words[1:3] = [str(scored.table), str(browser.downloads / "review.csv")]
+    done = run_cli(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = pq.read_table(tmp_path / "reviewed.parquet").to_pylist()
+    assert rows[4]["final_label"] == "snow's owl"
+    browser.press("u")
+    assert "--new-class" not in browser.texts("#merge")[0]
 
 
 def test_an_audit_shows_no_verdict_and_saves_its_sample(
@@ -481,31 +506,3 @@ def test_several_rows_are_decided_at_once_and_undone_at_once(browser: Browser, p
     assert decisions(browser).count("relabel") == 0
     browser.press("u")
     assert set(decisions(browser)) == {""}
-
-
-AXE = """
-const done = arguments[arguments.length - 1];
-document.querySelectorAll("details").forEach((details) => { details.open = true; });
-axe.run(document).then((found) => done(found.violations.map((each) =>
-  [each.id, each.nodes.slice(0, 3).map((node) => node.html.slice(0, 120))])));
-"""
-
-
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(browser: Browser, page: Path, scheme: str, width: int) -> None:
-    """The rules of axe-core, at both sizes and in both themes."""
-    found = importlib.util.find_spec("axe_core_python")
-    if found is None or found.origin is None:
-        pytest.skip("needs the package axe-core-python")
-    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    try:
-        browser.driver.refresh()
-        browser.run((Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
-        assert browser.driver.execute_async_script(AXE) == []
-    finally:
-        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

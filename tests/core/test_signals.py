@@ -192,5 +192,6 @@ def test_workers_end_with_a_parent_that_was_killed(data, tmp_path):
     workers = psutil.Process(process.pid).children(recursive=True)
     assert workers
     process.kill()
+    process.communicate()
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert alive == []

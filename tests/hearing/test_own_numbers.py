@@ -8,10 +8,10 @@ import pytest
 from deftclean.core.errors import InputError
 from deftclean.features.class_texts import plain_texts
 from deftclean.hearing.brought import Brought
-from deftclean.hearing.own_files import OwnFile
 from deftclean.hearing.own_numbers import OwnNumbers, own_numbers, own_warnings
 from deftclean.images.sources import DistinctPictures
 from deftclean.images.usable_rows import UsableRows
+from deftclean.table.own_files import OwnFile
 
 # Five rows: row 1 cannot be read, and row 4 shows the picture of row 0.
 PICTURES = np.array([0, 0, 1, 2, 0])

@@ -43,7 +43,7 @@ function storedDecisions() {
   for (const [row, made] of Object.entries(parsed ?? {})) {
     const relabel = made?.decision === "relabel";
     if (!["keep", "relabel", "drop"].includes(made?.decision)) continue;
-    if (relabel && !data.labels.includes(made.label)) continue;
+    if (relabel && (typeof made.label !== "string" || !made.label)) continue;
     found.set(Number(row), {
       decision: made.decision,
       label: relabel ? made.label : "",
@@ -116,7 +116,8 @@ function startReview() {
     const made = decisions.get(data.rows[index].row);
     if (!made) return "";
     if (made.decision === "keep") return "keep";
-    return made.decision === "drop" ? "drop" : `→ ${labels[data.labels.indexOf(made.label)]}`;
+    if (made.decision === "drop") return "drop";
+    return `→ ${labels[data.labels.indexOf(made.label)] ?? `${made.label} (new)`}`;
   }
 
   function showCard(index) {
@@ -229,6 +230,23 @@ function startReview() {
     unsaved = true;
     keepDecisions();
     showCard(index);
+    showMerge();
+  }
+
+  /** Labels that the table does not know: `review` takes them only if they are named to it. */
+  function newClasses() {
+    const made = data.rows.map((row) => decisions.get(row.row)?.label).filter(Boolean);
+    return [...new Set(made)].filter((label) => !data.labels.includes(label)).sort();
+  }
+
+  const merge = element("merge");
+  const mergeAsMade = merge.textContent;
+
+  /** The command that merges what is saved. */
+  function showMerge() {
+    const quoted = (text) => (/^[\w.]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+    const more = newClasses().map((label) => ` --new-class ${quoted(label)}`).join("");
+    merge.textContent = mergeAsMade.replace(" -o ", () => `${more} -o `);
   }
 
   function decide(index, decision, label, move) {
@@ -328,7 +346,9 @@ function startReview() {
     keepDecisions();
     download("review.csv", csv(decisions));
     unsaved = false;
-    say(`review.csv: ${open.length} decisions.`);
+    const made = newClasses().length;
+    const more = made ? ` ${made} new classes: merge them with the command below.` : "";
+    say(`review.csv: ${open.length} decisions.${more}`);
   }
 
   // ------------------------------------------------ choosing any label
@@ -346,21 +366,26 @@ function startReview() {
     search.focus();
   }
 
+  /** Labels with what is typed in them, and at the end what is typed as a class of its own. */
   function listLabels() {
-    const part = search.value.trim().toLowerCase();
+    const text = search.value.trim();
+    const part = text.toLowerCase();
     const own = data.rows[choosing.index].given_label;
     list.replaceChildren();
     labels.forEach((text, place) => {
       if (data.labels[place] === own || !text.toLowerCase().includes(part)) return;
       list.add(new Option(text, String(place)));
     });
+    if (text && text !== own && !data.labels.includes(text)) {
+      list.add(new Option(`new class: ${text}`, "new"));
+    }
     list.selectedIndex = list.length ? 0 : -1;
     element("choose-ok").disabled = !list.length;
   }
 
   function chosen() {
     if (list.selectedIndex < 0) return;
-    const label = data.labels[Number(list.value)];
+    const label = list.value === "new" ? search.value.trim() : data.labels[Number(list.value)];
     dialog.close();
     decide(choosing.index, "relabel", label, choosing.move);
   }
@@ -442,6 +467,7 @@ function startReview() {
     decisions = storedDecisions();
     history = [];
     cards.forEach((_card, index) => showCard(index));
+    showMerge();
     applyFilters();
   });
   window.addEventListener("beforeunload", (event) => {
@@ -464,6 +490,7 @@ function startReview() {
     picks[index].checked = false; // browsers fill forms in again after a reload
     showCard(index);
   });
+  showMerge();
   makeCurrent(0);
   applyFilters();
 }

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from deftclean.core.errors import InputError
-from deftclean.hearing.own_files import OwnFile, read_own
+from deftclean.table.own_files import OwnFile, read_own
 
 NAMES = pa.chunked_array([["a.png", "b.png", "c.png"]])
 VALUES = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], dtype=np.float32)
