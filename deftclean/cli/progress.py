@@ -2,11 +2,12 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from deftclean.core.progress import Advance
 
 _PLAIN_EVERY = 30.0  # seconds between lines of a long stage off a terminal
+_LAST = 3  # epochs whose lines stay on a terminal
 
 
 @contextlib.contextmanager
@@ -52,6 +54,19 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:.1f}/s" if task.speed else "", style="progress.data.speed")
 
 
+class _Bars(Progress):
+    """Bars, and above them the last lines of a series, which stay when all is done."""
+
+    def __init__(self, *columns: ProgressColumn, console: Console) -> None:
+        self.lines: deque[Text] = deque(maxlen=_LAST)
+        super().__init__(*columns, console=console)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn at every look."""
+        yield from self.lines
+        yield from super().get_renderables()
+
+
 class TerminalProgress:
     """Bars and lines on stderr: bars where it is a terminal, plain lines elsewhere.
 
@@ -63,6 +78,7 @@ class TerminalProgress:
     def __init__(self, console: Console, quiet: bool) -> None:
         self._console = console
         self._quiet = quiet
+        self._bars: _Bars | None = None
 
     @contextlib.contextmanager
     def stage(self, title: str, total: int) -> "Iterator[Advance]":
@@ -81,6 +97,15 @@ class TerminalProgress:
         if not self._quiet:
             self._console.print(f"[dim]·[/dim] {shown(text)}", soft_wrap=True)
 
+    def epoch(self, text: str) -> None:
+        """One line: beside a bar only the last few stay."""
+        if self._bars is None:
+            self.say(text)
+        else:
+            line = Text.from_markup(f"[dim]·[/dim] {shown(text)}", overflow="ellipsis")
+            line.no_wrap = True
+            self._bars.lines.append(line)
+
     def warn(self, text: str) -> None:
         """One line, always."""
         self._console.print(f"[yellow]Warning:[/yellow] {shown(text)}", soft_wrap=True)
@@ -96,7 +121,7 @@ class TerminalProgress:
             TimeRemainingColumn(),
             TextColumn("[dim]{task.fields[text]}"),
         )
-        with Progress(*columns, console=self._console) as bars:
+        with _Bars(*columns, console=self._console) as bars, self._over(bars):
             task = bars.add_task(shown(title), total=total, text="")
 
             def advance(count: int, text: str) -> None:
@@ -106,6 +131,15 @@ class TerminalProgress:
                     bars.update(task, advance=count)
 
             yield advance
+
+    @contextlib.contextmanager
+    def _over(self, bars: _Bars) -> Iterator[None]:
+        """Lines of a series go to these bars."""
+        before, self._bars = self._bars, bars
+        try:
+            yield
+        finally:
+            self._bars = before
 
     @contextlib.contextmanager
     def _lines(self, title: str, total: int) -> "Iterator[Advance]":

@@ -18,6 +18,9 @@ class Progress(Protocol):
     def say(self, text: str) -> None:
         """Something worth a line."""
 
+    def epoch(self, text: str) -> None:
+        """One of many lines alike, within a stage; the last few are what stays to be read."""
+
     def warn(self, text: str) -> None:
         """Something that may make the result useless."""
 
@@ -50,6 +53,10 @@ class Silent:
 
     def say(self, text: str) -> None:
         """Nothing is shown."""
+
+    def epoch(self, text: str) -> None:
+        """As `say`."""
+        self.say(text)
 
     def warn(self, text: str) -> None:
         """Nothing is shown; warnings also stand in the result."""

@@ -85,7 +85,7 @@ class ResumableTraining:
                 advance(self.steps * done, "")
                 for record in train(earlier, NowAndThen(advance)):
                     self.checkpoint.save(record.values(), record.tensors())
-                    self.progress.say(record.epochs[-1].line(self.epochs))
+                    self.progress.epoch(record.epochs[-1].line(self.epochs))
         except (KeyboardInterrupt, SystemExit):
             if record is not None:
                 self._say_stopped(len(record.epochs))

@@ -308,7 +308,7 @@ def _train(
             _check_loss(loss, epoch)
             if watch is not None:
                 watch.check(f"in epoch {epoch}")
-            task.progress.say(
+            task.progress.epoch(
                 f"epoch {epoch}/{config.epochs}: loss {loss:.3f}, learned from {len(rows):,} rows"
             )
 
