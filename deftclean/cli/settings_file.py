@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deftclean.core.errors import UsageError
 from deftclean.core.files import read_text
@@ -16,14 +16,30 @@ from deftclean.core.files import read_text
 _PREFIX = "DEFTCLEAN"
 _OTHERS = {"DEFTCLEAN_CACHE_DIR"}  # of no single command
 
-Names = Mapping[str, Mapping[str, str]]
-"""By command: Python's name of every option, by the option's own, with `_` for `-`."""
+
+class Known(NamedTuple):
+    """An option: Python's name of it, and whether it may be given several times."""
+
+    name: str
+    repeatable: bool
+
+    def value(self, written: Any) -> Any:
+        """What is written in a file; one text alone is a list of one."""
+        return [written] if self.repeatable and isinstance(written, str) else written
+
+
+Names = Mapping[str, Mapping[str, Known]]
+"""By command: every option, by its own name, with `_` for `-`."""
 
 
 def known_options(group: Any) -> Names:
     """The options of every command of a Typer group."""
     return {
-        command: {name: each.name for each in made.params for name in _names(each)}
+        command: {
+            name: Known(each.name, bool(each.multiple))
+            for each in made.params
+            for name in _names(each)
+        }
         for command, made in group.commands.items()
     }
 
@@ -116,7 +132,7 @@ def _checked(path: Path, parsed: dict[str, Any], known: Names) -> dict[str, Any]
         options, values = known[name], {}
         for key, value in table.items():
             if (option := key.replace("-", "_")) in options:
-                values[options[option]] = value
+                values[options[option].name] = options[option].value(value)
             else:
                 near = _similar(key, [each.replace("_", "-") for each in options])
                 problems.append(f"[{name}] has no option {key!r}{near}")

@@ -46,6 +46,11 @@ def is_pictures(data: Any) -> bool:
     return hasattr(data, "__getitem__") and hasattr(data, "__len__") and not listed
 
 
+def is_hugging(data: Any) -> bool:
+    """Whether this is a `Dataset` of Hugging Face's library."""
+    return hasattr(data, "to_parquet") and hasattr(data, "features")
+
+
 def rows_of_frame(data: Any, labels: Any, path_column: str | None) -> Rows:
     """A DataFrame: a column of paths, and one of labels, or labels beside it.
 

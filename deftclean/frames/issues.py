@@ -1,7 +1,9 @@
 """`find_label_issues`, whole: data as Python holds it to a DataFrame, as cleanlab answers."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +14,14 @@ import pyarrow.parquet as pq
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
+from deftclean.core.text import few
 from deftclean.data.options import ManifestOptions
 from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import scan
 from deftclean.frames.inputs import (
     Rows,
     is_frame,
+    is_hugging,
     is_pictures,
     named,
     rows_of_folder,
@@ -62,9 +66,10 @@ def find_label_issues(
     - a data set with `samples`, pairs of path and class, such as torchvision's ImageFolder: its
       files are read, without its transform;
     - another data set of torch or torchvision that gives (PIL image, label) by index, such as
-      CIFAR10: its pictures are first written to a temporary file.
+      CIFAR10: its pictures are first written to a temporary file;
+    - a `Dataset` of Hugging Face's library: it is first written to a temporary file; `labels` is
+      the name of its column, or None to recognise it.
 
-    A Hugging Face `Dataset` is none of these: write it with `to_parquet`, and give the file.
 
     Args:
         data: N rows.
@@ -91,26 +96,82 @@ def find_label_issues(
     if isinstance(labels, str | os.PathLike) and isinstance(data, str | os.PathLike):
         labels = Path(labels)
     with work_folder() as folder:
-        rows = None if _as_scan_takes(data, labels) else _rows(data, labels, path_column, folder)
-        if rows is None:
-            if path_column is not None or class_names is not None:
-                raise UsageError(
-                    "path_column and class_names go with data that Python holds; for folders and "
-                    "tables they are options of scan.",
-                    "deftclean.scan(..., reading=deftclean.ManifestOptions(...))",
-                )
-            where, table, reading = Path(data), labels, ManifestOptions()
-        else:
-            known = named(rows.labels, rows.names if class_names is None else class_names)
-            where, table = _written(rows, known, folder)
-            # Whoever names files one by one means them, wherever links lead.
-            reading = ManifestOptions(allow_outside=rows.paths is not None)
+        asked = _asked(data, labels, class_names, path_column, folder)
         result = scan(
-            where, table, output=folder / "clean.parquet", noise=noise, strategy=strategy,
-            noise_ratio=noise_ratio, threshold=threshold, settings=settings, reading=reading,
+            asked.where, asked.table, output=folder / "clean.parquet", noise=noise,
+            strategy=strategy, noise_ratio=noise_ratio, threshold=threshold, settings=settings,
+            reading=asked.reading,
             evidence=_brought(embeddings, pred_probs, folder), run=run, progress=progress,
         )  # fmt: skip
-    return _answer(result, rows)
+    return _answer(result, asked)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `scan` reads.
+
+    Attributes:
+        where, table, reading: as in `scan`.
+        by_name: whether the answer's index are the file names.
+        index: of the answer else; None for 0 to N - 1.
+    """
+
+    where: Path
+    table: Path | None
+    reading: ManifestOptions
+    by_name: bool = False
+    index: Any = None
+
+
+def _asked(
+    data: Any,
+    labels: Any,
+    class_names: Sequence[str] | None,
+    path_column: str | None,
+    folder: Path,
+) -> _Asked:
+    if hasattr(data, "column_names") and hasattr(data, "items"):
+        raise InputError(
+            f"A {type(data).__name__} is several data sets: {few(list(data))}.",
+            f"Give one of them: data[{next(iter(data), 'train')!r}].",
+        )
+    if is_hugging(data):
+        return _of_hugging(data, labels, class_names, path_column, folder)
+    if _as_scan_takes(data, labels):
+        if path_column is not None or class_names is not None:
+            raise UsageError(
+                "path_column and class_names go with data that Python holds; for folders and "
+                "tables they are options of scan.",
+                "deftclean.scan(..., reading=deftclean.ManifestOptions(...))",
+            )
+        return _Asked(Path(data), labels, ManifestOptions(), by_name=True)
+    rows = _rows(data, labels, path_column, folder)
+    known = named(rows.labels, rows.names if class_names is None else class_names)
+    where, table = _written(rows, known, folder)
+    # Whoever names files one by one means them, wherever links lead.
+    reading = ManifestOptions(allow_outside=rows.paths is not None)
+    return _Asked(where, table, reading, index=rows.index)
+
+
+def _of_hugging(
+    data: Any,
+    labels: Any,
+    class_names: Sequence[str] | None,
+    path_column: str | None,
+    folder: Path,
+) -> _Asked:
+    """A data set of Hugging Face's library, as the table that it writes itself."""
+    if labels is not None and not isinstance(labels, str):
+        raise UsageError("labels is the name of the data set's column.", "labels='label'")
+    names = None
+    if class_names is not None:
+        names = folder / "names.json"
+        names.write_text(json.dumps(list(class_names)), encoding="utf-8")
+    data.to_parquet(str(folder / PICTURES))
+    reading = ManifestOptions(
+        label_column=labels, path_column=path_column, class_names=names, allow_outside=True
+    )
+    return _Asked(folder / PICTURES, None, reading)
 
 
 def _brought(embeddings: Any, pred_probs: Any, folder: Path) -> EvidenceOptions:
@@ -155,11 +216,6 @@ def _rows(data: Any, labels: Any, path_column: str | None, folder: Path) -> Rows
 
 
 def _of_data_set(data: Any, labels: Any, folder: Path) -> Rows:
-    if hasattr(data, "to_parquet"):
-        raise InputError(
-            "A Hugging Face data set is not read as it is.",
-            'data.to_parquet("train.parquet"), then give "train.parquet".',
-        )
     if labels is not None:
         raise UsageError("The data set has its own labels.", "Leave labels out.")
     if hasattr(data, "samples"):
@@ -201,7 +257,7 @@ def _join_labels(pictures: Path, labels: pa.Array, table: Path) -> None:
                 at += len(batch)
 
 
-def _answer(result: ScanResult, rows: Rows | None) -> "pd.DataFrame":
+def _answer(result: ScanResult, asked: _Asked) -> "pd.DataFrame":
     """The columns of the answer."""
     import pandas as pd
 
@@ -215,7 +271,7 @@ def _answer(result: ScanResult, rows: Rows | None) -> "pd.DataFrame":
             "given_label": table["given_label"].to_pylist(),
             "predicted_label": table["suggested_label"].to_pylist(),
         },
-        index=table["file_name"].to_pylist() if rows is None else rows.index,
+        index=table["file_name"].to_pylist() if asked.by_name else asked.index,
     )
     frame.attrs.update(warnings=list(result.warnings), noise_rate=result.summary.noise_rate)
     return frame

@@ -9,14 +9,19 @@ import typer
 
 from deftclean.cli import main as cli
 from deftclean.cli.main import app
-from deftclean.cli.settings_file import file_settings, known_options, unknown_variables
+from deftclean.cli.settings_file import (
+    Known,
+    file_settings,
+    known_options,
+    unknown_variables,
+)
 from deftclean.core.errors import UsageError
 from tests.support.places import ROOT
 from tests.support.settings_schema import settings_schema
 
 SCHEMA = ROOT / "docs" / "deftclean.schema.json"
 
-KNOWN = {"scan": {"epochs": "epochs"}}
+KNOWN = {"scan": {"epochs": Known("epochs", repeatable=False)}}
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +91,9 @@ def test_an_option_has_one_name_in_all_four_places(command, option, here):
     first = next(text for text in option.opts if text.startswith("--"))
     (here / "deftclean.toml").write_text(f"[{command}]\n{first[2:]} = 1\n")
     assert file_settings(None, known_options(GROUP)) == {command: {option.name: 1}}
+    (here / "deftclean.toml").write_text(f'[{command}]\n{first[2:]} = "a"\n')
+    one = ["a"] if option.multiple else "a"
+    assert file_settings(None, known_options(GROUP)) == {command: {option.name: one}}
     variable = f"DEFTCLEAN_{command}_{first[2:]}".upper().replace("-", "_")
     assert unknown_variables({variable: "1"}, GROUP) == []
 
@@ -139,6 +147,7 @@ def test_the_schema_is_that_of_the_options():
         keys = {key.replace("-", "_") for key in written["properties"][command]["properties"]}
         assert keys == names.keys() - {"help"}
     check = jsonschema.Draft202012Validator(written)
+    check.validate({"scan": {"split": "train", "fail-on": ["a>0", "b>0"]}})
     check.validate({"scan": {"epochs": 3, "model": "nano", "flip": False, "rename": ["a=b"]}})
     for wrong in (
         {"scna": {}}, {"scan": {"epoch": 3}}, {"scan": {"epochs": "3"}}, {"check": {"format": "x"}},

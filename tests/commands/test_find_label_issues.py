@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -51,6 +53,37 @@ class Pictures:
         picture = Image.open(path).convert("RGB")
         made = np.asarray(picture) if self.kind == "array" else picture.convert(self.kind)
         return made, NAMES.index(label)
+
+
+class Hugging:
+    """What a `Dataset` of Hugging Face's library is known by."""
+
+    features: Any = None
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        images = [{"bytes": Path(path).read_bytes(), "path": None} for path, _ in pairs]
+        numbers = [NAMES.index(label) for _, label in pairs]
+        self.table = pa.table({"image": images, "fine": numbers, "coarse": numbers})
+
+    def to_parquet(self, path: str) -> None:
+        pq.write_table(self.table, path)
+
+
+class Several(dict):
+    column_names: Any = None
+
+
+def test_a_hugging_face_data_set(pictures):
+    found = asked(Hugging(pictures), "fine", class_names=list(NAMES))
+    assert list(found.index) == list(range(24))
+    assert found["given_label"].tolist() == [label for _, label in pictures]
+    expected = asked(pictures)
+    np.testing.assert_allclose(found["label_score"], expected["label_score"])
+    with pytest.raises(UsageError, match="the name of the data set's column"):
+        asked(Hugging(pictures), [1] * 24)
+    with pytest.raises(InputError, match="several data sets: train, test") as told:
+        asked(Several(train=1, test=2))
+    assert "data['train']" in told.value.hint
 
 
 def test_a_list_of_pairs_and_every_other_form_say_the_same(pictures, tmp_path, monkeypatch):

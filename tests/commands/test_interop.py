@@ -72,6 +72,30 @@ def test_hugging_face_reads_the_image_folder(scored, tmp_path, monkeypatch):
 
 
 @ANY_WARNING
+def test_a_hugging_face_data_set_is_scanned_as_it_is(scored, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets", reason="needs datasets")
+    rows = read_scores(scored.table).table
+    names = sorted(set(scored.true))
+    made = datasets.Dataset.from_dict(
+        {
+            "image": [str(scored.images / name) for name in rows["file_name"].to_pylist()],
+            "label": [names.index(name) for name in rows["given_label"].to_pylist()],
+        },
+        features=datasets.Features(
+            {"image": datasets.Image(), "label": datasets.ClassLabel(names=names)}
+        ),
+    )
+    run = deftclean.RunOptions(model="nano", workers=0)
+    found = deftclean.find_label_issues(made, strategy="label-match", run=run)
+    assert found["given_label"].tolist() == rows["given_label"].to_pylist()
+    pairs = zip(rows["file_name"].to_pylist(), rows["given_label"].to_pylist(), strict=True)
+    files = [(str(scored.images / name), label) for name, label in pairs]
+    expected = deftclean.find_label_issues(files, strategy="label-match", run=run)
+    np.testing.assert_array_equal(found["label_score"], expected["label_score"])
+
+
+@ANY_WARNING
 def test_hugging_face_reads_names_that_look_like_something_else(scored, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets = pytest.importorskip("datasets", reason="needs datasets")

@@ -45,7 +45,10 @@ def _of(option: Parameter) -> dict[str, Any]:
     for bound, key in ((option.info.min, "minimum"), (option.info.max, "maximum")):
         if bound is not None:
             one[key] = bound
-    return {"type": "array", "items": one} if option.repeatable else one
+    if not option.repeatable:
+        return one
+    several = {"type": "array", "items": one}
+    return {"anyOf": [several, one]} if one["type"] == "string" else several
 
 
 def main() -> None:
