@@ -98,8 +98,8 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
     Args:
         data: a folder of images, or a table (then paths are relative to the table's folder,
             unless the images lie in the table).
-        labels: a table whose paths are relative to the folder `data`; None where sub-folder
-            names are the labels.
+        labels: a table, or a folder of Parquet files of the same columns, whose paths are
+            relative to the folder `data`; None where sub-folder names are the labels.
         options: columns and class names.
 
     Raises:
@@ -116,9 +116,12 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
             f"{data} is not a folder.",
             "With two arguments the first is the image folder: deftclean scan data/ labels.csv",
         )
+    if shards := found_shards(labels):
+        return _from_label_shards(labels, shards, data, options)
     if not labels.is_file():
         raise InputError(
-            f"{labels} is not a file.", "Give a .csv, .tsv, .jsonl, .json, .txt or .parquet file."
+            f"{labels} is not a file, nor a folder of Parquet files.",
+            "Give a .csv, .tsv, .jsonl, .json, .txt or .parquet file.",
         )
     return _from_table(labels, data, options)
 
@@ -180,6 +183,19 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
         source_lines=pa.nulls(len(rows.names), pa.int64()),
         notes=(*notes, *rows.notes),
     )
+
+
+def _from_label_shards(
+    labels: Path, shards: list[Path], data: Path, options: ManifestOptions
+) -> Manifest:
+    """Labels in a folder of Parquet files, pictures in another folder."""
+    read = read_shards(labels, shards, options)
+    if read.images is not None:
+        raise InputError(
+            f"{labels}: its Parquet files hold the images themselves (column {read.images.name}).",
+            f"Leave the image folder out: deftclean scan {labels}",
+        )
+    return replace(_from_table(labels, data, options, read.records), labels_file=None)
 
 
 def _from_metadata(

@@ -162,3 +162,18 @@ def test_shards_that_do_not_fit(tmp_path: Path) -> None:
     shard(root, "b.parquet", file_name=["b.png"], label=[[1]])
     with pytest.raises(UsageError, match="are of different types"):
         read(root)
+
+
+def test_labels_in_shards_beside_a_folder_of_pictures(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", "a.png", "b.png")
+    labels = shard(tmp_path / "labels", "train-0.parquet", file_name=["b.png"], label=["dog"])
+    shard(labels, "val-0.parquet", file_name=["a.png"], label=["cat"])
+    manifest = read_manifest(root, labels, ManifestOptions())
+    assert pairs(manifest) == [("b.png", "dog"), ("a.png", "cat")]
+    assert manifest.columns["split"].to_pylist() == ["train", "val"]
+    assert manifest.root == root
+    inside = shard(tmp_path / "inside", "a.parquet", image=[{"bytes": b"x", "path": None}] * 2)
+    with pytest.raises(UsageError, match="hold the images themselves"):
+        read_manifest(root, inside, ManifestOptions())
+    with pytest.raises(UsageError, match="nor a folder of Parquet files"):
+        read_manifest(root, make(tmp_path / "empty", "x.txt"), ManifestOptions())
