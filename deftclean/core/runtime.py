@@ -156,7 +156,10 @@ def reproducible() -> Iterator[None]:
 
 
 # Each purpose has its own stream, so that turning one draw off leaves the others as they were.
-_PURPOSES = ("order", "complement", "view", "probe", "dropout", "halves", "folds", "part")
+_PURPOSES = (
+    *("order", "complement", "view", "probe", "dropout", "halves", "folds", "part"),
+    "training sample",
+)
 _STREAMS = {purpose: number for number, purpose in enumerate(_PURPOSES)}
 
 

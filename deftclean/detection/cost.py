@@ -28,7 +28,9 @@ class CostOfRun:
         progress: Progress,
     ) -> None:
         scored = math.ceil(len(rows.distinct) / SCORING_BATCH)
-        trained = self._STEP * config.epochs * len(rows.trainable) / SCORING_BATCH
+        count = len(rows.trainable)
+        count = count if config.train_on is None else min(count, config.train_on)
+        trained = self._STEP * config.epochs * count / SCORING_BATCH
         looks = scored * (config.epochs - config.warmup) if options.reselects else 0
         tuned = options.stages * (trained + looks + scored)
         # Without a tuner the first pass is the only one that runs the image tower.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import CollapseError
 from deftclean.detection.deft import Keeping, trained_detector
+from deftclean.detection.sample import sampled_rows
 from deftclean.detection.task import Task
 from deftclean.detection.train import EpochMetrics
 from deftclean.detection.warnings import warned
@@ -89,7 +90,7 @@ def _cross_fit(
     half_of_row = halves[rows.pictures]
     right, usable = known.of_rows(rows.pictures, rows.labels)
     labels = torch.from_numpy(right)
-    trainable = rows.trainable[usable[rows.trainable]]
+    trainable = sampled_rows(rows.trainable[usable[rows.trainable]], rows.labels, task.config)
     detectors, epochs = [], []
     warnings = []
     for half, kept in enumerate(keeping):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from deftclean.core.errors import CollapseError
 from deftclean.core.progress import NowAndThen
+from deftclean.detection.sample import sampled_rows
 from deftclean.detection.task import Outcome, Task
 from deftclean.detection.train import EpochMetrics, Progressed, StepReport, train_detector
 from deftclean.detection.warnings import training_warnings
@@ -48,9 +49,8 @@ def detect_rows(task: Task, threshold: float, keeping: Keeping) -> Outcome:
         UsageError: what lies in the checkpoint belongs to another run.
     """
     pictures, config = task.pictures, task.config
-    detector, epochs = trained_detector(
-        task, pictures.rows.trainable, pictures.labels, keeping, "Training"
-    )
+    rows = sampled_rows(pictures.rows.trainable, pictures.rows.labels, config)
+    detector, epochs = trained_detector(task, rows, pictures.labels, keeping, "Training")
     warnings = training_warnings(
         epochs, task.zero_shot, pictures.rows, task.manifest, task.progress
     )

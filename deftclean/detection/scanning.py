@@ -27,6 +27,7 @@ from deftclean.detection.evidence import weigh_rows
 from deftclean.detection.strategies.confident import require_cleanlab
 from deftclean.detection.strategies.linear_head import fresh_tower
 from deftclean.detection.strategies.select_rows import select_rows
+from deftclean.detection.sample import refuse_small_sample
 from deftclean.detection.task import Outcome, ScanRequest, Task
 from deftclean.detection.warnings import (
     agreement_with_zero_shot,
@@ -72,6 +73,7 @@ class Scan(ScanRequest):
             prepared = reader.prepare(self.manifest, self.reading, self.manifest.class_names)
             refuse_one_class(self.manifest, prepared.rows)
             prepared.say_usual(progress)
+            refuse_small_sample(prepared.rows, asked)
             resolved = resolve(self.noise, self.given, len(prepared.rows.trainable))
             self._say_settings(resolved, runtime)
             warnings = warned(progress, list(resolved.warnings) if self.options.trains else [])

@@ -38,13 +38,14 @@ class DetectorConfig(TrainingConfig):
         rule: what counts as clean, in training and for `keep`.
         warmup_loss: L_sim during warm-up: cross-entropy or symmetric cross-entropy.
         crop: train on random crops; otherwise on the scoring preprocessing.
+        train_on: rows that a detector is trained on, drawn by given label; None for all.
     """
 
     written: ClassVar[tuple[str, ...]] = (
         *("tuner", "prompt_length", "rank", "bottleneck", "tower_lr_share", "context_length"),
         *("class_position", "class_specific", "lr", "momentum", "weight_decay", "batch_size"),
         *("epochs", "warmup", "pseudo_start", "positive_weight", "rule", "warmup_loss"),
-        *("schedule", "crop", "flip", "clip_grad", "seed", "decode"),
+        *("schedule", "crop", "flip", "clip_grad", "seed", "decode", "train_on"),
     )
 
     rule: Rule = setting(
@@ -65,6 +66,12 @@ class DetectorConfig(TrainingConfig):
     pseudo_start: int = setting(2, "First epoch, from 1, that uses pseudo-labels.", at_least=1)
     positive_weight: float = setting(1.0, "Weight of the first term of L_dp.", at_least=0)
     crop: bool = setting(True, "Random crops in training.")
+    train_on: int | None = setting(
+        None,
+        "Train on so many rows alone, drawn at random in proportion to the given labels, and judge "
+        "all of them. Default: all rows.",
+        at_least=2,
+    )
 
 
 PRESETS: dict[Noise, DetectorConfig] = {
@@ -100,7 +107,7 @@ def resolve(noise: Noise, given: Mapping[str, Any], rows: int) -> ResolvedConfig
     Args:
         noise: preset.
         given: settings by attribute name; None means not given.
-        rows: N, readable labelled rows.
+        rows: N, readable labelled rows; of which `train_on` are trained on.
 
     Raises:
         UsageError: every setting that is out of range, in one message.
@@ -113,6 +120,7 @@ def resolve(noise: Noise, given: Mapping[str, Any], rows: int) -> ResolvedConfig
         config = replace(config, crop=False, flip=False)
     refuse_out_of_range(config, "a finite number of 32 bits")
 
+    rows = rows if config.train_on is None else min(rows, config.train_on)
     steps = math.ceil(rows / config.batch_size)
     grown = math.ceil(MIN_WARMUP_STEPS / steps)
     warmup, epochs = config.warmup, config.epochs

@@ -222,6 +222,22 @@ def test_same_seed_same_bytes_whatever_the_workers(folder, tmp_path):
     assert (tmp_path / "other.parquet").read_bytes() != outputs[0][0]
 
 
+def test_a_part_is_trained_on_and_every_row_judged(folder, tmp_path):
+    few = ("--recipe", "deft", "--train-on", "20", "-o", "few.parquet")
+    done = run_cli("scan", "data", *FAST[:-1], *few, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table, facts = table_of(tmp_path / "few.parquet")
+    assert table["clean_prob"].null_count == 0
+    assert facts["config"]["train_on"] == 20
+    all_of_them = ("--recipe", "deft", "-o", "all.parquet")
+    assert run_cli("scan", "data", *FAST, *all_of_them, cwd=tmp_path).returncode == 0
+    others = table_of(tmp_path / "all.parquet")[0]
+    assert not others["clean_prob"].equals(table["clean_prob"])
+    done = run_cli("scan", "data", *FAST, "--train-on", "2", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--train-on 2 is less than a row of each of 3 classes" in done.stderr
+
+
 def test_warmup_over_all_epochs_warns_and_works(folder, tmp_path):
     done = run_cli("scan", "data", *FAST, "--warmup", "4", cwd=tmp_path)
     assert done.returncode == 0
