@@ -45,6 +45,7 @@ from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.losses import clean_probability
 from deftclean.training.picture_sets import SCORING_BATCH
+from deftclean.training.pieces import Pieces
 
 _CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -224,7 +225,8 @@ def bench(model: str, loaded: LoadedModel, photos: Path, copies: int, folder: Pa
         DistinctPictures(source, everything, np.frombuffer(digests, np.uint8).reshape(-1, 32)),
         everything,
     )
-    session = Session(model, None, loaded, choose_runtime("cpu", "fp32", None))
+    runtime = choose_runtime("cpu", "fp32", None)
+    session = Session(model, None, loaded, runtime, Pieces(None, runtime, print))
     return Bench(
         rows,
         Preparation.of(loaded.encoder.preprocess, "exact", crop=False),

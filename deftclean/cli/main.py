@@ -180,6 +180,11 @@ def _as_ours(error: UsageError | MemoryError) -> DeftcleanError:
 
 def _of_the_machine(error: Exception) -> DeftcleanError | None:
     """What a machine refuses or lacks, and no program can foresee; None of anything else."""
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not loaded for it
+        return RunError(
+            f"The device's memory ran out: {str(error).splitlines()[0]}",
+            "Choose a smaller --batch-size, --micro-batch or --model, or --device cpu.",
+        )
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("deftclean"):
         return RunError(
             f"This command needs {error.name}, which is not installed.",

@@ -66,7 +66,7 @@ _SETTINGS = Options(
         *("seed", "rule", "tuner", "prompt_length", "rank", "bottleneck", "tower_lr_share"),
         *("context_length", "class_position", "class_specific", "epochs", "warmup", "warmup_loss"),
         *("pseudo_start", "positive_weight", "batch_size", "lr", "momentum", "weight_decay"),
-        *("schedule", "crop", "flip", "clip_grad", "train_on", "decode"),
+        *("schedule", "crop", "flip", "clip_grad", "train_on", "micro_batch", "decode"),
     ),
     panel="Training (defaults: the preset's)",
     preset=True,

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import CollapseError
 from deftclean.detection.deft import Keeping, trained_detector
-from deftclean.detection.sample import sampled_rows
 from deftclean.detection.task import Task
 from deftclean.detection.train import EpochMetrics
 from deftclean.detection.warnings import warned
@@ -22,6 +21,7 @@ from deftclean.evidence.witness import Linear, LinearWitness
 from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScorer, DetectorScores
 from deftclean.models.detector import DualPromptDetector
+from deftclean.training.sample import sampled_rows
 
 _COLLAPSED = (
     "training of half {} collapsed (features became the same for all); it was trained again with a "

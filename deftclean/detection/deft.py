@@ -11,14 +11,13 @@ from torch import Tensor
 
 from deftclean.core.errors import CollapseError
 from deftclean.core.progress import NowAndThen
-from deftclean.detection.sample import sampled_rows
 from deftclean.detection.task import Outcome, Task
 from deftclean.detection.train import EpochMetrics, Progressed, StepReport, train_detector
 from deftclean.detection.warnings import training_warnings
 from deftclean.models.detector import DualPromptDetector
 from deftclean.training.checkpoint import Checkpoint
-from deftclean.training.collapse import CollapseWatch
 from deftclean.training.epochs import ResumableTraining
+from deftclean.training.sample import sampled_rows
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def trained_detector(
     detector = pictures.session.detector_for(task.manifest.class_names, config)
     if keeping.compiled:
         detector.compile_images()
-    watch = CollapseWatch(detector, pictures.probe(config.seed), pictures.runtime)
+    watch = pictures.watch(detector, config.seed)
     feed = pictures.epochs_of_chosen(detector.image_features, config)
 
     def epochs_after(record: Progressed | None, on_step: NowAndThen) -> Iterator[Progressed]:
@@ -91,6 +90,7 @@ def trained_detector(
             task.resolved.warmup_is_fixed,
             pictures.runtime,
             lambda report: on_step(functools.partial(_step_text, report)),
+            feed.again,
             record.state if record is not None else None,
         ):
             epochs = (*epochs, trained.metrics)

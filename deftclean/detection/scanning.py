@@ -27,7 +27,6 @@ from deftclean.detection.evidence import weigh_rows
 from deftclean.detection.strategies.confident import require_cleanlab
 from deftclean.detection.strategies.linear_head import fresh_tower
 from deftclean.detection.strategies.select_rows import select_rows
-from deftclean.detection.sample import refuse_small_sample
 from deftclean.detection.task import Outcome, ScanRequest, Task
 from deftclean.detection.warnings import (
     agreement_with_zero_shot,
@@ -49,6 +48,7 @@ from deftclean.models.weights import outline_of
 from deftclean.settings.detector import DetectorConfig, ResolvedConfig, resolve
 from deftclean.table.scores import ScoreTable, judged_by, put_scores
 from deftclean.training.checkpoint import Checkpoint
+from deftclean.training.sample import refuse_small_sample
 
 
 class Scan(ScanRequest):
@@ -79,8 +79,9 @@ class Scan(ScanRequest):
             warnings = warned(progress, list(resolved.warnings) if self.options.trains else [])
             warnings += data_warnings(prepared.rows, self.manifest.class_names, progress)
             session = Session.load(
-                self.model, run.weights, run.offline, outline.preprocess, runtime, progress
-            )
+                self.model, run.weights, run.offline, outline.preprocess, runtime, progress,
+                resolved.config.micro_batch,
+            )  # fmt: skip
             task = self._task(session, prepared, resolved, reader)
             warnings += zero_shot_warnings(task.zero_shot, prepared.rows, progress)
             own = self.own(chosen, asked.decode, prepared.rows, reader)

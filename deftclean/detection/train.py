@@ -3,6 +3,7 @@
 Yields what happened after each epoch; prints nothing and knows no file.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from deftclean.training.collapse import CollapseWatch
 from deftclean.training.feeds import Features
 from deftclean.training.losses import dual_prompt_loss, similarity_loss, symmetric_cross_entropy
 from deftclean.training.optimiser import Optimiser, learning_rate
+from deftclean.training.pieces import Again, until_it_fits
 
 MIN_SEPARATION = 0.6
 """Separation at the end of warm-up below which the threshold has not been learned."""
@@ -155,6 +157,7 @@ def train_detector(
     warmup_is_fixed: bool,
     runtime: Runtime,
     on_step: Callable[[StepReport], None],
+    again: Again,
     start: TrainingState | None = None,
 ) -> Iterator[TrainedEpoch]:
     """Train with SGD, one `TrainedEpoch` per epoch.
@@ -168,13 +171,14 @@ def train_detector(
         warmup_is_fixed: do not prolong warm-up where separation is low.
         runtime: device and precision.
         on_step: called after each step.
+        again: the features of the last batch once more, where memory has run out.
         start: what an earlier run with the same settings and data left; None to begin anew.
 
     Raises:
         CollapseError: the features became constant or not finite.
     """
     optimiser = Optimiser(detector, "sgd", config, runtime)
-    steps = _Steps(detector, labels, watch, config, optimiser, runtime, on_step)
+    steps = _Steps(detector, labels, watch, config, optimiser, runtime, on_step, again)
     done, warmup_end = 0, config.warmup
     if start is not None:
         done, warmup_end, steps.done = start.epoch, start.warmup_end, start.steps
@@ -207,24 +211,28 @@ class _Steps:
     optimiser: Optimiser
     runtime: Runtime
     on_step: Callable[[StepReport], None]
+    again: Again
     done: int = 0
 
     def epoch(
         self, epoch: int, batches: Features, in_warmup: bool, pseudo: bool
     ) -> list[_StepResult]:
         """One pass over the rows, and a look for a collapse at its end."""
-        detector, config, device = self.detector, self.config, self.runtime.device
-        classes, agree = detector.prompts.classes, config.rule == "agree"
+        config, device = self.config, self.runtime.device
+        classes = self.detector.prompts.classes
         complements = complementary_labels(self.labels, classes, config.seed, epoch)
         results: list[_StepResult] = []
         for rows, image in batches:
             given = self.labels[rows].to(device, non_blocking=True)
             complementary = complements[rows].to(device, non_blocking=True)
-            with self.runtime.autocast():
-                seen = judge(detector, image, given, complementary, agree, pseudo)
-            loss, result = _losses(seen, given, config, in_warmup)
-            self.optimiser.zero_grad()
-            self.optimiser.backward(loss)
+            learn = functools.partial(
+                self._gradients,
+                given=given,
+                complementary=complementary,
+                in_warmup=in_warmup,
+                pseudo=pseudo,
+            )
+            result = until_it_fits(learn, image, self.again)
             self.optimiser.step()
 
             results.append(result)
@@ -234,6 +242,18 @@ class _Steps:
                 self.watch.check(f"after {self.done} steps")
         self.watch.check(f"in epoch {epoch}")
         return results
+
+    def _gradients(
+        self, image: Tensor, given: Tensor, complementary: Tensor, in_warmup: bool, pseudo: bool
+    ) -> _StepResult:
+        """Gradients of a batch, in place of those of the last one."""
+        self.optimiser.zero_grad()
+        agree = self.config.rule == "agree"
+        with self.runtime.autocast():
+            seen = judge(self.detector, image, given, complementary, agree, pseudo)
+        loss, result = _losses(seen, given, self.config, in_warmup)
+        self.optimiser.backward(loss)
+        return result
 
 
 def _state(

@@ -1,6 +1,7 @@
 """The distinct readable pictures of a run, as features."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,33 @@ from deftclean.images.resizing import Preparation
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
 from deftclean.settings.detector import DetectorConfig
+from deftclean.training.collapse import CollapseWatch, Watched
 from deftclean.training.embeddings import Embeddings
 from deftclean.training.feeds import EmbeddingEpochs, Encode, EpochBatches, Features, PictureEpochs
 from deftclean.training.picture_sets import SCORING_BATCH, PictureSet
+from deftclean.training.pieces import Again, no_more
 
 _PROBE = 32  # pictures that the watch for a collapse looks at
+
+
+@dataclass(frozen=True)
+class ChosenEpochs:
+    """Training batches of rows that may change.
+
+    Attributes:
+        batches: what the feed asks for the rows of an epoch.
+        feed: epoch from 0 -> rows and features.
+        again: the features of its last batch once more, such that they take less memory.
+    """
+
+    batches: EpochBatches
+    feed: Callable[[int], Features]
+    again: Again
+
+    def __call__(self, epoch: int, chosen: NDArray[np.int64]) -> Features:
+        """The batches of some rows, at least one."""
+        self.batches.rows = chosen  # the workers of the loader outlive an epoch
+        return self.feed(epoch)
 
 
 class RunPictures:
@@ -72,7 +95,8 @@ class RunPictures:
         sha256 = self.session.loaded.sha256
         stored = stored_embeddings(self._pictures, sha256, encoder.preprocess, size)
         stage = "Embedding (zero-shot)"
-        embed_pictures(self._pictures, encoder.image, embeddings, stored, stage, progress, on_batch)
+        image = self.session.pieces.of(encoder.image)
+        embed_pictures(self._pictures, image, embeddings, stored, stage, progress, on_batch)
         self._embeddings = embeddings
 
     def zero_shot(
@@ -176,9 +200,7 @@ class RunPictures:
                 advance(len(pictures), "")
         return untuned.scores(), tuned.scores()
 
-    def epochs_of_chosen(
-        self, encode: Encode, config: DetectorConfig
-    ) -> Callable[[int, NDArray[np.int64]], Features]:
+    def epochs_of_chosen(self, encode: Encode, config: DetectorConfig) -> "ChosenEpochs":
         """Training batches of epoch 0, 1, ... of some rows, at least one, which may change.
 
         Args:
@@ -187,19 +209,24 @@ class RunPictures:
         """
         rows = self.rows
         batches = EpochBatches(rows.trainable, rows.pictures, config.batch_size, config.seed)
-        feed: Callable[[int], Features]
+        pieces = self.session.pieces
         if self._embeddings is not None:
-            feed = EmbeddingEpochs(self._embeddings, batches, self.runtime)
-        else:
-            view = self._pictures.resized(self._pictures.preparation.training, config.flip)
-            pixels = self._pictures.epochs(view, batches)
-            feed = PictureEpochs(pixels, encode, self.runtime)
+            return ChosenEpochs(
+                batches, EmbeddingEpochs(self._embeddings, batches, self.runtime), no_more
+            )
+        view = self._pictures.resized(self._pictures.preparation.training, config.flip)
+        pixels = self._pictures.epochs(view, batches)
+        feed = PictureEpochs(pixels, pieces.of(encode), self.runtime)
 
-        def of_chosen(epoch: int, chosen: NDArray[np.int64]) -> Features:
-            batches.rows = chosen  # the workers of the loader outlive an epoch
-            return feed(epoch)
+        def again(error: torch.OutOfMemoryError) -> torch.Tensor:
+            pieces.halve(config.batch_size, error)
+            return feed.again()
 
-        return of_chosen
+        return ChosenEpochs(batches, feed, again)
+
+    def watch(self, model: Watched, seed: int) -> CollapseWatch:
+        """For a collapse of an untrained model."""
+        return CollapseWatch(model, self.probe(seed), self.runtime, self.session.pieces)
 
     def probe(self, seed: int) -> torch.Tensor:
         """ResizedPictures of a few trainable rows, always the same ones, as uint8 pixels."""
@@ -211,4 +238,4 @@ class RunPictures:
 
     def _features(self, encode: Encode, pixels: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), self.runtime.autocast():
-            return encode(pixels)
+            return self.session.pieces.of(encode)(pixels)

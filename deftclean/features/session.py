@@ -12,16 +12,18 @@ from deftclean.models.saved_detector import build_detector
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.checkpoint import digest
+from deftclean.training.pieces import Pieces
 
 
 @dataclass(frozen=True)
 class Session:
-    """A loaded model on a device."""
+    """A loaded model on a device, and how many pictures go through it at once."""
 
     model: str
     weights: str | None
     loaded: LoadedModel
     runtime: Runtime
+    pieces: Pieces
 
     @classmethod
     def load(
@@ -32,6 +34,7 @@ class Session:
         foretold: dict[str, Any],
         runtime: Runtime,
         progress: Progress,
+        micro_batch: int | None = None,
     ) -> "Session":
         """Load a model and put it on the run's device.
 
@@ -39,12 +42,13 @@ class Session:
             model, weights, offline: see `deftclean.models.weights.load_model`.
             foretold: the preprocessing by which pictures were resized before the model was loaded.
             runtime, progress: of the run.
+            micro_batch: pictures that pass through it at once; None for as many as fit.
         """
         loaded = load_model(model, weights, offline, progress.say)
         if loaded.encoder.preprocess != foretold:  # pictures in the cache would be wrong
             raise RuntimeError(f"preprocessing {loaded.encoder.preprocess}, foretold {foretold}")
         loaded.encoder.to(runtime.device)
-        return cls(model, weights, loaded, runtime)
+        return cls(model, weights, loaded, runtime, Pieces(micro_batch, runtime, progress.say))
 
     def detector_for(
         self, class_names: tuple[str, ...], config: DetectorConfig

@@ -1,5 +1,6 @@
 """The dual-prompt detector: frozen towers, a visual tuner and the two textual contexts."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -46,12 +47,17 @@ class DualPromptDetector(nn.Module):
         """T⁺: (K, D) unit vectors."""
         return self.prompts.features(self.encoder.text, self.prompts.positive)
 
-    def watched(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Features that must not become the same for all, by name; those that training changes."""
+    def watched(self, encode: Callable[[Tensor], Tensor], pixels: Tensor) -> dict[str, Tensor]:
+        """Features that must not become the same for all, by name; those that training changes.
+
+        Args:
+            encode: `image_features`, or what gives the same in another way.
+            pixels: (n, 3, S, S) uint8.
+        """
         found = {"positive text features": self.positive_features()}
         if self.tuner is None:
             return found
-        return {"image features": self.image_features(pixels), **found}
+        return {"image features": encode(pixels), **found}
 
     def negative_features(self) -> Tensor:
         """T⁻: (K, D) unit vectors."""

@@ -39,6 +39,7 @@ class DetectorConfig(TrainingConfig):
         warmup_loss: L_sim during warm-up: cross-entropy or symmetric cross-entropy.
         crop: train on random crops; otherwise on the scoring preprocessing.
         train_on: rows that a detector is trained on, drawn by given label; None for all.
+        micro_batch: pictures that pass through the model at once; None for as many as fit.
     """
 
     written: ClassVar[tuple[str, ...]] = (
@@ -46,6 +47,7 @@ class DetectorConfig(TrainingConfig):
         *("class_position", "class_specific", "lr", "momentum", "weight_decay", "batch_size"),
         *("epochs", "warmup", "pseudo_start", "positive_weight", "rule", "warmup_loss"),
         *("schedule", "crop", "flip", "clip_grad", "seed", "decode", "train_on"),
+        "micro_batch",
     )
 
     rule: Rule = setting(
@@ -71,6 +73,12 @@ class DetectorConfig(TrainingConfig):
         "Train on so many rows alone, drawn at random in proportion to the given labels, and judge "
         "all of them. Default: all rows.",
         at_least=2,
+    )
+    micro_batch: int | None = setting(
+        None,
+        "Images that pass through the model at once, where memory is small; the loss is that of "
+        "the whole batch. Found by itself where a batch does not fit.",
+        at_least=1,
     )
 
 

@@ -20,7 +20,7 @@ TRAINED: tuple[Strategy, ...] = ("small-loss", "gmm", "rolt", "unicon", "longrem
 TOLD: Strategy = "small-loss"
 """The one strategy that has to be told how much is wrong."""
 
-_OF_ALL = ("seed", "decode", "tuner")
+_OF_ALL = ("seed", "decode", "tuner", "micro_batch")
 _OF_HEADS = (
     *("prompt_length", "rank", "bottleneck", "tower_lr_share", "lr", "momentum", "weight_decay"),
     *("batch_size", "epochs", "warmup", "schedule", "crop", "flip", "clip_grad"),

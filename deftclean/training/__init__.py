@@ -6,6 +6,8 @@ In reading order::
     optimiser: SGD or AdamW in any precision
     embeddings: image features that never change
     feeds: rows or pictures and their features, batch by batch
+    pieces: batches that go through a model in pieces, where memory is small
+    sample: a part of the rows to train on
     picture_sets: distinct pictures as batches of pixels
     collapse: have the features become constant?
     mixture: losses to how likely each is of the lower of two heaps

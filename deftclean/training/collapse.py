@@ -12,6 +12,8 @@ from torch import Tensor
 
 from deftclean.core.errors import CollapseError
 from deftclean.core.runtime import Runtime
+from deftclean.training.feeds import Encode
+from deftclean.training.pieces import Pieces
 
 COLLAPSED_SHARE = 0.01
 """Spread, as a share of its value before the first step, below which features have collapsed."""
@@ -21,8 +23,12 @@ class Watched(Protocol):
     """A model that can collapse."""
 
     @property
-    def watched(self) -> Callable[[Tensor], dict[str, Tensor]]:
-        """(n, 3, S, S) uint8 pictures to unit features, (m, D), by name."""
+    def image_features(self) -> Encode:
+        """(n, 3, S, S) uint8 pictures to unit features, (n, D)."""
+
+    @property
+    def watched(self) -> Callable[[Encode, Tensor], dict[str, Tensor]]:
+        """Unit features, (m, D), by name, of n pictures and what encodes them."""
 
 
 def spread_of(features: Tensor) -> Tensor:
@@ -44,10 +50,12 @@ class CollapseWatch:
         model: untrained when the watch is made.
         probe: (n, 3, S, S) uint8 pictures looked at each time.
         runtime: device and precision.
+        pieces: in which the pictures go through the model.
     """
 
-    def __init__(self, model: Watched, probe: Tensor, runtime: Runtime) -> None:
+    def __init__(self, model: Watched, probe: Tensor, runtime: Runtime, pieces: Pieces) -> None:
         self._model = model
+        self._encode = pieces.of(model.image_features)
         self._probe = probe.to(runtime.device)
         self._runtime = runtime
         self._start = self._measure()
@@ -75,5 +83,5 @@ class CollapseWatch:
     @torch.no_grad()
     def _measure(self) -> dict[str, float]:
         with self._runtime.autocast():
-            watched = self._model.watched(self._probe)
+            watched = self._model.watched(self._encode, self._probe)
         return {name: float(spread_of(features)) for name, features in watched.items()}

@@ -94,13 +94,22 @@ class PictureEpochs:
         self._pixels = pixels
         self._encode = encode
         self._runtime = runtime
+        self._last: Tensor | None = None
 
     def __call__(self, epoch: int) -> Features:
         """The batches of epoch 0, 1, ..."""
         for rows, pixels in self._pixels(epoch):
-            with self._runtime.autocast():
-                features = self._encode(pixels)
-            yield rows, features
+            self._last = pixels
+            yield rows, self._encoded(pixels)
+
+    def again(self) -> Tensor:
+        """The features of the last batch once more, with a graph of their own."""
+        assert self._last is not None  # noqa: S101 - there was a batch
+        return self._encoded(self._last)
+
+    def _encoded(self, pixels: Tensor) -> Tensor:
+        with self._runtime.autocast():
+            return self._encode(pixels)
 
 
 class EmbeddingEpochs:

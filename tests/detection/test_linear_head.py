@@ -18,6 +18,7 @@ from deftclean.detection.strategies.linear_head import (
 from deftclean.features.columns import RowColumns
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.optimiser import Optimiser
+from deftclean.training.pieces import no_more
 from tests.support.models import tiny_encoder
 
 RUNTIME = Runtime(torch.device("cpu"), None, None)
@@ -94,6 +95,7 @@ def test_a_step_is_that_of_a_plain_linear_layer(encoder):
         RUNTIME,
         lambda _: torch.arange(8) < 4,
         lambda _: None,
+        no_more,
     )
     assert mean == pytest.approx(np.log(3))
     weight = torch.zeros(3, features.shape[1], requires_grad=True)
@@ -126,6 +128,7 @@ def test_two_steps_move_every_trained_tensor(encoder, tuner):
         RUNTIME,
         lambda losses: torch.ones_like(losses, dtype=torch.bool),
         lambda _: None,
+        no_more,
     )
     after = dict(model.named_parameters())
     assert {name.split(".")[0] for name in before} == {"tuner", "weight", "bias"}

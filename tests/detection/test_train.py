@@ -16,6 +16,7 @@ from deftclean.settings.detector import DetectorConfig
 from deftclean.training.collapse import CollapseWatch, spread_of
 from deftclean.training.feeds import EpochBatches
 from deftclean.training.optimiser import learning_rate
+from deftclean.training.pieces import Pieces, no_more
 
 RUNTIME = choose_runtime("cpu", "fp32", 0)
 SMALL = DetectorConfig(
@@ -98,10 +99,12 @@ def train(encoder, config, toy=None, fixed=True):
     toy = toy or Toy(encoder)
     detector = build_detector(encoder, ("cat", "ship"), config)
     probe = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
-    watch = CollapseWatch(detector, probe, RUNTIME)
+    watch = CollapseWatch(detector, probe, RUNTIME, Pieces(None, RUNTIME, print))
     steps = []
     trained = list(
-        train_detector(detector, toy.feed, toy.labels, watch, config, fixed, RUNTIME, steps.append)
+        train_detector(
+            detector, toy.feed, toy.labels, watch, config, fixed, RUNTIME, steps.append, no_more
+        )
     )
     return detector, [epoch.metrics for epoch in trained], steps
 
@@ -127,9 +130,18 @@ def test_training_that_goes_on_ends_as_if_it_had_never_stopped(encoder, stop):
     probe = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
 
     def run(detector, start):
-        watch = CollapseWatch(detector, probe, RUNTIME)
+        watch = CollapseWatch(detector, probe, RUNTIME, Pieces(None, RUNTIME, print))
         return train_detector(
-            detector, toy.feed, toy.labels, watch, SMALL, True, RUNTIME, lambda _: None, start
+            detector,
+            toy.feed,
+            toy.labels,
+            watch,
+            SMALL,
+            True,
+            RUNTIME,
+            lambda _: None,
+            no_more,
+            start,
         )
 
     *_, left = itertools.islice(run(first, None), stop)
@@ -184,7 +196,7 @@ def test_features_that_are_not_numbers_are_a_collapse(encoder, poison):
     detector = build_detector(encoder, ("cat", "ship"), SMALL)
     probe = torch.zeros(4, 3, 64, 64, dtype=torch.uint8)
     probe[::2] = 200
-    watch = CollapseWatch(detector, probe, RUNTIME)
+    watch = CollapseWatch(detector, probe, RUNTIME, Pieces(None, RUNTIME, print))
     watch.check("now")
     with torch.no_grad():
         detector.prompts.positive.fill_(poison)
@@ -199,7 +211,12 @@ def test_a_tower_that_nothing_trains_is_not_watched(encoder, monkeypatch, tuner,
     asked = []
     features = detector.image_features
     monkeypatch.setattr(detector, "image_features", lambda x: asked.append(x) or features(x))
-    watch = CollapseWatch(detector, torch.zeros(4, 3, 64, 64, dtype=torch.uint8), RUNTIME)
+    watch = CollapseWatch(
+        detector,
+        torch.zeros(4, 3, 64, 64, dtype=torch.uint8),
+        RUNTIME,
+        Pieces(None, RUNTIME, print),
+    )
     watch.check("now")
     assert len(asked) == calls
 
@@ -208,7 +225,7 @@ def test_constant_text_features_are_a_collapse(encoder, monkeypatch):
     detector = build_detector(encoder, ("cat", "ship"), SMALL)
     probe = torch.zeros(4, 3, 64, 64, dtype=torch.uint8)
     probe[::2] = 200
-    watch = CollapseWatch(detector, probe, RUNTIME)
+    watch = CollapseWatch(detector, probe, RUNTIME, Pieces(None, RUNTIME, print))
     same = torch.ones(2, 128) / math.sqrt(128)
     monkeypatch.setattr(detector, "positive_features", lambda: same)
     with pytest.raises(CollapseError, match="all positive text features"):

@@ -21,6 +21,7 @@ from deftclean.settings.detector import DetectorConfig
 from deftclean.settings.training import Tuner
 from deftclean.training.collapse import CollapseWatch
 from deftclean.training.optimiser import Optimiser
+from deftclean.training.pieces import Pieces, no_more
 
 TUNERS = [name for name in get_args(Tuner) if name != "none"]
 IDENTITIES = ["lora", "adaptformer", "bitfit", "fft"]
@@ -278,14 +279,14 @@ def test_training_that_goes_on_ends_as_if_it_had_never_stopped(name, pixels):
 
     def run(start=None):
         detector = build_detector(encoder, NAMES, config)
-        watch = CollapseWatch(detector, pixels, runtime)
+        watch = CollapseWatch(detector, pixels, runtime, Pieces(None, runtime, print))
 
         def feed(epoch):
             for rows in (torch.arange(4) + epoch).remainder(4).split(2):
                 yield rows, detector.image_features(pixels[rows])
 
         epochs = train_detector(
-            detector, feed, labels, watch, config, True, runtime, lambda _: None, start
+            detector, feed, labels, watch, config, True, runtime, lambda _: None, no_more, start
         )
         return detector, list(epochs)
 

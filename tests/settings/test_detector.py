@@ -98,7 +98,7 @@ def test_every_other_setting_can_be_given() -> None:
         "class_specific": True, "lr": 0.5, "momentum": 0.0, "weight_decay": 0.0, "batch_size": 32,
         "epochs": 7, "warmup": 2, "pseudo_start": 4, "positive_weight": 0.0, "rule": "agree",
         "warmup_loss": "sce", "schedule": "constant", "crop": False, "flip": False,
-        "clip_grad": 1.0, "seed": 5, "decode": "fast", "train_on": 500,
+        "clip_grad": 1.0, "seed": 5, "decode": "fast", "train_on": 500, "micro_batch": 8,
     }  # fmt: skip
     assert set(given) == set(DetectorConfig().as_dict())
     config = resolve("severe", given, 10_000).config
@@ -138,6 +138,7 @@ def test_few_epochs_of_the_real_preset_are_warned_of() -> None:
         ("positive_weight", -0.5, "0 or more"),
         ("clip_grad", 0.0, "above 0"),
         ("train_on", 1, "at least 2"),
+        ("micro_batch", 0, "at least 1"),
         ("seed", -1, "0 or more"),
     ],
 )

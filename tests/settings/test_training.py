@@ -13,7 +13,8 @@ from deftclean.settings.training import TrainingConfig
 WRITTEN = {
     DetectorConfig: "tuner prompt_length rank bottleneck tower_lr_share context_length "
     "class_position class_specific lr momentum weight_decay batch_size epochs warmup pseudo_start "
-    "positive_weight rule warmup_loss schedule crop flip clip_grad seed decode train_on",
+    "positive_weight rule warmup_loss schedule crop flip clip_grad seed decode train_on "
+    "micro_batch",
     AdaptConfig: "method loss optimiser lr momentum weight_decay epochs batch_size micro_batch "
     "schedule augmentation flip image_size clip_grad tuner prompt_length rank bottleneck "
     "tower_lr_share context_length seed decode",

@@ -5,6 +5,7 @@ Knows neither which rows are chosen nor how; see `deftclean.detection.strategies
 Shapes: B images, D joint size, K classes, n rows.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from deftclean.features.scoring import RowsByPicture
 from deftclean.models.encoder import Encoder
 from deftclean.models.tuners import VisualTuner, make_tuner
 from deftclean.settings.detector import DetectorConfig
-from deftclean.training.feeds import Features
+from deftclean.training.feeds import Encode, Features
 from deftclean.training.losses import at_label
 from deftclean.training.optimiser import Optimiser
+from deftclean.training.pieces import Again, until_it_fits
 
 Chosen = Callable[[Tensor], Tensor]
 """(B,) losses of a batch -> (B,) bool, which of them are learned from."""
@@ -62,9 +64,9 @@ class HeadedTower(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             return F.linear(features.float() * self.scale, self.weight, self.bias)
 
-    def watched(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Features that must not become the same for all, by name."""
-        return {"image features": self.image_features(pixels)}
+    def watched(self, encode: Encode, pixels: Tensor) -> dict[str, Tensor]:
+        """Features that must not become the same for all, by name; as of a detector."""
+        return {"image features": encode(pixels)}
 
 
 def fresh_tower(encoder: Encoder, classes: int, config: DetectorConfig) -> HeadedTower:
@@ -85,6 +87,7 @@ def train_pass(
     runtime: Runtime,
     chosen: Chosen,
     on_step: Callable[[Tensor], None],
+    again: Again,
 ) -> float:
     """One epoch of cross-entropy; the mean loss of all rows seen, in nats.
 
@@ -96,18 +99,28 @@ def train_pass(
         runtime: device and precision.
         chosen: which rows of a batch are learned from, at least one.
         on_step: called after each step with the batch's mean loss.
+        again: the features of the last batch once more, where memory has run out.
     """
     total, count = torch.zeros((), device=runtime.device), 0
     for rows, features in batches:
         given = labels[rows].to(runtime.device, non_blocking=True)
-        losses = F.cross_entropy(model(features), given, reduction="none")
-        optimiser.zero_grad()
-        optimiser.backward(losses[chosen(losses.detach())].mean())
+        learn = functools.partial(_gradients, model, optimiser, given, chosen)
+        losses = until_it_fits(learn, features, again)
         optimiser.step()
-        total += losses.detach().sum()
+        total += losses.sum()
         count += len(rows)
-        on_step(losses.detach().mean())
+        on_step(losses.mean())
     return float(total) / max(count, 1)
+
+
+def _gradients(
+    model: HeadedTower, optimiser: Optimiser, given: Tensor, chosen: Chosen, features: Tensor
+) -> Tensor:
+    """Gradients of a batch, in place of those of the last one; its losses."""
+    optimiser.zero_grad()
+    losses = F.cross_entropy(model(features), given, reduction="none")
+    optimiser.backward(losses[chosen(losses.detach())].mean())
+    return losses.detach()
 
 
 def smallest(losses: Tensor, noise_ratio: float) -> Tensor:

@@ -39,7 +39,6 @@ from deftclean.detection.strategies.rules import (
 from deftclean.detection.task import Outcome, Task
 from deftclean.features.scoring import DetectorScores
 from deftclean.settings.strategies import StrategyOptions
-from deftclean.training.collapse import CollapseWatch
 from deftclean.training.embeddings import Embeddings
 from deftclean.training.mixture import low_component
 from deftclean.training.optimiser import Optimiser, learning_rate
@@ -283,11 +282,7 @@ def _train(
     """
     pictures, config = task.pictures, task.config
     optimiser = Optimiser(model, "sgd", config, pictures.runtime)
-    watch = (
-        CollapseWatch(model, pictures.probe(config.seed), pictures.runtime)
-        if model.tuner is not None
-        else None
-    )
+    watch = pictures.watch(model, config.seed) if model.tuner is not None else None
     feed = pictures.epochs_of_chosen(model.image_features, config)
     steps = math.ceil(len(pictures.rows.trainable) / config.batch_size)
     with task.progress.stage("Training", steps * config.epochs) as advance:
@@ -303,6 +298,7 @@ def _train(
                 pictures.runtime,
                 lambda losses, epoch=epoch: chosen(losses, epoch),  # type: ignore[misc]
                 lambda mean, step=step: step(lambda: f"loss {float(mean):.3f}"),  # type: ignore[misc]
+                feed.again,
             )
             advance(steps - math.ceil(len(rows) / config.batch_size), "")
             _check_loss(loss, epoch)

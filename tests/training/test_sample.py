@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deftclean.core.errors import UsageError
-from deftclean.detection.sample import refuse_small_sample, sampled_rows
 from deftclean.settings.detector import DetectorConfig
+from deftclean.training.sample import refuse_small_sample, sampled_rows
 
 
 def config(train_on: int | None, seed: int = 0) -> DetectorConfig:
