@@ -1,12 +1,10 @@
 """What one decoded picture looks like, in a few numbers: size, brightness, contrast, blur.
 
-Measured on a small grey copy, so that it costs a few percent of decoding. Says nothing of what is
-good or bad: `deftclean.images.quality` does.
+Measured on a small grey copy: benchmarks in docs/performance.md say what it costs. Says nothing of
+what is good or bad: `deftclean.images.quality` does.
 """
 
 import struct
-from bisect import bisect_left
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +35,7 @@ _REACH = 5  # pixels that the second blurring averages
 _LEAST_SIDE = 24  # pixels; below, blur is not told
 _FLAT = 30  # grey values; where all lie closer together, rounding looks like blur
 _COARSE = 4  # times smaller is what is looked at for much blur
+_SHARES = np.array([0.01, 0.05, 0.99])
 _DIM = 96  # grey values; below, each colour is looked at
 
 
@@ -52,23 +51,24 @@ def look_at(picture: Image.Image, width: int, height: int) -> bytes:
     light = small.convert("L")
     grey = np.asarray(light)
     rows = grey[:: -(-grey.shape[0] // _LINES)]
-    first, fifth, last = _percentiles(np.bincount(rows.ravel(), minlength=256).tolist())
+    first, fifth, last = _percentiles(np.bincount(rows.ravel(), minlength=256))
     contrast, blur = last - first, 0.0
     if contrast >= _FLAT:
         # Of the slow steps of much blur, rounding makes sharp ones; not of those a quarter as long.
-        blur = max(_blur(grey), _blur(np.asarray(light.reduce(_COARSE))))
+        blur = _blur(grey)
+        if -(-min(light.size) // _COARSE) >= _LEAST_SIDE:
+            blur = max(blur, _blur(np.asarray(light.reduce(_COARSE))))
     if contrast < _FLAT or last < _DIM:  # colours of one brightness, and blue, are no fault
-        values = small.histogram()
-        ends = [_percentiles(values[at : at + 256]) for at in range(0, len(values), 256)]
+        ends = [_percentiles(values) for values in np.reshape(small.histogram(), (-1, 256))]
         contrast = max(high - low for low, _, high in ends)
         last = max(high for _, _, high in ends)
     return struct.pack("<IIBBBBf", width, height, fifth, last, contrast, 0, blur)
 
 
-def _percentiles(histogram: list[int]) -> tuple[int, int, int]:
+def _percentiles(histogram: NDArray[np.int64]) -> tuple[int, int, int]:
     """The least values at or below which 1 %, 5 % and 99 % of the pixels lie."""
-    counted = list(accumulate(histogram))
-    first, fifth, last = (bisect_left(counted, share * counted[-1]) for share in (0.01, 0.05, 0.99))
+    counted = histogram.cumsum()
+    first, fifth, last = counted.searchsorted(_SHARES * counted[-1]).tolist()
     return first, fifth, last
 
 
