@@ -103,6 +103,9 @@ def choose_runtime(device: str, precision: Precision, workers: int | None) -> Ru
         UsageError: the device does not exist here.
     """
     chosen = _choose_device(device)
+    if chosen.type == "cuda" and chosen.index is not None:
+        # What names no device (pinned memory, generators, libraries) means the current one.
+        torch.cuda.set_device(chosen)
     return Runtime(chosen, _choose_dtype(chosen, precision), workers)
 
 

@@ -30,3 +30,13 @@ def test_processes_by_pass_and_device(cores, device, expected, monkeypatch):
 def test_a_number_the_user_gave_is_obeyed_in_every_pass(workers):
     chosen = choose_runtime("cpu", "fp32", workers)
     assert (chosen.checkers, chosen.decoders, chosen.readers) == (workers,) * 3
+
+
+@pytest.mark.parametrize(("name", "current"), [("cuda:1", [1]), ("cuda", []), ("cpu", [])])
+def test_the_device_that_is_named_is_the_current_one(name, current, monkeypatch):
+    made = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: made.append(device.index))
+    choose_runtime(name, "fp32", None)
+    assert made == current

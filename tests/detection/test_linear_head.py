@@ -10,6 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from deftclean.core.runtime import Runtime
 from deftclean.detection.strategies.linear_head import (
     EvidenceCollector,
+    _gradients,
     divergence_from,
     fresh_tower,
     smallest,
@@ -147,3 +148,17 @@ def test_forward_and_rules_stay_on_their_device():
         chosen = smallest(torch.empty(4, device="cuda"), 0.5)
     assert {t.device.type for t in (logits, losses, chosen)} == {"cuda"}
     assert {p.device.type for p in model.parameters()} == {"cuda"}
+
+
+@pytest.mark.parametrize("chosen", [lambda x: smallest(x, 0.4), lambda x: x < 2])
+def test_no_step_waits_for_the_device(chosen):
+    """FakeTensorMode raises where a number is needed, as `item` and `losses[mask]` do."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = fresh_tower(tiny_encoder(), 3, CONFIG)
+        features = F.normalize(torch.randn(8, model.weight.shape[1]), dim=1)
+        optimiser = Optimiser(model, "sgd", CONFIG, RUNTIME)
+        labels = torch.zeros(8, dtype=torch.int64)
+        losses = _gradients(model, optimiser, labels, chosen, features)
+        optimiser.step()
+    assert losses.shape == (8,)
+    assert model.weight.grad is not None

@@ -7,16 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from deftclean.core.errors import CollapseError
 from deftclean.core.runtime import choose_runtime
-from deftclean.detection.train import complementary_labels, train_detector
+from deftclean.detection.train import _Steps, complementary_labels, train_detector
 from deftclean.models.saved_detector import build_detector
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.collapse import CollapseWatch, spread_of
 from deftclean.training.feeds import EpochBatches
-from deftclean.training.optimiser import learning_rate
+from deftclean.training.optimiser import Optimiser, learning_rate
 from deftclean.training.pieces import Pieces, no_more
+from tests.support.models import tiny_encoder
 
 RUNTIME = choose_runtime("cpu", "fp32", 0)
 SMALL = DetectorConfig(
@@ -237,3 +239,23 @@ def test_a_loss_that_is_not_finite_is_a_collapse(encoder):
     toy.features[3] = float("nan")
     with pytest.raises(CollapseError):
         train(encoder, SMALL, toy)
+
+
+@pytest.mark.parametrize(("rule", "clip"), [("threshold", None), ("agree", 1.0)])
+def test_no_step_waits_for_the_device(rule, clip):
+    """FakeTensorMode raises where a number is needed, as `item` and `x[mask]` do."""
+    config = DetectorConfig(rule=rule, clip_grad=clip, tuner="vpt-shallow", context_length=4)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        detector = build_detector(tiny_encoder(), ("cat", "dog", "owl"), config)
+        optimiser = Optimiser(detector, "sgd", config, RUNTIME)
+        pixels = torch.zeros(6, 3, 32, 32, dtype=torch.uint8)
+        steps = _Steps(
+            detector, torch.zeros(6, dtype=torch.int64), None, config, optimiser, RUNTIME,
+            print, no_more,
+        )  # fmt: skip
+        labels = torch.zeros(6, dtype=torch.int64)
+        for in_warmup, pseudo in ((True, False), (False, True)):
+            image = detector.image_features(pixels)
+            steps._gradients(image, labels, labels + 1, in_warmup, pseudo)
+            optimiser.step()
+    assert all(each.grad is not None for each in detector.tuner.parameters())

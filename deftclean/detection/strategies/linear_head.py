@@ -119,7 +119,9 @@ def _gradients(
     """Gradients of a batch, in place of those of the last one; its losses."""
     optimiser.zero_grad()
     losses = F.cross_entropy(model(features), given, reduction="none")
-    optimiser.backward(losses[chosen(losses.detach())].mean())
+    learned = chosen(losses.detach()).to(losses.dtype)
+    # Not `losses[mask]`, for whose length a device would have to be waited for.
+    optimiser.backward((losses * learned).sum() / learned.sum())
     return losses.detach()
 
 
