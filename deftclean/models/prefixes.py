@@ -3,7 +3,8 @@
 Under a causal mask the shared beginning of all prompts (the stem: start mark and context) is the
 same for every class, so its keys and values are computed once. What follows it (a branch: class
 name, full stop, end mark) is computed for each class, packed end to end without padding: branches
-of one length lie side by side and are attended to as one group. Of the last block only the end
+of one length lie side by side and are attended to as one group. On a CUDA device they are padded to
+one length and are one group: a fifth of the kernels. Of the last block only the end
 marks are computed. Nothing here but rounding differs from whole prompts in one batch.
 
 Shapes: p stem tokens, T packed branch tokens, n branches, h heads, W text width, D joint size;
@@ -30,6 +31,10 @@ MOST_TOKENS = 8192
 FEW_TOKENS = 1024
 """Branch tokens of a piece, and of what is encoded at once without gradient: enough to keep the
 cores busy."""
+
+TOKENS_ON_CUDA = 32_768
+"""Branch tokens of a piece on a CUDA device, padded to one length. Launching a kernel costs there
+what thousands of tokens do, so that one large batch is better than groups without padding."""
 
 Memory = tuple[Tensor, Tensor]
 """Keys and values of the stem in one block, each (..., h, p, W / h)."""
@@ -90,12 +95,14 @@ def pad(last: Tensor, length: int) -> list[Piece]:
     """
     return [
         Piece(((len(part), length),), part + torch.arange(len(part), device=part.device) * length)
-        for part in last.split(at_once(len(last), length))
+        for part in last.split(at_once(len(last), length, last.device))
     ]
 
 
-def at_once(count: int, length: int) -> int:
+def at_once(count: int, length: int, device: torch.device) -> int:
     """How many of `count` prompts of one length go into a piece."""
+    if device.type == "cuda":
+        return min(count, max(1, TOKENS_ON_CUDA // length))
     return count if count * length <= MOST_TOKENS else max(1, FEW_TOKENS // length)
 
 

@@ -118,13 +118,25 @@ class DualPrompts(nn.Module):
 
     def few(self, count: int) -> bool:
         """Whether `count` features cost less with `features_of` than all K with `features`."""
+        if self._in_one_batch:
+            return count < self.classes
         return count * self.longest < len(self.fixed)
+
+    @property
+    def _in_one_batch(self) -> bool:
+        """Whether branches are padded, as a CUDA device likes them; else packed, for cores."""
+        return self.fixed.device.type == "cuda"
+
+    @property
+    def _every(self) -> Tensor:
+        return torch.arange(self.classes, device=self.last.device)
 
     def features(self, tower: TextTower, context: Tensor) -> Tensor:
         """Unit features of all classes, (K, D), with the positive or the negative context."""
         if tower.why_whole_prompts():
-            every = torch.arange(self.classes, device=self.last.device)
-            return self._whole(tower, context, every)
+            return self._whole(tower, context, self._every)
+        if self._in_one_batch:
+            return self.features_of(tower, context, self._every)
         return self._encoded(tower, self._stem(tower, context), self._branches(tower, context))
 
     def features_of_both(self, tower: TextTower) -> tuple[Tensor, Tensor]:
@@ -134,6 +146,11 @@ class DualPrompts(nn.Module):
             positive, negative = (self.features(tower, context) for context in contexts)
             return positive, negative
         stems = torch.stack([self._stem(tower, context) for context in contexts])
+        if self._in_one_batch:
+            padded = [self._padded(tower, each, self._every).flatten(0, 1) for each in contexts]
+            pieces = pad(self.last, self.longest)
+            positive, negative = encode(tower, stems, torch.stack(padded), pieces)
+            return positive, negative
         branches = torch.stack([self._branches(tower, context) for context in contexts])
         positive, negative = self._encoded(tower, stems, branches)
         return positive, negative
@@ -168,7 +185,7 @@ class DualPrompts(nn.Module):
             features: Tensor = tower(prompts, len(stem) + self.last[part])
             return features
 
-        together = at_once(len(classes), 1 + self.in_stem + self.longest)
+        together = at_once(len(classes), 1 + self.in_stem + self.longest, classes.device)
         return in_pieces(some, [(part,) for part in classes.split(together)])
 
     def _stem(self, tower: TextTower, context: Tensor) -> Tensor:

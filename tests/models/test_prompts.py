@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from deftclean.core.errors import UsageError
 from deftclean.core.runtime import initial_weights
 from deftclean.models.prefixes import pack, pad
 from deftclean.models.prompts import DualPrompts, check_names, name_tokens
+from tests.support.models import tiny_encoder
 
 NAMES = ("cat", "pickup_truck", "sweet pepper", "zebra")
 
@@ -137,3 +140,66 @@ def test_some_classes_in_pieces_have_the_same_ends():
     assert piece.groups == ((3, 4),)
     assert piece.ends.tolist() == [2, 4, 9]
     assert sum(len(p.ends) for p in pad(last.repeat(5000), 4)) == 15000
+
+
+@pytest.mark.parametrize("position", ["end", "middle", "front"])
+@pytest.mark.parametrize("class_specific", [False, True])
+def test_padded_as_on_cuda_and_packed_as_on_cores_are_the_same(
+    encoder, position, class_specific, monkeypatch
+):
+    prompts = make(encoder, position=position, class_specific=class_specific)
+
+    def both_ways():
+        positive, negative = prompts.features_of_both(encoder.text)
+        alone = prompts.features(encoder.text, prompts.positive)
+        torch.testing.assert_close(alone, positive, rtol=1e-5, atol=1e-6)
+        weights = torch.linspace(-1, 1, positive.numel()).view_as(positive)
+        (weights * (positive + 2 * negative)).sum().backward()
+        grads = [each.grad.clone() for each in (prompts.positive, prompts.negative)]
+        prompts.zero_grad()
+        return positive, negative, *grads
+
+    packed = both_ways()
+    monkeypatch.setattr(DualPrompts, "_in_one_batch", True)
+    torch.testing.assert_close(both_ways(), packed, rtol=1e-4, atol=1e-6)
+    assert prompts.few(3)
+    assert not prompts.few(4)
+
+
+class Counted(TorchDispatchMode):
+    """How many operations are called that compute something: each is a kernel or more."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        name = function.name()
+        free = ("prim::", "aten::_unsafe_view", "aten::detach", "aten::empty")
+        self.count += not (function.is_view or name.startswith(free))
+        return made
+
+
+def kernels(device, names, monkeypatch, padded):
+    """Of the text of one step, forward, on a device that computes nothing."""
+    monkeypatch.setattr(DualPrompts, "_in_one_batch", padded)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        with torch.device(device):
+            encoder = tiny_encoder()
+        prompts = make(encoder, names=names)
+        with Counted() as counted:
+            features = prompts.features_of_both(encoder.text)
+    assert {each.device.type for each in features} == {torch.device(device).type}
+    return counted.count
+
+
+def test_on_cuda_text_is_one_padded_batch(monkeypatch):
+    """500 names of one to nine words; the kernels of a step's text, forward."""
+    words = ("red", "big", "old", "new", "wet", "hot", "low", "far")
+    names = tuple(" ".join([f"thing{k}", *words[: k % 9]]) for k in range(500))
+    padded = kernels("cuda", names, monkeypatch, padded=True)
+    packed = kernels("cuda", names, monkeypatch, padded=False)
+    assert padded < 200
+    assert packed > 3 * padded
+    assert kernels("cuda", names[:20], monkeypatch, padded=True) == padded  # at any K
