@@ -156,14 +156,18 @@ def private_folder(home: Path) -> Iterator[Path]:
     """
     sweep_names(home, r"deftclean-run-[0-9a-f]{16}")
 
-    def make() -> Path:
-        folder = home / f"deftclean-run-{secrets.token_hex(8)}"
-        folder.mkdir(mode=0o700)
-        return folder
+    begun: list[Path] = []
 
-    folder, lock = made_and_held(make)
-    try:
+    def make() -> Path:
+        begun.append(home / f"deftclean-run-{secrets.token_hex(8)}")
+        begun[-1].mkdir(mode=0o700)
+        return begun[-1]
+
+    lock = _UNKNOWN
+    try:  # a signal may come at any time, also before the folder is held
+        folder, lock = made_and_held(make)
         yield folder
     finally:
-        discard(folder)  # what cannot be removed is no reason to fail: the work is done
+        for each in begun:
+            discard(each)  # what cannot be removed is no reason to fail: the work is done
         release(lock)

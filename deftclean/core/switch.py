@@ -34,6 +34,7 @@ class Outputs:
 
     def __init__(self, main: Path, overwrite: bool) -> None:
         self._main, self._overwrite = main, overwrite
+        self._begun: list[Path] = []
         self._made: list[tuple[Path, Path]] = []
         self._removed: list[Path] = []
         self._locks: list[int] = []
@@ -58,6 +59,7 @@ class Outputs:
 
         def make() -> Path:
             temporary = _temporary_name(path)
+            self._begun.append(temporary)  # before it is there: a signal may come at any time
             if folder:
                 temporary.mkdir()
             else:
@@ -107,7 +109,7 @@ class Outputs:
             with contextlib.suppress(RunError):
                 recover(self._main)
         else:
-            for temporary, _ in self._made:
+            for temporary in self._begun:
                 discard(temporary)
         for lock in self._locks:
             release(lock)
@@ -178,7 +180,8 @@ def remove_folder(path: Path) -> None:
         return
     except OSError as error:
         raise RunError(f"{path} cannot be removed: {error.strerror or error}.") from error
-    discard(aside)
+    finally:
+        discard(aside)
 
 
 # ---------------------------------------------------------------- what killed runs have left

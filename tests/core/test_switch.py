@@ -206,3 +206,43 @@ def test_a_damaged_journal_is_said_and_moves_nothing(tmp_path: Path, text: str) 
     with pytest.raises(RunError, match="its journal is damaged"):
         recover(home / "clean.parquet")
     assert pair_in(home) == ("old", "old", True)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "private"])
+def test_a_signal_right_after_something_was_made_leaves_nothing(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is held, or known to whoever clears up."""
+
+    def stopped(_path: Path) -> None:
+        raise SystemExit(143)
+
+    monkeypatch.setattr("deftclean.core.files.held", stopped)
+
+    def make() -> None:
+        if kind == "private":
+            with private_folder(tmp_path):
+                pass
+        else:
+            with together(tmp_path / "out", overwrite=False) as outputs:
+                getattr(outputs, kind)(tmp_path / "out")
+
+    with pytest.raises(SystemExit):
+        make()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_while_a_folder_is_removed_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x" / "y").mkdir(parents=True)
+    rename = Path.rename
+
+    def stopped(path: Path, target: Path) -> None:
+        rename(path, target)
+        raise SystemExit(143)
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    with pytest.raises(SystemExit):
+        remove_folder(tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
