@@ -132,8 +132,12 @@ class ImageTower(FrozenTower):
         return self.projected(self.pooled(tokens))
 
     def projected(self, pooled: Tensor) -> Tensor:
-        """What `pooled` gave to unit features: (B, W) -> (B, D)."""
-        return F.normalize(pooled @ self.vit.proj, dim=-1)
+        """What `pooled` gave to unit features: (B, W) -> (B, D), float32 in any precision.
+
+        The last product in half precision would be most of the rounding in a similarity.
+        """
+        with torch.autocast(pooled.device.type, enabled=False):
+            return F.normalize(pooled.float() @ self.vit.proj.float(), dim=-1)
 
 
 class TextTower(FrozenTower):
@@ -218,14 +222,18 @@ class TextTower(FrozenTower):
         return self.width if projection is None else projection.shape[1]
 
     def pool(self, ends: Tensor) -> Tensor:
-        """The last block's output at the end marks to unit features: (n, W_text) -> (n, D)."""
-        x: Tensor = self.ln_final(ends)
-        projection = self.text_projection
-        if isinstance(projection, nn.Linear):
-            x = projection(x)
-        elif projection is not None:
-            x = x @ projection
-        return F.normalize(x, dim=-1)
+        """The last block's output at the end marks to unit features: (n, W_text) -> (n, D).
+
+        Float32 in any precision, as those of images.
+        """
+        with torch.autocast(ends.device.type, enabled=False):
+            x: Tensor = self.ln_final(ends.float())
+            projection = self.text_projection
+            if isinstance(projection, nn.Linear):
+                x = projection(x)
+            elif projection is not None:
+                x = x @ projection
+            return F.normalize(x, dim=-1)
 
     def encode(self, texts: list[str]) -> Tensor:
         """Unit features of plain texts, (len(texts), D): zero-shot classification's prompts."""

@@ -145,3 +145,21 @@ def test_one_forward_step_on_a_fake_cuda_device(tuner, names, agree):
         loss = loss + similarity_loss(seen.positive, labels, seen.clean)
     trained = [p for p in detector.parameters() if p.requires_grad]
     assert {tensor.device.type for tensor in (*output, *seen, loss, *trained)} == {"cuda"}
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.bfloat16, 0.04), (torch.float16, 0.008)])
+def test_half_precision_moves_clean_probabilities_little(encoder, pixels, dtype, bound):
+    """The last products are float32 in any precision; measured in docs/performance.md."""
+    detector = make(encoder)
+    with torch.no_grad():
+        generator = torch.Generator().manual_seed(0)
+        for context in (detector.prompts.positive, detector.prompts.negative):
+            context.normal_(generator=generator)
+        whole = detector(pixels)
+        with torch.autocast("cpu", dtype=dtype):
+            image, texts = detector.image_features(pixels), detector.text_features()
+            half = detector(pixels)
+    assert {each.dtype for each in (image, *texts, *half)} == {torch.float32}
+    wanted, found = (torch.sigmoid(each.positive - each.negative) for each in (whole, half))
+    assert wanted.std() > 0.05
+    assert 0 < (found - wanted).abs().max() < bound
