@@ -199,7 +199,6 @@ class _Scan:
         self._edge = np.zeros(256, dtype=bool)  # what may stand beside a quote on its outer side
         self._edge[[ord(separator), _LF, _CR, _QUOTE]] = True
         self._line = 1
-        self._last = _LF  # what stands before the block: the file begins with a line
         self._quotes = 0
         self._opened = 1  # the line on which the last quoted cell began
 
@@ -237,7 +236,6 @@ class _Scan:
         if b'"' in block:
             self._check_quotes(block, data, _quotes(block, data))
         self._line += len(_line_ends(block, data)) if b"\r" in block else block.count(b"\n")
-        self._last = int(data[-1])
 
     def finish(self) -> None:
         """Refuse a file that ends within a cell.
@@ -264,7 +262,8 @@ class _Scan:
     ) -> None:
         odd = self._quotes % 2
         opening, closing = quotes[odd::2], quotes[1 - odd :: 2]
-        before = np.where(opening > 0, data[opening - 1], np.uint8(self._last))
+        # Before a block stands a line's end, or nothing.
+        before = np.where(opening > 0, data[opening - 1], np.uint8(_LF))
         after = np.full(len(closing), np.uint8(_LF))  # the file ends there
         inner = closing + 1 < len(data)
         after[inner] = data[closing[inner] + 1]
