@@ -46,7 +46,7 @@ def test_what_the_standard_allows_and_nothing_else(tmp_path_factory, content, bl
         patch.setattr(csv_text, "_BLOCK", block)
         if allowed(content):
             check_csv(path, ",")
-            assert record_lines(path, ",").tolist() == lines_one_by_one(content)
+            assert record_lines(path).tolist() == lines_one_by_one(content)
         else:
             with pytest.raises(InputError, match=r"line \d"):
                 check_csv(path, ",")
@@ -105,7 +105,7 @@ def test_no_piece_is_larger_than_asked_for(tmp_path: Path, monkeypatch, encoding
 def test_a_file_of_old_line_ends_is_read_in_pieces(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(csv_text, "_BLOCK", 16)
     (tmp_path / "x.csv").write_bytes(b"a,b\r" * 1000)
-    found = record_lines(tmp_path / "x.csv", ",")
+    found = record_lines(tmp_path / "x.csv")
     assert (found.tolist(), found.dtype) == (list(range(1, 1001)), np.int64)
 
 
@@ -140,7 +140,7 @@ def test_a_byte_order_mark_says_the_encoding(tmp_path: Path, encoding: str, orde
     assert caught.value.hint == f"Say so: --encoding {encoding}"
     assert encoding_advice(data) == f"It is {encoding.upper()}, say so: --encoding {encoding}"
     check_csv(path, ",", encoding)
-    assert record_lines(path, ",", encoding).tolist() == [1, 3]
+    assert record_lines(path, encoding).tolist() == [1, 3]
     with pytest.raises(UnicodeError):
         check_csv(path, ",", "ascii")
 
