@@ -162,6 +162,8 @@ def test_labels_without_a_name_are_said_with_their_rows() -> None:
         "'z' (1 rows).",
         f"There are names for {', '.join(names)}. Complete the class names.",
     )
+    message, _ = refusal(["1.0", "7.0", "1.", "1.00"], built_in=["x"])
+    assert message == "2 label(s) have no class name: '1' (3 rows), '7' (1 rows)."
     message, hint = refusal([*labels, "w"], built_in=[*names, "class 8"])
     assert message.startswith("6 label(s) have no class name: 'b' (3 rows), ")
     assert message.endswith(", 'z' (1 rows) and more.")
