@@ -185,7 +185,9 @@ def test_lists_with_the_path_last(tmp_path: Path) -> None:
     [
         (b"a.png 0\nb.png\nc.png\n", None, "2 of 3 lines are no path and label (line 2, 3).",
          "Each line is a path, a space or a tab, and a label: cat/a.jpg 0"),
-        (b"x,y z, File_Name ,label\n1,2,a.png,cat\n", None, "is a table with commas.",
+        (b"x,y, File_Name ,label\n1,2,a.png,cat\n", None, "is a table with commas.",
+         "Let its name end in .csv."),
+        (b"x,file_name,label\n1,a.png,cat\n", None, "is a table with commas.",
          "Let its name end in .csv."),
         (b"\xff.png 0\n", None, "cannot be read: 'utf-8' codec",
          "Save it as UTF-8, or say what it is: --encoding cp1252, or latin-1, cp1250"),
