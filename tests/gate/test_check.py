@@ -133,6 +133,9 @@ def test_a_baseline_forgives_what_it_has(tmp_path):
     )
     assert newly["new_rows"] == (ChangedRow(SeenRow(3, "4.png", "apple", "fine"), None),)
     assert len(newly["new_problems"]) == 2
+    whole = deftclean.check(new, baseline=str(old)).counts
+    assert (whole.rows, whole.scored, whole.kept, whole.flagged) == (4, 3, 1, 2)
+    assert (whole.noise_rate, whole.not_scored) == (2 / 3, {"missing": 1})
     few = deftclean.check(new, fail_on=asked, baseline=old, top=1).changes[0]
     assert (few.total, few.rows) == (2, newly["new_problems"][:1])
 
@@ -176,8 +179,12 @@ def test_findings_are_the_worst_and_both_kinds_get_a_place(tmp_path):
         "19.png (row 19): label 'apple' is doubtful, clean_prob 0.2100"
     )
     assert deftclean.check(table, top=0).findings == ()
-    with pytest.raises(UsageError, match="--top is -1"):
+    with pytest.raises(UsageError, match=r"^--top is -1; it must be 0 or more\.$"):
         deftclean.check(table, top=-1)
+    assert [f.error for f in result.findings] == [None, None, "gone", "gone"]
+    assert [f.place.path for f in result.findings] == [result.source.path] * 4
+    usual = deftclean.check(table)
+    assert (len(usual.findings), usual.total) == (10, 30)
 
 
 @given(
