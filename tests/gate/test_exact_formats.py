@@ -78,7 +78,7 @@ def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CheckResult:
         found={"flagged": 1100, "missing": 1050, "unreadable": 2},
         changes=CHANGES,
         source=Place("labels.csv", None),
-        warnings=("[a] look",),
+        warnings=("[a] look {0}",),
         estimate=NoiseEstimate(0.25, 0.2, 0.3, 0.9, 0.75),
         audited=Audited(1000, 900, SURE, LOOSE, SURE),
         copies=COPIES,
@@ -210,6 +210,13 @@ def test_names_are_shown_and_hide_nothing(result: CheckResult) -> None:
     assert "missing      [b]\\n::x: missing, gone\n" in shown
 
 
+def test_names_are_neither_broken_nor_coloured(result: CheckResult) -> None:
+    long = Path("of/2024-05-01/a/table/that/has/a/name/longer/than/a/line/of/a/terminal.parquet")
+    shown = printed(print_asked, replace(result, baseline=long), styles=True)
+    assert f"\x1b[1msince {long}\x1b[0m\n" in shown
+    assert f"\x1b[2mproblems that {long} has already are left out\x1b[0m\n" in shown
+
+
 def test_an_audit_of_kept_rows_alone() -> None:
     assert audit_lines(Audited(2, 1, SURE, None, None)) == [
         "audited        1 of 2 rows drawn at random",
@@ -304,7 +311,7 @@ def test_json(result: CheckResult, tmp_path: Path) -> None:
                  "path": "x y.parquet", "line": None, "message": "c.png (row 2): unreadable"},
             ],
         },
-        "warnings": ["[a] look"],
+        "warnings": ["[a] look {0}"],
     }  # fmt: skip
     assert list(now_and_before) == [change.name for change in CHANGES]
     assert now_and_before["relabelled"] == {
@@ -412,7 +419,7 @@ def test_sarif(result: CheckResult, tmp_path: Path) -> None:
                 note("note", "Gate passed: rows\\[x%\\]<3: rows is 4"),
                 note("error", "Gate unknown: noise_rate>0.5: cannot be computed, no row was "
                      "scored"),
-                note("warning", "\\[a\\] look"),
+                note("warning", "\\[a\\] look {{0}}"),
                 note("note", "3 of 2,152 findings are listed."),
             ],
         }],
