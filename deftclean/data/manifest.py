@@ -88,7 +88,7 @@ class Manifest:
     def label_indices(self, class_names: Sequence[str]) -> "np.ma.MaskedArray[Any, Any]":
         """(N,) int64 index of each label in `class_names`; masked: no label, or another one."""
         indices = pc.index_in(self.given_labels, value_set=pa.array(class_names, pa.string()))
-        filled = pc.fill_null(indices, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        filled = pc.fill_null(indices, 0).to_numpy().astype(np.int64)
         return np.ma.MaskedArray(filled, mask=indices.is_null().to_numpy(zero_copy_only=False))
 
 

@@ -120,6 +120,7 @@ class TableRows:
         return pc.sum(pc.greater(counted["label_count_distinct"], 1)).as_py() or 0
 
     def _taken(self, rows: NDArray[np.int64]) -> "TableRows":
+        """These rows; their labels are what the votes say."""
         taken = pa.array(rows)
         return replace(
             self,
@@ -127,7 +128,6 @@ class TableRows:
             lines=self.lines.take(taken),
             file_names=self.file_names.take(taken),
             named=self.named[rows],
-            labels=self.labels.take(taken),
         )
 
     def _of(self, votes: Majority, who: str) -> "TableRows":

@@ -94,7 +94,7 @@ def test_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert manifest.columns.num_columns == 0
     assert (manifest.file_names.type, manifest.given_labels.type) == (pa.string(), pa.string())
     assert (manifest.source_lines.type, manifest.source_lines.null_count) == (pa.int64(), 3)
-    assert manifest.named.tolist() == [True] * 3
+    assert (manifest.named.dtype, manifest.named.tolist()) == (bool, [True] * 3)
     assert len(manifest.notes) == 2
     monkeypatch.chdir(root)
     assert read(Path()).source == "."
@@ -107,6 +107,12 @@ def test_a_split_of_a_folder_in_full(tmp_path: Path) -> None:
     assert chosen.given_labels.to_pylist() == ["cat", "dog"]
     assert chosen.columns.to_pydict() == {"split": ["val", "val"]}
     assert chosen.class_names == ("cat", "dog")
+
+
+def test_folders_are_what_the_user_says(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", "train/cat/a.png", "val/cat/b.png")
+    assert read(root).class_names == ("cat",)
+    assert read(root, folders="classes").class_names == ("train", "val")
 
 
 def test_folders_of_a_saved_detector(tmp_path: Path) -> None:
@@ -178,6 +184,8 @@ def test_parquet_files_of_a_folder(tmp_path: Path) -> None:
     assert manifest.given_labels.to_pylist() == ["dog", "cat"]
     assert manifest.columns["split"].to_pylist() == ["test", "train"]
     assert manifest.notes[0].startswith("2 Parquet files are read as one table: ")
+    parquet(tmp_path / "data" / "x.parquet", {"image": [b"1"], "y": ["cat"]})
+    assert refused(tmp_path / "data")[0].startswith(f"{tmp_path / 'data'}: 1 of its 3 Parquet ")
 
 
 # ---------------------------------------------------------------- tables

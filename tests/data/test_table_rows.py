@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deftclean.core.errors import UsageError
+from deftclean.data import table_rows
 from deftclean.data.manifest import Manifest, read_manifest
 from deftclean.data.options import ManifestOptions
 from tests.support.scored import make_scored
@@ -145,6 +146,14 @@ def test_contradictions_of_numbers(tmp_path: Path) -> None:
     for labels, found in (([0, None, 0], 0), ([0, 1, None], 1)):
         pq.write_table(pa.table({"file_name": ["a"] * 3, "label": labels}), path)
         assert len(read(path, class_names=names).notes) == found
+
+
+def test_the_first_rows_of_a_large_table_tell(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(table_rows, "_LOOKED_AT", 2)
+    table = write(tmp_path / "x.csv", "file_name,label", "a,cat", "b,dog", "a,cow")
+    assert read(table).notes == ()
+    monkeypatch.setattr(table_rows, "_LOOKED_AT", 3)
+    assert len(read(table).notes) == 1
 
 
 def test_votes_in_rows(tmp_path: Path) -> None:
