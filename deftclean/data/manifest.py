@@ -105,6 +105,9 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
     Raises:
         InputError: what cannot be read, and what to do; all problems of a kind together.
     """
+    table = data if labels is None else labels
+    if not table.is_dir():
+        recover(table)  # which may be what makes it be there
     if not data.exists():
         raise InputError(f"{data} does not exist.", "Give an image folder or a label table.")
     if labels is None and data.is_dir():
@@ -225,8 +228,6 @@ def _from_table(
     records: Records | None = None,
     images: ImageColumn | None = None,
 ) -> Manifest:
-    if records is None:
-        recover(path)
     # Parquet tells its columns before its rows are read; other formats are read once, whole.
     if records is None and path.suffix.lower() != ".parquet":
         records = read_records(path, options)

@@ -260,6 +260,27 @@ def test_a_table_of_our_own(tmp_path: Path) -> None:
     assert other.label_column == "label"
 
 
+@pytest.mark.parametrize("replaces", [False, True])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_table_that_a_killed_run_was_about_to_publish(
+    tmp_path: Path, replaces: bool, alone: bool
+) -> None:
+    table = tmp_path / "x.parquet"
+    own(tmp_path / "new.parquet", '{"image_root": "."}', file_name=["new.png", "b.png"])
+    (tmp_path / "new.parquet").rename(tmp_path / ".x.parquet.00aa00aa.tmp")
+    if replaces:
+        own(table, '{"image_root": "."}')
+    moves = {"moves": [[".x.parquet.00aa00aa.tmp", "x.parquet"]], "removed": []}
+    text(tmp_path / ".x.switch", json.dumps(moves) + "\n")
+    manifest = read(table) if alone else read(tmp_path, table)
+    assert manifest.file_names.to_pylist() == ["new.png", "b.png"]
+
+
+def test_metadata_that_were_edited_name_the_table(tmp_path: Path) -> None:
+    table = own(tmp_path / "x.parquet", '{"image_root": ".", "threshold": "high"}')
+    assert refused(table)[0].startswith(f"{table}: its score metadata are damaged: 'threshold'")
+
+
 @pytest.mark.parametrize("metadata", ["", "{", "[]", "{}", "[" * 100_000])
 def test_a_table_of_our_own_that_is_damaged(tmp_path: Path, metadata: str) -> None:
     table = own(tmp_path / "x.parquet", metadata)
