@@ -268,13 +268,16 @@ def _from_table(
         refuse_several(path, rows.label_column or "label", labels)
     labelled = name_labels(labels, options.class_names, class_list, options.known_labels)
     review = _earlier_review(ScoreTable(rows.table, metadata)) if own else None
-    replaced = {rows.path_column, "given_label"}
+    rename = options.rename or {}
+    replaced = {rows.path_column}
+    if rows.label_column == "given_label" and "given_label" not in rename:
+        replaced.add("given_label")  # the output has it in words
     if own:
         replaced |= {*written_columns(metadata), *(REVIEW_COLUMNS if review is not None else ())}
     if lists:  # what goes on is what was read
         rows = rows.with_labels(labels)
     kept = rows.table.drop_columns([n for n in rows.table.column_names if n in replaced])
-    columns = rows.with_agreement(path, renamed(kept, options.rename or {}, path))
+    columns = rows.with_agreement(path, renamed(kept, rename, path))
     refuse_unwritable(path, columns)
     return Manifest(
         source=path.name,

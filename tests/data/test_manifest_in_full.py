@@ -227,6 +227,44 @@ def test_notes_come_in_the_order_of_reading(tmp_path: Path) -> None:
     assert lines[0] == "each line is read as a path and a label"
 
 
+def test_a_column_that_is_called_given_label(tmp_path: Path) -> None:
+    """It is replaced where it is the label, and nothing is lost where it is not."""
+    table = text(tmp_path / "x.csv", "file_name,label,given_label\na,cat,1\nb,dog,2\n")
+    hint = "Carry them on under other names: --rename given_label=input_given_label"
+    assert refused(table, label_column="label") == (
+        f"{table} has columns that the score table writes itself: given_label.", hint,
+    )  # fmt: skip
+    manifest = read(table, label_column="label", rename={"given_label": "old"})
+    assert manifest.columns.to_pydict() == {"label": ["cat", "dog"], "old": ["1", "2"]}
+    names = text(tmp_path / "names.json", '{"1": "fox", "2": "owl"}')
+    manifest = read(table, label_column="given_label", class_names=names)
+    assert manifest.given_labels.to_pylist() == ["fox", "owl"]
+    assert manifest.columns.to_pydict() == {"label": ["cat", "dog"]}
+    rename = {"given_label": "old"}
+    kept = read(table, label_column="given_label", class_names=names, rename=rename)
+    assert kept.columns["old"].to_pylist() == ["1", "2"]
+    votes = {"annotator": ("label", "given_label")}
+    assert refused(table, **votes)[1] == hint
+
+
+def test_rows_of_parquet_have_no_lines(tmp_path: Path) -> None:
+    lines = read(parquet(tmp_path / "x.parquet", {"file_name": ["a"], "label": ["b"]})).source_lines
+    assert (lines.type, lines.to_pylist()) == (pa.int64(), [None])
+
+
+def test_lists_of_labels(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "x.parquet", {"file_name": ["a", "b"], "tag": [["x"], ["y", "z"]]})
+    assert refused(path)[0] == (
+        f"{path}: 1 rows have several labels in column 'tag': '[\"y\", \"z\"]' (1 rows)."
+    )
+    parquet(path, {"file_name": ["a", "b"], "tag": [["x"], ["y"]]})
+    assert read(path).notes == ("column tag holds lists of one label each, read as labels",)
+    votes = text(tmp_path / "x.csv", "file_name,p,q\na,x|y,x|y\nb,x,x\nc,y,y\n")
+    assert refused(votes, annotator=("p", "q"))[0].startswith(
+        f"{votes}: 1 rows have several labels in column 'label': 'x|y' (1 rows)"
+    )
+
+
 def test_several_labels_in_a_cell(tmp_path: Path) -> None:
     table = text(tmp_path / "x.csv", "file_name,y\na,cat|dog\nb,cat\nc,dog\nd,cow|dog\n")
     message, _ = refused(table)
@@ -258,6 +296,11 @@ def test_a_table_of_our_own(tmp_path: Path) -> None:
     other = read(table, label_column="label")
     assert other.given_labels.to_pylist() == ["p", "q"]
     assert other.label_column == "label"
+    more = own(tmp_path / "y.parquet", '{"image_root": "."}', image=["p.png", "q.png"])
+    assert read(more).file_names.to_pylist() == ["a.png", "b.png"]
+    chosen = read(more, path_column="image")
+    assert chosen.file_names.to_pylist() == ["p.png", "q.png"]
+    assert chosen.columns.column_names == ["label"]
 
 
 @pytest.mark.parametrize("replaces", [False, True])
