@@ -94,7 +94,7 @@ def test_what_cannot_be_computed_never_passes(tmp_path, expression):
     assert state(result) == [(None, "unknown"), (1, "failed")]
     assert (result.passed, result.exit_code) == (False, 3)
     what = "row of class 'leaf'" if "[leaf]" in expression else "row"
-    assert result.gates[0].reason == f"no {what} was scored"
+    assert result.gates[0].message == f"{expression}: cannot be computed, no {what} was scored"
 
 
 def test_a_class_without_rows_is_known_and_cannot_be_computed(tmp_path):
