@@ -81,6 +81,7 @@ def test_a_single_expression_may_be_given_as_text(tmp_path):
 def test_nothing_asked_is_nothing_passed(tmp_path):
     result = deftclean.check(make_scored(tmp_path).table)
     assert (result.gates, result.passed, result.exit_code) == ((), None, 0)
+    assert (result.baseline, result.changes, result.warnings) == (None, (), ())
     assert len(result.findings) == result.total == 8
 
 
@@ -202,8 +203,11 @@ def test_the_worst_are_as_many_as_there_are(kinds, count):
 
 def test_a_status_that_is_none_is_refused(tmp_path):
     table = written(tmp_path / "x.parquet", [row(0), {**row(1), "status": "lost", "keep": False}])
-    with pytest.raises(UsageError, match="status that is none: 'lost'"):
-        deftclean.check(table)
+    fine = written(tmp_path / "fine.parquet", [row(0)])
+    for asked, baseline in ((table, None), (fine, table)):
+        with pytest.raises(UsageError) as caught:
+            deftclean.check(asked, baseline=baseline)
+        assert caught.value.message == f"{table} has rows with a status that is none: 'lost'."
 
 
 def test_a_probability_that_is_no_number_is_not_scored(tmp_path):

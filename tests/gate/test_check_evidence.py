@@ -80,6 +80,7 @@ def test_what_a_random_sample_proves(tmp_path):
     values = [value for value, _, _ in states(audited)]
     assert values == pytest.approx([10 / 48, 6 / 8])
     assert [state for _, state, _ in states(audited)] == ["failed", "failed"]
+    assert (found.audited, audited.audited.drawn, audited.audited.decided) == (None, 48, 48)
 
 
 def test_pictures_that_stand_in_several_rows(tmp_path):
