@@ -128,6 +128,14 @@ def test_zeros_before_a_number_change_nothing(tmp_path):
         name_labels(pa.array(["00003", "00000"]), names, None, None)
 
 
+def test_zeros_are_left_out_for_lines_of_a_file_alone(tmp_path):
+    names = tmp_path / "names.json"
+    names.write_text('{"0": "cat"}')
+    for file, built_in in ((names, None), (None, ["cat"])):
+        with pytest.raises(InputError, match=r"1 label\(s\) have no class name: '00'"):
+            name_labels(pa.array(["00"]), file, built_in, None)
+
+
 def test_the_hint_shows_padded_labels_as_they_are_written():
     with pytest.raises(InputError) as caught:
         name_labels(pa.array(["00000", "00001", "00002"]), None, None, None)
