@@ -11,7 +11,8 @@ from deftclean.core.errors import UsageError
 from deftclean.data import table_rows
 from deftclean.data.manifest import Manifest, read_manifest
 from deftclean.data.options import ManifestOptions
-from tests.support.scored import make_scored
+from deftclean.table.scores import write_scores
+from tests.support.scored import make_scored, score_table
 
 
 def read(path: Path, **options: Any) -> Manifest:
@@ -196,3 +197,37 @@ def test_labels_in_lists_go_on_as_they_were_read(tmp_path: Path) -> None:
     assert manifest.given_labels.to_pylist() == ["cat", "dog"]
     assert manifest.columns.to_pydict() == {"n": [1, 2], "label": ["cat", "dog"]}
     assert not any("several rows" in note for note in manifest.notes)
+
+
+def test_refusals_name_the_table(tmp_path: Path) -> None:
+    table = write(tmp_path / "x.csv", *SPLITS)
+    assert refused(table, split=("nix",)) == (
+        f"--split nix: {table} has no such split.", "It has the splits train, val, test.",
+    )  # fmt: skip
+    write(table, "file_name,cat,dog", "a,1,0", "b,0,1", "c,1,1")
+    assert refused(table)[0] == (
+        f"{table}: 1 of 3 rows have several labels in its 2 columns of 0 and 1, as row 2: cat, dog."
+    )
+
+
+def test_a_name_that_fits_two_files_leads_on_with_the_folder_as_given(tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg"):
+        (tmp_path / "data" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "data" / name).touch()
+    table = write(tmp_path / "x.csv", "file_name,label", "a,cat")
+    with pytest.raises(UsageError) as caught:
+        read_manifest(tmp_path / "data", table, ManifestOptions())
+    assert f" deftclean scan {tmp_path / 'data'} {table} --suffix " in caught.value.hint
+
+
+def test_rows_that_are_fixed_contradict_nobody(tmp_path: Path) -> None:
+    """Those of a score table, and of a table that holds the pictures."""
+    pictures = pa.array([{"bytes": b"1", "path": "a.png"}, {"bytes": b"2", "path": "a.png"}])
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"image": pictures, "label": ["cat", "dog"]}), path)
+    assert read(path).file_names.to_pylist() == ["a.png", "a.png"]
+    assert read(path).notes == ()
+    rows = [{"file_name": "a.png", "given_label": label} for label in ("apple", "leaf")]
+    scored = tmp_path / "scored.parquet"
+    write_scores(score_table(rows), scored, tmp_path, True)
+    assert read(scored).notes == ()

@@ -108,6 +108,8 @@ def test_pictures_of_other_data(tmp_path):
     asked = deftclean.check(table, against=str(other), fail_on=["leaked[ocean]>1", "rows<1"])
     assert [state for _, state, _ in states(asked)] == ["passed", "passed"]
     assert asked.gates[0].value == 1
+    both = deftclean.check(table, against=other, baseline=table, fail_on="leaked>0")
+    assert states(both) == [(2, "failed", "")]
     apart = write(tmp_path / "apart.parquet", [picture(0, "leaf", "x")])
     assert states(deftclean.check(table, against=apart)) == [(0, "passed", "")]
     with pytest.raises(UsageError) as caught:
