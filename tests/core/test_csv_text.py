@@ -97,7 +97,8 @@ def test_no_piece_is_larger_than_asked_for(tmp_path: Path, monkeypatch, encoding
         assert (file.read(), file.closed) == (b"", False)
     assert (found, file.closed) == (text.encode(), True)
     with WholeLineEnds(tmp_path / "x.csv", encoding) as file:
-        assert file.read(3) + file.read() == text.encode()
+        assert (file.read(2), file.read(0)) == (b"ab", b"")
+        assert file.read(3) + file.read() == text.encode()[2:]
     with WholeLineEnds(tmp_path / "x.csv", encoding) as file:
         assert file.read() == text.encode()
 
