@@ -298,6 +298,8 @@ def test_a_table_of_our_own(tmp_path: Path) -> None:
     assert other.label_column == "label"
     more = own(tmp_path / "y.parquet", '{"image_root": "."}', image=["p.png", "q.png"])
     assert read(more).file_names.to_pylist() == ["a.png", "b.png"]
+    theirs = own(tmp_path / "z.parquet", '{"image_root": "."}', reviewed_by=["x", "y"])
+    assert read(theirs).columns.column_names == ["label", "reviewed_by"]
     chosen = read(more, path_column="image")
     assert chosen.file_names.to_pylist() == ["p.png", "q.png"]
     assert chosen.columns.column_names == ["label"]
