@@ -40,24 +40,24 @@ def check_csv(path: Path, separator: str, encoding: str | None = None) -> None:
         OSError: the file cannot be read.
         UnicodeError: it is not of the encoding that was named.
     """
-    scan = _Scan(path, separator)
+    quotes = _Check(path, separator)
     for block in _blocks(path, encoding):
-        scan.check(block)
-    scan.finish()
+        quotes.check(block)
+    quotes.finish()
 
 
-def record_lines(path: Path, separator: str, encoding: str | None = None) -> NDArray[np.int64]:
+def record_lines(path: Path, encoding: str | None = None) -> NDArray[np.int64]:
     """(N + 1,) the lines that the header and each record begin on, ascending.
 
     Args:
         path: a file that `check_csv` has let pass; its blank lines are no records.
-        separator, encoding: as there.
+        encoding: as there.
 
     Raises:
         OSError: the file cannot be read.
     """
-    scan = _Scan(path, separator)
-    found = [scan.records(block) for block in _blocks(path, encoding)]
+    records = _Records()
+    found = [records.of(block) for block in _blocks(path, encoding)]
     return np.concatenate([*found, np.zeros(0, np.int64)])
 
 
@@ -186,24 +186,14 @@ def _decodes(data: bytes, encoding: str) -> bool:
     return True
 
 
-class _Scan:
-    """Goes through a file block by block.
+class _Records:
+    """Goes through a file block by block, and finds where records begin."""
 
-    Args:
-        path: the file, for messages.
-        separator: one ASCII character.
-    """
-
-    def __init__(self, path: Path, separator: str) -> None:
-        self._path = path
-        self._edge = np.zeros(256, dtype=bool)  # what may stand beside a quote on its outer side
-        self._edge[[ord(separator), _LF, _CR, _QUOTE]] = True
+    def __init__(self) -> None:
         self._line = 1
-        self._last = _LF  # what stands before the block: the file begins with a line
         self._quotes = 0
-        self._opened = 1  # the line on which the last quoted cell began
 
-    def records(self, block: bytes) -> NDArray[np.int64]:
+    def of(self, block: bytes) -> NDArray[np.int64]:
         """The lines that records of this block begin on."""
         data = np.frombuffer(block, dtype=np.uint8)
         ends = _line_ends(block, data)
@@ -219,6 +209,23 @@ class _Scan:
         self._quotes += len(quotes)
         self._line += len(ends)
         return lines
+
+
+class _Check:
+    """Goes through a file block by block, and looks at its quotes and its encoding.
+
+    Args:
+        path: the file, for messages.
+        separator: one ASCII character.
+    """
+
+    def __init__(self, path: Path, separator: str) -> None:
+        self._path = path
+        self._edge = np.zeros(256, dtype=bool)  # what may stand beside a quote on its outer side
+        self._edge[[ord(separator), _LF, _CR, _QUOTE]] = True
+        self._line = 1
+        self._quotes = 0
+        self._opened = 1  # the line on which the last quoted cell began
 
     def check(self, block: bytes) -> None:
         """Refuse the first quote of this block that stands where none may.
@@ -237,7 +244,6 @@ class _Scan:
         if b'"' in block:
             self._check_quotes(block, data, _quotes(block, data))
         self._line += len(_line_ends(block, data)) if b"\r" in block else block.count(b"\n")
-        self._last = int(data[-1])
 
     def finish(self) -> None:
         """Refuse a file that ends within a cell.
@@ -264,7 +270,8 @@ class _Scan:
     ) -> None:
         odd = self._quotes % 2
         opening, closing = quotes[odd::2], quotes[1 - odd :: 2]
-        before = np.where(opening > 0, data[opening - 1], np.uint8(self._last))
+        # Before a block stands a line's end, or nothing.
+        before = np.where(opening > 0, data[opening - 1], np.uint8(_LF))
         after = np.full(len(closing), np.uint8(_LF))  # the file ends there
         inner = closing + 1 < len(data)
         after[inner] = data[closing[inner] + 1]

@@ -164,15 +164,13 @@ def _read_csv(path: Path, delimiter: str, encoding: str | None, header: bool) ->
     with WholeLineEnds(path, encoding) as file:
         table = pv.read_csv(file, read_options=reading, parse_options=parse, convert_options=texts)
     if bad:
-        raise _ragged(path, delimiter, encoding, bad)
+        raise _ragged(path, encoding, bad)
     return table
 
 
-def _ragged(
-    path: Path, delimiter: str, encoding: str | None, bad: list[tuple[int, str]]
-) -> InputError:
+def _ragged(path: Path, encoding: str | None, bad: list[tuple[int, str]]) -> InputError:
     """Records with more or fewer cells than the header, by the lines they begin on."""
-    lines = record_lines(path, delimiter, encoding)
+    lines = record_lines(path, encoding)
     where = [f"line {lines[number - 1]} {what}" for number, what in bad[:_SHOWN]]
     more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return InputError(

@@ -54,7 +54,6 @@ def _below(names: pa.Array, root: Path) -> pa.Array:
     unusual = pc.match_substring(names, "\\")
     for start in ("./", "/"):
         unusual = pc.or_(unusual, pc.starts_with(names, start))
-    unusual = pc.fill_null(unusual, False)
     coded = names.filter(unusual).dictionary_encode()
     # The two ways an absolute name may lead to the root; links in it are resolved in the first.
     ways = (root.resolve().as_posix(), root.absolute().as_posix())
@@ -68,7 +67,7 @@ def _in_existing_form(names: pa.Array, root: Path) -> pa.Array:
 
     As with backslashes, a file that is really called so wins.
     """
-    foreign = pc.fill_null(pc.invert(pc.string_is_ascii(names)), False)
+    foreign = pc.invert(pc.string_is_ascii(names))
     if not pc.any(foreign).as_py():
         return names
     coded = names.filter(foreign).dictionary_encode()
@@ -92,7 +91,7 @@ class _Forms:
         for part in name.split("/"):
             here = "/".join(parts)
             there = os.path.lexists(self._root / here / part)
-            found = part if there else self._names(here).get(_composed(part), "")
+            found = part if there else self._names(here).get(_composed(part))
             if not found or part == "..":
                 return name
             parts.append(found)

@@ -108,10 +108,10 @@ def _rows(path: Path, parsed: Any) -> list[dict[str, Any]]:
     if all(isinstance(each, str | int) for each in values):
         return [{"file_name": name, "label": label} for name, label in parsed.items()]
     if all(isinstance(each, list) and len(each) == len(values[0]) for each in values):
-        return _of_columns(path, list(parsed), list(zip(*values, strict=True)))
+        return [dict(zip(parsed, row, strict=True)) for row in zip(*values, strict=True)]
     if all(isinstance(each, dict) and each.keys() == values[0].keys() for each in values):
-        by_row = [[each[key] for each in values] for key in values[0]]  # pandas, orient="columns"
-        return _of_columns(path, list(parsed), by_row)
+        # pandas, orient="columns"
+        return [{name: column[key] for name, column in parsed.items()} for key in values[0]]
     return []
 
 

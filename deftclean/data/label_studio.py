@@ -154,7 +154,8 @@ def annotation_rows(table: pa.Table, label_column: str | None) -> Found | None:
     if not set(names) >= _MARKS:
         return None
     file = "file_name" if "file_name" in names else "image" if "image" in names else None
-    kept = [n for n in names if n == file or (n not in _OURS and (n != "image" or file == n))]
+    wanted = {file, label_column}  # a choice may be called as a column of ours
+    kept = [n for n in names if n in wanted or (n not in _OURS and n != "image")]
     table = table.select(kept)
     if file == "image":
         found = [None if v is None else picture_name(v) for v in table["image"].to_pylist()]

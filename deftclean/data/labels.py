@@ -103,10 +103,10 @@ def name_labels(
         coded = coded.renamed({text: text.partition(".")[0] for text in used})
         used = set(coded.counts())
     if listed is None and known is not None:
-        return Labels(coded.renamed(known).decoded(), dict(known), notes)
+        return Labels(coded.renamed(known).decoded(), dict(known))
     if listed is None:
         _refuse_integers(used)
-        return Labels(coded.decoded(), {name: name for name in sorted(used)}, notes)
+        return Labels(coded.decoded(), {name: name for name in sorted(used)})
     numbers = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
     names = listed if isinstance(listed, dict) else _by_index_or_name(listed, used, numbers)
     if class_names is not None and not isinstance(listed, dict):
@@ -178,7 +178,7 @@ def _coded_texts(values: pa.Array | pa.ChunkedArray) -> _CodedTexts:
         texts = texts.combine_chunks()
     coded = texts.dictionary_encode()
     distinct = [text if text.strip() else None for text in coded.dictionary.to_pylist()]
-    rows = np.bincount(coded.indices.drop_null().to_numpy(), minlength=len(distinct))
+    rows = np.bincount(coded.indices.drop_null().to_numpy())
     return _CodedTexts(coded.indices, distinct, rows.tolist())
 
 

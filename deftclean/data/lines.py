@@ -14,7 +14,6 @@ from deftclean.core import csv_text
 
 def record_lines(
     path: Path,
-    delimiter: str | None,
     count: int,
     encoding: str | None = None,
     header: bool = True,
@@ -23,7 +22,6 @@ def record_lines(
 
     Args:
         path: CSV, TSV or JSON lines, read without an error before; its suffix says which.
-        delimiter: of CSV and TSV; None for a comma and a tab.
         count: N records that the file's reader found.
         encoding: of the file; None for UTF-8.
         header: the first record of CSV and TSV is no row.
@@ -35,10 +33,8 @@ def record_lines(
     try:
         if suffix not in (".csv", ".tsv"):
             return _checked(_json_lines(path, encoding), count)
-        separator = delimiter or ("\t" if suffix == ".tsv" else ",")
         # The header is a record too.
-        found = csv_text.record_lines(path, separator, encoding)[int(header) :]
-        return _checked(found, count)
+        return _checked(csv_text.record_lines(path, encoding)[int(header) :], count)
     except (OSError, UnicodeError):
         # The table is read already: its rows do without lines.
         return None

@@ -88,7 +88,7 @@ class Manifest:
     def label_indices(self, class_names: Sequence[str]) -> "np.ma.MaskedArray[Any, Any]":
         """(N,) int64 index of each label in `class_names`; masked: no label, or another one."""
         indices = pc.index_in(self.given_labels, value_set=pa.array(class_names, pa.string()))
-        filled = pc.fill_null(indices, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        filled = pc.fill_null(indices, 0).to_numpy().astype(np.int64)
         return np.ma.MaskedArray(filled, mask=indices.is_null().to_numpy(zero_copy_only=False))
 
 
@@ -105,6 +105,9 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
     Raises:
         InputError: what cannot be read, and what to do; all problems of a kind together.
     """
+    table = data if labels is None else labels
+    if not table.is_dir():
+        recover(table)  # which may be what makes it be there
     if not data.exists():
         raise InputError(f"{data} does not exist.", "Give an image folder or a label table.")
     if labels is None and data.is_dir():
@@ -241,8 +244,6 @@ def _from_table(
     records: Records | None = None,
     images: ImageColumn | None = None,
 ) -> Manifest:
-    if records is None:
-        recover(path)
     # Parquet tells its columns before its rows are read; other formats are read once, whole.
     if records is None and path.suffix.lower() != ".parquet":
         records = read_records(path, options)
@@ -283,13 +284,16 @@ def _from_table(
         refuse_several(path, rows.label_column or "label", labels)
     labelled = name_labels(labels, options.class_names, class_list, options.known_labels)
     review = _earlier_review(ScoreTable(rows.table, metadata)) if own else None
-    replaced = {rows.path_column, "given_label"}
+    rename = options.rename or {}
+    replaced = {rows.path_column}
+    if rows.label_column == "given_label" and "given_label" not in rename:
+        replaced.add("given_label")  # the output has it in words
     if own:
         replaced |= {*written_columns(metadata), *(REVIEW_COLUMNS if review is not None else ())}
     if lists:  # what goes on is what was read
         rows = rows.with_labels(labels)
     kept = rows.table.drop_columns([n for n in rows.table.column_names if n in replaced])
-    columns = rows.with_agreement(path, renamed(kept, options.rename or {}, path))
+    columns = rows.with_agreement(path, renamed(kept, rename, path))
     refuse_unwritable(path, columns)
     return Manifest(
         source=path.name,

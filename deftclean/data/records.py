@@ -73,7 +73,7 @@ def read_records(path: Path, options: ManifestOptions) -> Records:
 
 
 def _lines(path: Path, options: ManifestOptions, count: int, header: bool = True) -> pa.Array:
-    found = record_lines(path, options.delimiter, count, options.encoding, header)
+    found = record_lines(path, count, options.encoding, header)
     return pa.nulls(count, pa.int64()) if found is None else pa.array(found, pa.int64())
 
 
@@ -97,13 +97,12 @@ def _delimited(path: Path, options: ManifestOptions) -> Records:
 def _first_cells(path: Path, options: ManifestOptions) -> list[str]:
     """The cells of the first line; none where nothing can be read, which the reader will say."""
     separator = options.delimiter or ("\t" if path.suffix.lower() == ".tsv" else ",")
-    encoding = options.encoding or "utf-8-sig"
     try:
         if not path.is_file():
             return []
-        with path.open(encoding=encoding, errors="replace", newline="") as file:
+        with path.open(encoding=options.encoding or "utf-8-sig") as file:
             line = file.readline(_LONGEST_HEADER)
-        return next(csv.reader([line], delimiter=separator), [])
+        return next(csv.reader([line], delimiter=separator))
     except (OSError, ValueError, csv.Error, TypeError):
         return []
 

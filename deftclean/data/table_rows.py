@@ -114,12 +114,13 @@ class TableRows:
         if pa.types.is_nested(self.labels.type):
             return 0
         pairs = pa.table({"file": self.file_names, "label": self.labels}).filter(
-            pc.is_valid(self.labels)
+            _says_something(self.labels)
         )
         counted = pairs.group_by("file").aggregate([("label", "count_distinct")])
         return pc.sum(pc.greater(counted["label_count_distinct"], 1)).as_py() or 0
 
     def _taken(self, rows: NDArray[np.int64]) -> "TableRows":
+        """These rows; their labels are what the votes say."""
         taken = pa.array(rows)
         return replace(
             self,
@@ -127,7 +128,6 @@ class TableRows:
             lines=self.lines.take(taken),
             file_names=self.file_names.take(taken),
             named=self.named[rows],
-            labels=self.labels.take(taken),
         )
 
     def _of(self, votes: Majority, who: str) -> "TableRows":
@@ -164,6 +164,18 @@ class TableRows:
                 f"Carry it on under another name: --rename {AGREEMENT}=input_{AGREEMENT}",
             )
         return columns.append_column(AGREEMENT, self.agreement)
+
+
+def _says_something(labels: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """(N,) bool; not true of what is read as no label: a cell of a CSV file is never null."""
+    if pa.types.is_dictionary(labels.type):
+        labels = labels.cast(labels.type.value_type)
+    kind = labels.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return pc.not_equal(pc.utf8_trim_whitespace(labels), "")
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pc.match_substring_regex(labels, r"\S")
+    return pc.is_valid(labels)
 
 
 # ---------------------------------------------------------------- splits

@@ -1,6 +1,8 @@
 """Which column holds what, by its name and by what stands in it."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +14,7 @@ from deftclean.data.columns import (
     called_freely,
     find_label_column,
     find_path_column,
+    huggingface_features,
     image_column,
     renamed,
 )
@@ -71,6 +74,14 @@ def test_columns_of_a_table_of_labels() -> None:
             find_label_column, ["y"], "Y", "x.csv has no column 'Y' (--label-column).",
             "It has the columns y.",
         ),
+        (
+            find_label_column, [*"abcdefghijkl"], "Y", "x.csv has no column 'Y' (--label-column).",
+            "It has the columns a, b, c, d, e, f, g, h, i, j, k, l.",
+        ),
+        (
+            find_label_column, [*"abcdefghijklm"], "Y", "x.csv has no column 'Y' (--label-column).",
+            "It has the columns a, b, c, d, e, f, g, h, i, j, k, l and 1 more.",
+        ),
     ],
 )  # fmt: skip
 def test_columns_that_are_not_found(find, names, wanted, message, hint) -> None:
@@ -89,6 +100,11 @@ def test_names_as_bytes_are_told_from_images_by_their_own_column(tmp_path: Path)
     long = [b"x" * 4092 + b".png", b"y" * 4091 + b".png"]
     for name, expected in zip(long, ("names", None), strict=True):
         pq.write_table(pa.table({"names": [name]}), path)
+        found = image_column(path, pq.read_schema(path), None)
+        assert (found and found.name) == expected
+    # The first sixteen rows tell.
+    for count, expected in ((15, "names"), (16, None)):
+        pq.write_table(pa.table({"names": [b"a.png"] * count + [b"\x89PNG"]}), path)
         found = image_column(path, pq.read_schema(path), None)
         assert (found and found.name) == expected
 
@@ -153,11 +169,68 @@ def test_a_column_of_bytes_without_rows(tmp_path: Path) -> None:
 def test_renamed() -> None:
     made = pa.table({"a": [1], "b": [2]})
     assert renamed(made, {"a": "c"}, TABLE).to_pydict() == {"c": [1], "b": [2]}
-    for rename, message in (
-        ({"x": "y", "z": "w"}, "--rename: x.csv carries on no column x, z."),
-        ({"a": "keep"}, "x.csv has columns that the score table writes itself: keep."),
-        ({"a": "b"}, "x.csv: two columns would be called b."),
+    carried = "It carries on a, b."
+    for rename, message, hint in (
+        ({"x": "y", "z": "w"}, "--rename: x.csv carries on no column x, z.", carried),
+        (
+            {"a": "keep", "b": "clean_prob"},
+            "x.csv has columns that the score table writes itself: clean_prob, keep.",
+            "Carry them on under other names: --rename clean_prob=input_clean_prob "
+            "--rename keep=input_keep",
+        ),
+        ({"a": "b"}, "x.csv: two columns would be called b.", "See --rename."),
     ):
         with pytest.raises(InputError) as caught:
             renamed(made, rename, TABLE)
-        assert caught.value.message == message
+        assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("", "no columns"),
+        ("abcdefghijkl", "a, b, c, d, e, f, g, h, i, j, k, l"),
+        ("abcdefghijklm", "a, b, c, d, e, f, g, h, i, j, k, l and 1 more"),
+    ],
+)
+def test_twelve_columns_are_listed(names: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        renamed(pa.table({name: [1] for name in names}), {"x": "y"}, TABLE)
+    assert caught.value.hint == f"It carries on {said}."
+
+
+def featured(features: Any) -> pa.Schema:
+    said = json.dumps({"info": {"features": features}})
+    return schema("a").with_metadata({"huggingface": said})
+
+
+CLASSES = {"_type": "ClassLabel", "names": ["cat", "dog"]}
+
+
+def test_features_of_hugging_face() -> None:
+    every = {"a": CLASSES, "b": {"_type": "ClassLabel"}, "c": {"names": 3}, "d": [CLASSES]}
+    assert huggingface_features(TABLE, featured(every)) == {
+        name: every[name] for name in ("a", "b", "c")
+    }
+    assert huggingface_features(TABLE, schema("a")) == {}
+    assert huggingface_features(TABLE, schema("a").with_metadata({"x": "y"})) == {}
+
+
+@pytest.mark.parametrize(
+    ("features", "what"),
+    [
+        ([], "info.features is not an object"),
+        *(
+            ({"a": CLASSES, "b": {**CLASSES, "names": names}},
+             "names of column 'b' are not a list of text")
+            for names in ("cat", {"cat": 0}, ["cat", 1])
+        ),
+    ],
+)  # fmt: skip
+def test_features_of_another_form(features: Any, what: str) -> None:
+    with pytest.raises(InputError) as caught:
+        huggingface_features(TABLE, featured(features))
+    assert caught.value.message == (
+        f"x.csv: its Hugging Face metadata (schema metadata `huggingface`) are damaged: {what}."
+    )
+    assert caught.value.hint == "Write the file again with datasets, or without these metadata."

@@ -59,6 +59,7 @@ names = st.none() | st.lists(pieces, max_size=4).map("".join) | st.text(max_size
 )
 @example(["cat\\a.png", "./cat\\a.png", None, "ROOT/dog/b\\c", "ROOT/dog/b\\d"], "string")
 @example([None, None], "dictionary")
+@example(["./a.png", None, "./é.png", "b.png"], "string")
 def test_all_rows_at_once_as_each_alone(
     root: Path, written: list[str | None], layout: Layout
 ) -> None:
@@ -83,7 +84,7 @@ def test_every_space_that_python_knows_is_blank(root: Path) -> None:
 
 
 def test_names_that_are_not_text(root: Path) -> None:
-    with pytest.raises(InputError, match="the file names are not text"):
+    with pytest.raises(InputError, match=r"^x\.csv: the file names are not text: "):
         relative_names(pa.array([["a.png"]]), Path("x.csv"), root)
 
 
@@ -105,3 +106,19 @@ def test_names_in_another_unicode_form(tmp_path):
         f"{apart}-only.png", f"{composed}/missing.png", "plain.png", "猫.png", "x.csv#7",
         f"../{composed}.png",
     ]  # fmt: skip
+
+
+def test_unicode_forms_in_deep_folders_and_outside(tmp_path):
+    """Only what lies below the data folder is looked up; a file has nothing below it."""
+    composed, apart = "caf\u00e9.png", "cafe\u0301.png"
+    root = tmp_path / "data"
+    (root / "a" / "b").mkdir(parents=True)
+    for folder in (root / "a" / "b", tmp_path):
+        (folder / apart).touch()
+    (root / "plain.png").touch()
+    written = [f"a/b/{composed}", f"../{composed}", f"plain.png/{composed}", None]
+    names, named = relative_names(pa.array(written), tmp_path / "x.csv", root)
+    assert names.to_pylist() == [
+        f"a/b/{apart}", f"../{composed}", f"plain.png/{composed}", "x.csv#3",
+    ]  # fmt: skip
+    assert named.tolist() == [True, True, True, False]

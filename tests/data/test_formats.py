@@ -225,6 +225,24 @@ def test_a_csv_of_label_studio(tmp_path: Path) -> None:
     assert pairs(read(path, ours + rows)) == CATS
 
 
+@pytest.mark.parametrize("kind", ["kind", "status", "keep", "given_label"])
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_a_choice_that_is_called_like_a_column_of_ours(
+    tmp_path: Path, kind: str, suffix: str
+) -> None:
+    """It is the label where the user says so, and goes on under another name."""
+    rows = [
+        {"image": f"{name}.png", kind: label, "annotation_id": 1, "lead_time": 2.5}
+        for name, label in (("a", "cat"), ("b", "dog"))
+    ]
+    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows), ""]
+    content = "\n".join(lines) if suffix == "csv" else rows
+    named = {"label_column": kind, "rename": {kind: f"input_{kind}"}}
+    if kind == "given_label":
+        named.pop("rename")
+    assert pairs(read(tmp_path / f"x.{suffix}", content, **named)) == CATS
+
+
 @pytest.mark.parametrize(
     ("address", "name"),
     [

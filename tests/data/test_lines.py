@@ -21,7 +21,7 @@ CELL = st.text(alphabet='ab ,;"\n\r\té#', max_size=6)
 def lines_of(path: Path, content: str, delimiter: str | None = None, bom: bool = False):
     path.write_bytes((b"\xef\xbb\xbf" if bom else b"") + content.encode())
     table = read_table(path, delimiter, None)
-    return table, record_lines(path, delimiter, len(table))
+    return table, record_lines(path, len(table))
 
 
 @pytest.mark.parametrize(

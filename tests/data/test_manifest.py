@@ -17,7 +17,7 @@ from deftclean.data.columns import ImageColumn
 from deftclean.data.labels import read_class_names
 from deftclean.data.manifest import Manifest, read_manifest
 from deftclean.data.options import ManifestOptions
-from deftclean.table.reviewed import Decisions, apply_decisions
+from deftclean.table.reviewed import REVIEW_COLUMNS, Decisions, apply_decisions
 from deftclean.table.scores import METADATA_KEY, read_scores, write_scores
 from tests.support.scored import make_scored
 
@@ -135,6 +135,7 @@ def test_what_people_decided_is_read_with_a_table_of_ours(tmp_path: Path) -> Non
     assert review is not None
     assert review.rows == 1
     assert review.columns["review_decision"].to_pylist()[5] == "drop"
+    assert not {*read(scored.table).columns.column_names} & {*REVIEW_COLUMNS}
     assert review.sha256.to_pylist() == scores.table["content_sha256"].to_pylist()
 
 

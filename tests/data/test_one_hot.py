@@ -96,4 +96,7 @@ def test_rows_of_several_labels_are_refused() -> None:
     assert caught.value.message == (
         "x.csv: 2 of 4 rows have several labels in its 3 columns of 0 and 1, as row 1: a, c."
     )
-    assert "--label-column NAME" in caught.value.hint
+    assert caught.value.hint == (
+        "One class per picture is needed: leave these rows out, or name a column of labels: "
+        "--label-column NAME"
+    )

@@ -81,6 +81,7 @@ def test_a_single_expression_may_be_given_as_text(tmp_path):
 def test_nothing_asked_is_nothing_passed(tmp_path):
     result = deftclean.check(make_scored(tmp_path).table)
     assert (result.gates, result.passed, result.exit_code) == ((), None, 0)
+    assert (result.baseline, result.changes, result.warnings) == (None, (), ())
     assert len(result.findings) == result.total == 8
 
 
@@ -94,7 +95,7 @@ def test_what_cannot_be_computed_never_passes(tmp_path, expression):
     assert state(result) == [(None, "unknown"), (1, "failed")]
     assert (result.passed, result.exit_code) == (False, 3)
     what = "row of class 'leaf'" if "[leaf]" in expression else "row"
-    assert result.gates[0].reason == f"no {what} was scored"
+    assert result.gates[0].message == f"{expression}: cannot be computed, no {what} was scored"
 
 
 def test_a_class_without_rows_is_known_and_cannot_be_computed(tmp_path):
@@ -133,6 +134,9 @@ def test_a_baseline_forgives_what_it_has(tmp_path):
     )
     assert newly["new_rows"] == (ChangedRow(SeenRow(3, "4.png", "apple", "fine"), None),)
     assert len(newly["new_problems"]) == 2
+    whole = deftclean.check(new, baseline=str(old)).counts
+    assert (whole.rows, whole.scored, whole.kept, whole.flagged) == (4, 3, 1, 2)
+    assert (whole.noise_rate, whole.not_scored) == (2 / 3, {"missing": 1})
     few = deftclean.check(new, fail_on=asked, baseline=old, top=1).changes[0]
     assert (few.total, few.rows) == (2, newly["new_problems"][:1])
 
@@ -176,8 +180,12 @@ def test_findings_are_the_worst_and_both_kinds_get_a_place(tmp_path):
         "19.png (row 19): label 'apple' is doubtful, clean_prob 0.2100"
     )
     assert deftclean.check(table, top=0).findings == ()
-    with pytest.raises(UsageError, match="--top is -1"):
+    with pytest.raises(UsageError, match=r"^--top is -1; it must be 0 or more\.$"):
         deftclean.check(table, top=-1)
+    assert [f.error for f in result.findings] == [None, None, "gone", "gone"]
+    assert [f.place.path for f in result.findings] == [result.source.path] * 4
+    usual = deftclean.check(table)
+    assert (len(usual.findings), usual.total) == (10, 30)
 
 
 @given(
@@ -195,8 +203,11 @@ def test_the_worst_are_as_many_as_there_are(kinds, count):
 
 def test_a_status_that_is_none_is_refused(tmp_path):
     table = written(tmp_path / "x.parquet", [row(0), {**row(1), "status": "lost", "keep": False}])
-    with pytest.raises(UsageError, match="status that is none: 'lost'"):
-        deftclean.check(table)
+    fine = written(tmp_path / "fine.parquet", [row(0)])
+    for asked, baseline in ((table, None), (fine, table)):
+        with pytest.raises(UsageError) as caught:
+            deftclean.check(asked, baseline=baseline)
+        assert caught.value.message == f"{table} has rows with a status that is none: 'lost'."
 
 
 def test_a_probability_that_is_no_number_is_not_scored(tmp_path):

@@ -80,6 +80,7 @@ def test_what_a_random_sample_proves(tmp_path):
     values = [value for value, _, _ in states(audited)]
     assert values == pytest.approx([10 / 48, 6 / 8])
     assert [state for _, state, _ in states(audited)] == ["failed", "failed"]
+    assert (found.audited, audited.audited.drawn, audited.audited.decided) == (None, 48, 48)
 
 
 def test_pictures_that_stand_in_several_rows(tmp_path):
@@ -107,9 +108,77 @@ def test_pictures_of_other_data(tmp_path):
     asked = deftclean.check(table, against=str(other), fail_on=["leaked[ocean]>1", "rows<1"])
     assert [state for _, state, _ in states(asked)] == ["passed", "passed"]
     assert asked.gates[0].value == 1
+    both = deftclean.check(table, against=other, baseline=table, fail_on="leaked>0")
+    assert states(both) == [(2, "failed", "")]
     apart = write(tmp_path / "apart.parquet", [picture(0, "leaf", "x")])
     assert states(deftclean.check(table, against=apart)) == [(0, "passed", "")]
     with pytest.raises(UsageError) as caught:
         deftclean.check(table, against=tmp_path / "x" / ".." / "train.parquet")
-    assert caught.value.message.endswith("is the table that is checked: it shares every picture.")
-    assert "those of the test" in caught.value.hint
+    assert caught.value.message == (
+        f"--against {tmp_path / 'x' / '..' / 'train.parquet'} is the table that is checked: it "
+        "shares every picture."
+    )
+    assert caught.value.hint == "Give the table of the other data, such as those of the test."
+
+
+KINDS = [
+    {**picture(0, "apple", "a"), "kind": "off_topic"},
+    {**picture(1, "leaf", "b"), "kind": "off_topic", "quality": "dark"},
+    {**picture(2, "leaf", "c"), "kind": "ambiguous", "quality": "dark, tiny"},
+    {**picture(3, "leaf", "d"), "quality": "tiny"},
+]
+
+
+def test_kinds_of_rows(tmp_path):
+    asked = ["off_topic>1", "off_topic[leaf]>1", "bad_pictures>3", "bad_pictures[leaf]>2",
+             "ambiguous[leaf]>0", "ambiguous[apple]>0"]  # fmt: skip
+    facts = {"quality": {}, "off_topic": {}, "evidence": EVIDENCE}
+    result = deftclean.check(write(tmp_path / "x.parquet", KINDS, **facts), fail_on=asked)
+    assert [gate.value for gate in result.gates] == [2, 1, 3, 3, 1, 0]
+    assert [gate.state[0] for gate in result.gates] == ["f", "p", "p", "f", "f", "p"]
+    assert result.kinds.kinds == {"off_topic": 2, "ambiguous": 1}
+    assert result.kinds.quality == {"dark": 2, "tiny": 2}
+    older = deftclean.check(write(tmp_path / "y.parquet", KINDS), fail_on=asked[:1])
+    unknown = "the table was made by an older deftclean, or by none"
+    assert states(older) == [(None, "unknown", unknown)]
+    assert older.kinds.kinds is None
+
+
+def test_conflicts_are_as_many_as_were_asked_for(tmp_path):
+    rows = [*ROWS, picture(5, "apple", "c")]
+    table = write(tmp_path / "x.parquet", rows)
+    assert [c.rows for c in deftclean.check(table).conflicts] == [(2, 3), (4, 5)]
+    assert [c.rows for c in deftclean.check(table, top=1).conflicts] == [(2, 3)]
+
+
+def test_what_is_asked_twice_is_asked_once(tmp_path):
+    scored = make_scored(tmp_path, 6)
+    asked = ["altered_pictures>0", "rows<1"]
+    result = deftclean.check(scored.table, fail_on=asked, verify=True)
+    assert [gate.expression.text for gate in result.gates] == [
+        *asked, "altered_table>0", "altered_detector>0",
+    ]  # fmt: skip
+    alone = deftclean.check(scored.table, fail_on="rows<1", verify=True, against=scored.table.parent
+                            / write(tmp_path / "other.parquet", ROWS).name)  # fmt: skip
+    assert [gate.expression.metric for gate in alone.gates] == [
+        "rows", "altered_table", "altered_detector", "altered_pictures",
+    ]  # fmt: skip
+
+
+def test_warnings_come_in_the_order_of_what_they_are_about(tmp_path):
+    scored = make_scored(tmp_path, 6)
+    (scored.images / "000.png").unlink()
+    scores = read_scores(scored.table)
+    keep = scores.table.column_names.index("keep")
+    none_kept = scores.table.set_column(keep, "keep", pa.array([False] * 6))
+    old = tmp_path / "old.parquet"
+    write_scores(
+        ScoreTable(scores.table, {**scores.metadata, "threshold": 0.25}), old, scored.images, True
+    )
+    write_scores(ScoreTable(none_kept, scores.metadata), scored.table, scored.images, True)
+    result = deftclean.check(scored.table, baseline=old, verify=True)
+    emptied, compared, verified = result.warnings
+    assert "3 classes" in emptied
+    assert compared.startswith("the two tables were not judged alike")
+    assert verified.startswith("1 pictures are gone")
+    assert (result.table, result.baseline) == (scored.table, old)

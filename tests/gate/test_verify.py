@@ -98,6 +98,14 @@ def test_another_folder_with_the_same_pictures(scored, tmp_path):
     assert values(scored.table, data=tmp_path / "moved")["pictures"] == 0
 
 
+def test_pictures_behind_links_that_leave_the_folder(scored, tmp_path):
+    (scored.images / "000.png").rename(tmp_path / "outside.png")
+    (scored.images / "000.png").symlink_to(tmp_path / "outside.png")
+    assert values(scored.table)["pictures"] == 1
+    assert values(scored.table, allow_outside=True)["pictures"] == 0
+    assert values(scored.table, data=str(scored.images), allow_outside=True)["pictures"] == 0
+
+
 def test_pictures_in_a_table(scored, tmp_path):
     names = read_scores(scored.table).table["file_name"].to_pylist()
     images = [{"bytes": (scored.images / name).read_bytes(), "path": name} for name in names]

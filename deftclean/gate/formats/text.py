@@ -116,7 +116,7 @@ def _gates(result: CheckResult, console: Console) -> None:
     if not result.gates:
         console.print("gates          none: nothing was asked, so nothing has passed")
         return
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, show_header=False)
     for gate in result.gates:
         value = gate.reason if gate.value is None else f"is {shown(gate.value)}"
         state = Text(gate.state, _STYLES[gate.state])
