@@ -6,7 +6,9 @@ TESTS = ROOT / "tests"
 OF_SEVERAL_MODULES = {
     "cli/test_commands.py",
     "data/test_formats.py",
+    "data/test_manifest_in_full.py",
     "gate/test_check_evidence.py",
+    "gate/test_exact_formats.py",
     "images/test_corpus.py",
     "images/test_kinds.py",
     "models/test_exactness.py",
