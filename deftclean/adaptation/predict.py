@@ -169,7 +169,7 @@ def _probabilities(
     same = run.weights is None and run.model == card.model
     named = None if run.model is None else (run.model, card.weights if same else run.weights)
     classifier = load_adapted(folder, card, run.offline, progress.say, named)
-    classifier.to(runtime.device)
+    runtime.place(classifier)
     pictures = PictureSet(rows, reader.preparation, reader.cache, runtime)
     with progress.stage("Predicting", len(rows.distinct)) as advance:
         batches = _counted(pictures.in_order(doing="predicting"), advance)

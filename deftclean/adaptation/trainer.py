@@ -118,7 +118,7 @@ class Trainer:
             self.chosen, self.detector, self.class_names, self.config, self.offline,
             self.progress.say,
         )  # fmt: skip
-        learner.whole.to(self.runtime.device)
+        self.runtime.place(learner.whole)
         if self.config.method == "turn":
             return self._turn(learner, plan)
         return self._train(learner, plan)

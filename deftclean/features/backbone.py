@@ -97,7 +97,8 @@ class BackboneSight:
                 "Give those: --features-weights FILE",
             )
         self._loaded = loaded
-        self._model = loaded.model.to(runtime.device).eval()
+        runtime.place(loaded.model)
+        self._model = loaded.model.eval()
         self._preparation = Preparation.of(loaded.preprocess, decode, crop=False)
         self._mean, self._std = (
             torch.tensor(loaded.preprocess[name], device=runtime.device).view(3, 1, 1)

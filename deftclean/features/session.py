@@ -47,7 +47,7 @@ class Session:
         loaded = load_model(model, weights, offline, progress.say)
         if loaded.encoder.preprocess != foretold:  # pictures in the cache would be wrong
             raise RuntimeError(f"preprocessing {loaded.encoder.preprocess}, foretold {foretold}")
-        loaded.encoder.to(runtime.device)
+        runtime.place(loaded.encoder)
         return cls(model, weights, loaded, runtime, Pieces(micro_batch, runtime, progress.say))
 
     def detector_for(

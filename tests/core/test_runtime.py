@@ -18,6 +18,7 @@ from deftclean.core.runtime import choose_runtime
         (64, "cpu", (16, 8, 0)),
         (2, "cuda", (2, 1, 1)),
         (8, "cuda", (8, 7, 7)),
+        (64, "cuda", (16, 63, 63)),
     ],
 )
 def test_processes_by_pass_and_device(cores, device, expected, monkeypatch):
@@ -30,6 +31,19 @@ def test_processes_by_pass_and_device(cores, device, expected, monkeypatch):
 def test_a_number_the_user_gave_is_obeyed_in_every_pass(workers):
     chosen = choose_runtime("cpu", "fp32", workers)
     assert (chosen.checkers, chosen.decoders, chosen.readers) == (workers,) * 3
+
+
+def test_convolutions_lie_as_a_cuda_device_likes_them():
+    asked = []
+
+    class Model(torch.nn.Module):
+        def to(self, *given, **named):
+            asked.append((*given, *named.values()))
+
+    cpu, cuda = choose_runtime("cpu", "fp32", None), torch.device("cuda")
+    dataclasses.replace(cpu, device=cuda).place(Model())
+    cpu.place(Model())
+    assert asked == [(cuda, torch.channels_last), (cpu.device,)]
 
 
 @pytest.mark.parametrize(("name", "current"), [("cuda:1", [1]), ("cuda", []), ("cpu", [])])

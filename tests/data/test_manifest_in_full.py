@@ -55,7 +55,8 @@ def test_arguments(tmp_path: Path) -> None:
         "With two arguments the first is the image folder: deftclean scan data/ labels.csv",
     )
     assert refused(tmp_path, gone) == (
-        f"{gone} is not a file, nor a folder of Parquet files.", "Give a .csv, .tsv, .jsonl, .json, .txt or .parquet file.",
+        f"{gone} is not a file, nor a folder of Parquet files.",
+        "Give a .csv, .tsv, .jsonl, .json, .txt or .parquet file.",
     )  # fmt: skip
 
 
