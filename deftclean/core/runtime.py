@@ -62,10 +62,9 @@ class Runtime:
         CUDA convolves fastest where the channels of a pixel lie side by side; weights that are no
         kernels of a convolution stay as they are.
         """
+        model.to(self.device)
         if self.device.type == "cuda":
-            model.to(self.device, memory_format=torch.channels_last)
-        else:
-            model.to(self.device)
+            model.to(memory_format=torch.channels_last)
 
     @staticmethod
     def _asked(workers: int) -> int:

@@ -43,7 +43,7 @@ def test_convolutions_lie_as_a_cuda_device_likes_them():
     cpu, cuda = choose_runtime("cpu", "fp32", None), torch.device("cuda")
     dataclasses.replace(cpu, device=cuda).place(Model())
     cpu.place(Model())
-    assert asked == [(cuda, torch.channels_last), (cpu.device,)]
+    assert asked == [(cuda,), (torch.channels_last,), (cpu.device,)]
 
 
 @pytest.mark.parametrize(("name", "current"), [("cuda:1", [1]), ("cuda", []), ("cpu", [])])
