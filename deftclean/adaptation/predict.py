@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,7 +143,7 @@ def predict(
     preparation = Preparation.of(card.preprocess, card.config.decode, crop=False)
     with opened_reader(preparation, runtime, run, progress) as reader:
         prepared = reader.prepare(manifest, reading, card.class_names)
-        found = _probabilities(folder, card, prepared.rows, reader, run)
+        found = _predictions(folder, card, prepared.rows, reader, run)
         table = _table(prepared, found, card.class_names)
         facts = {"tool_version": __version__, "command": "predict", "run": folder.name}
         _write(table, facts, output, overwrite)
@@ -157,12 +157,48 @@ def predict(
     )
 
 
-def _probabilities(
+@dataclass(frozen=True)
+class _Predictions:
+    """What is written of N rows; of those that cannot be read anything.
+
+    Attributes:
+        best: (N,) int64 most probable class.
+        best_prob, given_prob: (N,) float32 softmax of it, and of the given label.
+    """
+
+    best: NDArray[np.int64]
+    best_prob: NDArray[np.float32]
+    given_prob: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, rows: "UsableRows", batches: Iterable[tuple[Any, Any]]) -> "_Predictions":
+        """Batch by batch, so that memory does not grow with rows times classes.
+
+        Args:
+            rows: N.
+            batches: of pictures in ascending order, (B,), and their softmax, (B, K).
+        """
+        count = len(rows.labels)
+        made = cls(np.zeros(count, np.int64), *(np.zeros(count, np.float32) for _ in range(2)))
+        by_picture = rows.readable[np.argsort(rows.pictures[rows.readable], kind="stable")]
+        shown = rows.pictures[by_picture]
+        for pictures, shares in batches:
+            numbers = shares.numpy()
+            first, last = int(pictures[0]), int(pictures[-1])
+            some = by_picture[shown.searchsorted(first) : shown.searchsorted(last, side="right")]
+            local = rows.pictures[some] - first
+            best = numbers.argmax(axis=1)
+            made.best[some] = best[local]
+            made.best_prob[some] = numbers[local, best[local]]
+            made.given_prob[some] = numbers[local, rows.labels[some]]
+        return made
+
+
+def _predictions(
     folder: Path, card: AdaptedCard, rows: "UsableRows", reader: "ImageReader", run: RunOptions
-) -> NDArray[np.float32]:
-    """Softmax of every distinct picture, (U, K)."""
+) -> _Predictions:
     from deftclean.adaptation.saved_classifier import load_adapted
-    from deftclean.adaptation.sets import probabilities
+    from deftclean.adaptation.sets import probability_batches
     from deftclean.training.picture_sets import PictureSet
 
     runtime, progress = reader.runtime, reader.progress
@@ -173,9 +209,7 @@ def _probabilities(
     pictures = PictureSet(rows, reader.preparation, reader.cache, runtime)
     with progress.stage("Predicting", len(rows.distinct)) as advance:
         batches = _counted(pictures.in_order(doing="predicting"), advance)
-        found = probabilities(classifier, batches, len(card.class_names), runtime.autocast)
-    shares: NDArray[np.float32] = found.numpy()
-    return shares
+        return _Predictions.of(rows, probability_batches(classifier, batches, runtime.autocast))
 
 
 def _counted(batches: "Batches", advance: Advance) -> "Batches":
@@ -184,33 +218,31 @@ def _counted(batches: "Batches", advance: Advance) -> "Batches":
         advance(len(pictures), "")
 
 
-def _accuracy(rows: "UsableRows", probabilities: NDArray[np.float32]) -> float | None:
+def _accuracy(rows: "UsableRows", predictions: _Predictions) -> float | None:
     if not len(rows.trainable):
         return None
-    predicted = probabilities.argmax(axis=1)[rows.pictures[rows.trainable]]
+    predicted = predictions.best[rows.trainable]
     return float((predicted == rows.labels[rows.trainable]).mean())
 
 
 def _table(
-    prepared: "PreparedRows", probabilities: NDArray[np.float32], class_names: tuple[str, ...]
+    prepared: "PreparedRows", predictions: _Predictions, class_names: tuple[str, ...]
 ) -> pa.Table:
     manifest, found, rows = prepared.manifest, prepared.found, prepared.rows
     readable, places = prepared.readable, np.arange(len(manifest))
-    of_row = probabilities[rows.pictures]
-    best = of_row.argmax(axis=1)
 
-    def shares(classes: Any, where: Any) -> pa.Array:
-        return pa.array(of_row[places, classes].astype(np.float32), pa.float32(), mask=~where)
+    def shares(values: NDArray[np.float32], where: Any) -> pa.Array:
+        return pa.array(values, pa.float32(), mask=~where)
 
     columns = {
         "row": pa.array(places, pa.int64()),
         "file_name": manifest.file_names,
         "given_label": manifest.given_labels,
         "predicted_label": pa.array(class_names, pa.string()).take(
-            pa.array(best, pa.int64(), mask=~readable)
+            pa.array(predictions.best, pa.int64(), mask=~readable)
         ),
-        "predicted_prob": shares(best, readable),
-        "given_prob": shares(rows.labels, readable & rows.labelled),
+        "predicted_prob": shares(predictions.best_prob, readable),
+        "given_prob": shares(predictions.given_prob, readable & rows.labelled),
         "status": found.status,
         "error": found.error,
         "content_sha256": found.sha256,

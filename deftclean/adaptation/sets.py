@@ -1,7 +1,7 @@
 """What a classifier learns from and what it is tested on: rows of pictures."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,11 +75,19 @@ def probabilities(
         classes: K.
         autocast: of the run.
     """
-    found = []
+    found = [each for _, each in probability_batches(classifier, batches, autocast)]
+    return torch.cat(found) if found else torch.empty(0, classes)
+
+
+def probability_batches(
+    classifier: Classifier,
+    batches: Batches,
+    autocast: Callable[[], contextlib.AbstractContextManager[object]],
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """(B,) pictures and their softmax, (B, K) float32 on the CPU, batch by batch."""
     with torch.inference_mode():
         logits = classifier.fixed()
-        for _, inputs in batches:
+        for pictures, inputs in batches:
             with autocast():
                 out = logits(inputs)
-            found.append(out.float().softmax(dim=1).cpu())
-    return torch.cat(found) if found else torch.empty(0, classes)
+            yield pictures, out.float().softmax(dim=1).cpu()
