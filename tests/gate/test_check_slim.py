@@ -152,3 +152,11 @@ def test_an_empty_table_is_compared(tmp_path):
     found = deftclean.check(some, baseline=empty, fail_on="new_rows>0")
     assert found.gates[0].value == 1
     assert deftclean.check(empty, baseline=some, fail_on="gone_rows>0").gates[0].value == 1
+
+
+def test_bad_pictures_are_counted_in_a_table_that_nobody_reviewed(tmp_path):
+    made = score_table([row(0, quality="dark"), row(1)])
+    made.metadata["quality"] = {}
+    scores.write_scores(made, tmp_path / "x.parquet", tmp_path, False)
+    found = deftclean.check(tmp_path / "x.parquet", fail_on="bad_pictures>0")
+    assert [gate.value for gate in found.gates] == [1]
