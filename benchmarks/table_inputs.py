@@ -41,13 +41,17 @@ def hashes(rows: int) -> pa.Array:
 
 
 def score_table(rows: int) -> ScoreTable:
-    """N rows as `scan` writes them, about a tenth of them flagged and one in 500 unreadable."""
+    """N rows as `scan` writes them, about a tenth of them flagged and one in 500 missing.
+
+    What a detector alone does not say, such as what is nearly identical, is null.
+    """
     given = label_table(rows)
     draw = np.random.default_rng(1)
     top = pa.array(np.where(draw.random(rows) < 0.1, draw.integers(0, 100, rows), -1))
     said = pc.if_else(pc.less(top, 0), given["label"], CLASSES.take(pc.max_element_wise(top, 0)))
     missing = pa.array(draw.random(rows) < 0.002)
     prob = pa.array((1 - draw.random(rows) ** 8 * 0.9).astype(np.float32))
+    likely = pa.array(draw.random(rows).astype(np.float32))
     columns = {
         "row": pa.array(np.arange(rows)),
         "file_name": given["file_name"],
@@ -56,7 +60,9 @@ def score_table(rows: int) -> ScoreTable:
         "clean_top_label": said,
         "keep": pa.array(np.zeros(rows, dtype=bool)),
         "predicted_label": said,
-        "predicted_prob": pa.array(draw.random(rows).astype(np.float32)),
+        "predicted_prob": likely,
+        "suggested_label": said,
+        "suggested_prob": likely,
         "zero_shot_prob": pa.array(draw.random(rows).astype(np.float32)),
         "status": pc.if_else(missing, "missing", "ok"),
         "error": pc.if_else(missing, pa.scalar("there is no such file"), None),
@@ -65,7 +71,8 @@ def score_table(rows: int) -> ScoreTable:
     }
     table = pa.table({"label": given["label"], "source": given["source"]})
     for name in SCORE_SCHEMA.names:
-        table = table.append_column(SCORE_SCHEMA.field(name), columns[name])
+        field = SCORE_SCHEMA.field(name)
+        table = table.append_column(field, columns.get(name, pa.nulls(rows, field.type)))
     return decide(ScoreTable(table, {"schema_version": SCHEMA_VERSION}), "agree", 0.5)
 
 

@@ -3,6 +3,7 @@
 `to_numpy` of Arrow would load pandas, which takes a third of a second.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,11 +40,65 @@ def float_values(column: Column) -> NDArray[np.float32]:
 def codes(column: Column) -> tuple[NDArray[np.int64], pa.Array]:
     """(N,) place of each value among the distinct ones, -1 where null; and these, (L,)."""
     texts = whole(column)
+    if pa.types.is_fixed_size_binary(texts.type):
+        return _codes_of_pairs(texts)
     coded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
-    places = _fixed(coded.indices, np.dtype(np.int32)).astype(np.int64)
+    places = _fixed(coded.indices.cast(pa.int32()), np.dtype(np.int32)).astype(np.int64)
     if coded.null_count:
         places[~valid(coded.indices)] = -1
     return places, coded.dictionary
+
+
+def pairs(column: Column) -> NDArray[np.uint64]:
+    """(N, 2) halves of values of 16 bytes; anything where null."""
+    values = whole(column)
+    if not len(values):
+        return np.zeros((0, 2), dtype=np.uint64)
+    _, data = values.buffers()
+    return np.frombuffer(data, np.uint64, 2 * len(values), 16 * values.offset).reshape(-1, 2)
+
+
+def groups(half: Callable[[int], NDArray[np.uint64]]) -> NDArray[np.int32]:
+    """(N,) numbers from 0, the same for equal pairs; sorted, which takes less than a hash table.
+
+    Args:
+        half: gives the (N,) first or second halves, 0 or 1; one of them is held at a time.
+    """
+    order = np.argsort(half(0))
+    other = _steps(half(0)[order])
+    lower = _steps(half(1)[order])
+    if (lower & ~other).any():  # the same first half with several second ones: by chance, never
+        order = np.lexsort((half(1), half(0)))
+        other, lower = _steps(half(0)[order]), _steps(half(1)[order])
+    other |= lower
+    found = np.empty(len(order), dtype=np.int32)
+    found[order] = np.cumsum(other, dtype=np.int32)
+    return found
+
+
+def _steps(ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """(N,) whether a value is another than the one before."""
+    found = np.zeros(len(ordered), dtype=bool)
+    found[1:] = ordered[1:] != ordered[:-1]
+    return found
+
+
+def _codes_of_pairs(values: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
+    rows = np.flatnonzero(valid(values)) if values.null_count else np.arange(len(values))
+    halves = pairs(values)
+    number = groups(lambda half: halves[rows, half])
+    places = np.full(len(values), -1, dtype=np.int64)
+    places[rows] = number
+    one_of = np.zeros(int(number.max(initial=-1)) + 1, dtype=np.int64)
+    one_of[number] = rows
+    return places, values.take(int_array(one_of))
+
+
+def narrow(column: pa.Array) -> pa.Array:
+    """A dictionary with numbers of as few bytes as it has values for."""
+    size = len(column.dictionary)
+    kind = pa.int8() if size <= 2**7 else pa.int16() if size <= 2**15 else pa.int32()
+    return pa.DictionaryArray.from_arrays(column.indices.cast(kind), column.dictionary)
 
 
 def int_array(values: NDArray[np.int64]) -> pa.Array:
@@ -54,16 +109,17 @@ def int_array(values: NDArray[np.int64]) -> pa.Array:
 
 def int_array_where(values: NDArray[np.int64], there: NDArray[np.bool_]) -> pa.Array:
     """(N,) numbers as an Arrow array, null where (N,) `there` is false."""
-    buffers = [_bits(there), int_array(values).buffers()[1]]
+    buffers = [bit_buffer(there), int_array(values).buffers()[1]]
     return pa.Array.from_buffers(pa.int64(), len(values), buffers)
 
 
 def bool_array(values: NDArray[np.bool_]) -> pa.Array:
     """(N,) flags as an Arrow array."""
-    return pa.Array.from_buffers(pa.bool_(), len(values), [None, _bits(values)])
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, bit_buffer(values)])
 
 
-def _bits(values: NDArray[np.bool_]) -> pa.Buffer:
+def bit_buffer(values: NDArray[np.bool_]) -> pa.Buffer:
+    """(N,) flags as Arrow holds them."""
     return pa.py_buffer(np.packbits(values, bitorder="little"))
 
 
@@ -71,6 +127,8 @@ def whole(column: Column) -> pa.Array:
     """The column in one piece."""
     if not isinstance(column, pa.ChunkedArray):
         return column
+    if column.num_chunks == 1:
+        return column.chunk(0)  # `combine_chunks` would copy it
     joined = column.combine_chunks()
     # Of a table without rows, a column stays in pieces: none.
     return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from deftclean.core.arrow import int_array
 from deftclean.core.errors import UsageError
 from deftclean.core.progress import Progress, Silent
 from deftclean.gate.expressions import (
@@ -24,26 +23,37 @@ from deftclean.gate.expressions import (
     refuse_changes,
     refuse_unknown_classes,
 )
-from deftclean.gate.results import (
-    Change,
-    ChangedRow,
-    CheckResult,
-    Finding,
-    Gate,
-    SeenRow,
-    TableCounts,
+from deftclean.gate.listed import (
+    COMPARED,
+    LISTED,
+    Earlier,
+    changes_of,
+    findings_of,
+    first_changed,
 )
+from deftclean.gate.results import Change, CheckResult, Gate, TableCounts
 from deftclean.gate.verify import REASONS, Verified
 from deftclean.table.audit import Audited, audited
 from deftclean.table.comparison import CHANGES, Comparison, compare
-from deftclean.table.copies import COLUMNS, COPIES, Copies, conflicts_of, copies_of, pictures_of
+from deftclean.table.copies import (
+    COLUMNS,
+    COPIES,
+    SHOWN,
+    Copies,
+    conflicting_pairs,
+    copies_of,
+    pictures_of,
+    told_conflicts,
+)
 from deftclean.table.emptied import about_emptied, emptied_classes
 from deftclean.table.estimate import noise_estimate
+from deftclean.table.fingerprints import Fingerprints
 from deftclean.table.kinds import COUNTED, count_of, kind_counts
 from deftclean.table.places import Places
 from deftclean.table.problems import FINE, FLAGGED, KINDS, Counts, Problems, problems_of, worst
 from deftclean.table.reviewed import AUDIT, KNOWN
-from deftclean.table.scores import ScoreTable, read_scores
+from deftclean.table.scores import ScoreTable
+from deftclean.table.slim import read_slim
 
 DEFAULT_TOP = 10
 VERIFY = tuple(f"{metric}>0" for metric in ALTERED)
@@ -51,18 +61,8 @@ VERIFY = tuple(f"{metric}>0" for metric in ALTERED)
 
 _NO_NEW_PROBLEMS = "new_problems>0"  # what a baseline is for, where nothing else is asked
 _NO_LEAK = "leaked>0"  # what a table to compare with is for
-_COLUMNS = (
-    *("row", "file_name", "clean_prob", "keep", "suggested_label", "error", "source_line"),
-    *("quality", "kind", AUDIT, KNOWN),
-    *COLUMNS,
-)
-
-
-@dataclass(frozen=True)
-class _Earlier:
-    path: Path
-    scores: ScoreTable
-    rows: Problems
+_COLUMNS = tuple(dict.fromkeys((*COMPARED, "quality", "kind", AUDIT, KNOWN, *COLUMNS)))
+_SHOWN = tuple(dict.fromkeys((*LISTED, "source_line", *SHOWN)))
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,15 @@ class Gates:
         expressions: as asked, or for a baseline alone that there are no new problems.
         earlier: the baseline, read.
         pictures: where they are, for expressions about altered ones.
-        against: hashes of pictures that should not be in the table; None for none.
+        against: fingerprints of pictures that should not be in the table; None for none.
+        key: of all fingerprints.
     """
 
     expressions: tuple[Expression, ...]
-    earlier: _Earlier | None
+    earlier: Earlier | None
     pictures: Pictures
     against: pa.Array | None
+    key: Fingerprints
 
     @classmethod
     def of(
@@ -102,14 +104,14 @@ class Gates:
         fail_on: str | Iterable[str],
         baseline: str | Path | None,
         pictures: Pictures | None = None,
-        against: pa.Array | None = None,
+        against: Path | None = None,
     ) -> "Gates":
         """Read expressions and baseline.
 
         Args:
             fail_on, baseline: as `check`.
             pictures: where they are; None where the table is about to be made of them.
-            against: hashes of pictures that should not be in the table.
+            against: table of data that should share no picture with the one that is checked.
 
         Raises:
             UsageError: expressions cannot be read, all of them together; or the baseline cannot.
@@ -117,15 +119,14 @@ class Gates:
         expressions = parse_expressions(fail_on)
         if pictures is None:
             refuse_altered(expressions)
-        pictures = pictures or Pictures()
+        pictures, key = pictures or Pictures(), Fingerprints()
         if baseline is None:
             refuse_changes(expressions)
-            return cls(expressions, None, pictures, against)
-        path = Path(baseline)
-        scores = read_scores(path, _COLUMNS)
-        earlier = _Earlier(path, scores, problems_of(scores, path))
-        expressions = expressions or parse_expressions(_NO_NEW_PROBLEMS)
-        return cls(expressions, earlier, pictures, against)
+        elsewhere = None if against is None else _pictures_in(against, key)
+        earlier = None if baseline is None else Earlier.of(Path(baseline), key)
+        if earlier is not None:
+            expressions = expressions or parse_expressions(_NO_NEW_PROBLEMS)
+        return cls(expressions, earlier, pictures, elsewhere, key)
 
     def refuse_unknown_classes(self, names: Iterable[str]) -> None:
         """Refuse classes that the data do not have.
@@ -145,7 +146,7 @@ class Gates:
         Raises:
             UsageError: it is no score table, or has no such class.
         """
-        scores = read_scores(table, _COLUMNS)
+        scores = read_slim(table, _COLUMNS, self.key)
         rows = problems_of(scores, table)
         self.refuse_unknown_classes(rows.names)
         earlier = self.earlier
@@ -153,13 +154,18 @@ class Gates:
         if earlier is not None:
             compared = compare(scores, rows, earlier.scores, earlier.rows)
         judged = rows if compared is None else rows.forgiving(compared.known)
-        counts, places, found = Counts.of(judged), Places(scores, table), audited(scores)
+        counts, found = Counts.of(judged), audited(scores)
         copies = copies_of(scores, self.against)
         where = self.pictures
         verified = Verified(scores, table, where.data, where.allow_outside, where.progress)
+        listed = worst(judged, judged.kinds != FINE, top)
+        pairs, identical = conflicting_pairs(scores, top)
+        shown = np.concatenate([listed, pairs.ravel(), *first_changed(compared, top)])
+        few = scores.excerpt(_SHOWN, shown)
+        places = Places(few, table)
         changes: tuple[Change, ...] = ()
         if earlier is not None and compared is not None:
-            changes = _changes(scores, rows, earlier, compared, top)
+            changes = changes_of(few, rows, earlier, compared, top)
         return CheckResult(
             table=table,
             baseline=None if earlier is None else earlier.path,
@@ -176,7 +182,7 @@ class Gates:
                 else _decided(e, counts, rows, compared)
                 for e in self.expressions
             ),
-            findings=_findings(scores, judged, places, top),
+            findings=findings_of(few, judged, places, listed),
             found={kind: n for kind in KINDS[1:] if (n := counts.count(kind, None))},
             changes=changes,
             source=places.source,
@@ -185,7 +191,7 @@ class Gates:
             audited=found,
             copies=copies.counts,
             kinds=kind_counts(scores),
-            conflicts=conflicts_of(scores, top),
+            conflicts=told_conflicts(few, pairs, identical),
         )
 
 
@@ -228,18 +234,18 @@ def check(
         asked = [_NO_LEAK]
     asked += [each for each in VERIFY if verify and each not in asked]
     pictures = Pictures(None if data is None else Path(data), allow_outside, progress or Silent())
-    elsewhere = None if against is None else _pictures_in(Path(against), Path(table))
-    return Gates.of(asked, baseline, pictures, elsewhere).check(Path(table), top)
-
-
-def _pictures_in(against: Path, table: Path) -> pa.Array:
-    """Hashes of the readable pictures of another table."""
-    if against.resolve() == table.resolve():
+    other = None if against is None else Path(against)
+    if other is not None and other.resolve() == Path(table).resolve():
         raise UsageError(
-            f"--against {against} is the table that is checked: it shares every picture.",
+            f"--against {other} is the table that is checked: it shares every picture.",
             "Give the table of the other data, such as those of the test.",
         )
-    return pictures_of(read_scores(against, ("status", "content_sha256")).table)
+    return Gates.of(asked, baseline, pictures, other).check(Path(table), top)
+
+
+def _pictures_in(path: Path, key: Fingerprints) -> pa.Array:
+    """Fingerprints of the readable pictures of another table."""
+    return pictures_of(read_slim(path, ("status", "content_sha256"), key).table)
 
 
 def _warnings(
@@ -336,55 +342,3 @@ def _table_counts(counts: Counts) -> TableCounts:
         flagged / scored if scored else None,
         {kind: n for kind in KINDS[FLAGGED + 1 :] if (n := counts.count(kind, None))},
     )
-
-
-# ---------------------------------------------------------------- rows
-
-
-def _findings(scores: ScoreTable, rows: Problems, places: Places, top: int) -> tuple[Finding, ...]:
-    chosen = worst(rows, rows.kinds != FINE, top)
-    columns = ["row", "file_name", "given_label", "suggested_label", "clean_prob", "error"]
-    entries = scores.table.select(columns).take(int_array(chosen)).to_pylist()
-    return tuple(
-        Finding(
-            entry["row"],
-            str(entry["file_name"]),
-            KINDS[kind],
-            entry["given_label"],
-            entry["suggested_label"],
-            entry["clean_prob"],
-            entry["error"],
-            place,
-        )
-        for entry, kind, place in zip(
-            entries, rows.kinds[chosen].tolist(), places.of(chosen), strict=True
-        )
-    )
-
-
-def _changes(
-    scores: ScoreTable, rows: Problems, earlier: _Earlier, compared: Comparison, top: int
-) -> tuple[Change, ...]:
-    changes = []
-    for name in CHANGES:
-        changed = compared.rows(name)
-        shown = changed[:top]
-        if name == "gone_rows":
-            gone = _seen(earlier.scores, earlier.rows, shown)
-            listed = [ChangedRow(None, before) for before in gone]
-        else:
-            partners = compared.partner[shown]
-            there = iter(_seen(earlier.scores, earlier.rows, partners[partners >= 0]))
-            before = [next(there) if old else None for old in (partners >= 0).tolist()]
-            listed = [ChangedRow(*p) for p in zip(_seen(scores, rows, shown), before, strict=True)]
-        changes.append(Change(name, len(changed), tuple(listed)))
-    return tuple(changes)
-
-
-def _seen(scores: ScoreTable, rows: Problems, chosen: NDArray[np.int64]) -> list[SeenRow]:
-    columns = scores.table.select(["row", "file_name", "given_label"])
-    entries = columns.take(int_array(chosen)).to_pylist()
-    return [
-        SeenRow(entry["row"], str(entry["file_name"]), entry["given_label"], KINDS[kind])
-        for entry, kind in zip(entries, rows.kinds[chosen].tolist(), strict=True)
-    ]

@@ -31,7 +31,8 @@ class Verified:
     """Compares what is there with what a table says was there. Each is looked at once, when asked.
 
     Attributes:
-        scores: the table; of its columns `row`, `file_name` and `content_sha256` are looked at.
+        scores: the table; of its columns `row`, `file_name` and `content_sha256` are looked at,
+            and read again where it is a slim one.
         path: its file.
         data: image folder, or the table that holds the images; None for the folder of the scan.
         allow_outside: follow links and names that leave the data folder.
@@ -79,10 +80,13 @@ class Verified:
         from deftclean.images.row_images import work_folder
         from deftclean.images.table_images import images_of_table
 
+        every = np.arange(len(self.scores))
+        table = self.scores.rows(("row", "file_name", "content_sha256"), every)
+        scores = ScoreTable(table, self.scores.metadata)
         with work_folder() as folder:
-            images = images_of_table(self.scores, self.path, self.data, self.allow_outside, folder)
+            images = images_of_table(scores, self.path, self.data, self.allow_outside, folder)
             now = self._hashes(images.source).take(pa.array(images.of_row))
-        before = self.scores.table["content_sha256"].combine_chunks()
+        before = table["content_sha256"].combine_chunks()
         changed = pc.not_equal(pc.fill_null(now, ""), pc.fill_null(before, ""))
         return changed.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
@@ -133,7 +137,7 @@ class Verified:
         return tuple(found)
 
     def _named(self, rows: NDArray[np.int64]) -> str:
-        names = self.scores.table["file_name"].take(pa.array(rows[:6])).to_pylist()
+        names = self.scores.rows(["file_name"], rows[:6])["file_name"].to_pylist()
         names += [""] * (len(rows) - len(names))
         listed = few([visible(str(name)) for name in names])
         return f"{len(rows):,} pictures are gone or are not those that were judged: {listed}"

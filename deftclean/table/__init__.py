@@ -14,6 +14,8 @@ In reading order::
     audit: a random sample, and what decisions about it prove
     splits: names of splits, and which rows are of one
     summary: a table at a glance
+    fingerprints: texts as keyed numbers, where they are only told apart
+    slim: a table of which a few bytes of each row are held
     problems: what is wrong with each row, as numbers that can be counted
     own_files: a user's numbers for each row, by row or name
     places: the line, image or table that a row comes from

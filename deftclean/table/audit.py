@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from deftclean.core.arrow import bool_values, valid
 from deftclean.core.errors import InputError
 from deftclean.table.intervals import of_finite
-from deftclean.table.reviewed import AUDIT, DECISION, KNOWN, review_of
+from deftclean.table.reviewed import AUDIT, DECISION, KNOWN, is_reviewed, review_of
 from deftclean.table.scores import ScoreTable, keep_flags
 
 LEVEL = 0.95
@@ -173,7 +173,7 @@ def parsed(mark: str) -> Stratum | None:
 
 def audited(scores: ScoreTable) -> Audited | None:
     """What people's decisions about a sample prove; None where there is no sample."""
-    strata = _earlier(scores)
+    strata = _earlier(scores) if is_reviewed(scores) else {}
     if not strata:
         return None
     review = review_of(scores)

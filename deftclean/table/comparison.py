@@ -7,15 +7,18 @@ are in both tables are the same, those with the same label and problem first.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deftclean.core.arrow import bool_values, codes, int_array, whole
+from deftclean.core.arrow import bool_values, groups, pairs, valid
+from deftclean.table.fingerprints import Fingerprints
 from deftclean.table.problems import FINE, FLAGGED, KINDS, Problems
 from deftclean.table.scores import ScoreTable
+from deftclean.table.slim import NUMBERED, SlimTable, slimmed
 
 CHANGES = (
     *("new_problems", "newly_flagged", "newly_bad", "cleared", "relabelled", "moved"),
@@ -57,17 +60,20 @@ def compare(new: ScoreTable, new_rows: Problems, old: ScoreTable, old_rows: Prob
     """Find the rows of `old` in `new`, and what became of them.
 
     Args:
-        new: N rows; of its columns `file_name` and `content_sha256` are looked at.
+        new: N rows, slim or not; of its columns `file_name` and `content_sha256` are looked at.
         new_rows: their problems.
-        old: M rows.
+        old: M rows; slim, and with the same fingerprints, if `new` is.
         old_rows: their problems.
     """
+    key = Fingerprints()
+    here, there = (s if isinstance(s, SlimTable) else slimmed(s, key) for s in (new, old))
     labels = _labels_of_old(new_rows, old_rows)
-    partner = _partners(_Keys.of(new, old, new_rows, old_rows, labels), new, old)
+    sides = _Side(here, new_rows.labels, new_rows.kinds), _Side(there, labels, old_rows.kinds)
+    partner, moved = _partners(*sides)
     matched = partner >= 0
     # The place -1, of a row without a partner, is the one appended.
-    kinds_before = np.append(old_rows.kinds, FINE)[partner]
-    relabelled = matched & (np.append(labels, -1)[partner] != new_rows.labels)
+    kinds_before = np.append(old_rows.kinds, np.int8(FINE))[partner]
+    relabelled = matched & (np.append(labels, np.int32(-1))[partner] != new_rows.labels)
     bad, flagged = new_rows.kinds != FINE, new_rows.kinds == FLAGGED
     same = matched & (kinds_before == new_rows.kinds)
     known = bad & same & ~(relabelled & np.isin(new_rows.kinds, _OF_THE_LABEL))
@@ -80,7 +86,7 @@ def compare(new: ScoreTable, new_rows: Problems, old: ScoreTable, old_rows: Prob
         "newly_bad": newly & ~flagged,
         "cleared": matched & ~bad & (kinds_before != FINE),
         "relabelled": relabelled,
-        "moved": _moved(new, old, partner),
+        "moved": moved,
         "new_rows": ~matched,
     }
     of_rows = {name: np.flatnonzero(found[name]) for name in CHANGES if name in found}
@@ -91,124 +97,164 @@ def compare(new: ScoreTable, new_rows: Problems, old: ScoreTable, old_rows: Prob
 
 
 @dataclass(frozen=True)
-class _Keys:
-    """What rows of both tables are told apart by: the N of this one, then the M of the earlier.
+class _Side:
+    """What n rows of one of the tables are told apart by.
 
     Attributes:
-        names: (N + M,) int64 code of the file name; -1 for a name that is only a row number.
-        hashes: (N + M,) int64 code of the content; -1 for none.
-        labels: (N + M,) int64 code of the given label, from 0.
-        kinds: (N + M,) int64.
+        scores: the table.
+        labels: (n,) int32 place of the given label among those of both tables, -1 for none.
+        kinds: (n,) int8.
     """
 
-    names: NDArray[np.int64]
-    hashes: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    kinds: NDArray[np.int64]
+    scores: SlimTable
+    labels: NDArray[np.int32]
+    kinds: NDArray[np.int8]
 
-    @classmethod
-    def of(
-        cls,
-        new: ScoreTable,
-        old: ScoreTable,
-        new_rows: Problems,
-        old_rows: Problems,
-        labels: NDArray[np.int64],
-    ) -> "_Keys":
-        names = _both(new, old, "file_name")
-        # `<table>#<row>` is where a row stands, not which one it is.
-        numbered = bool_values(pc.match_substring_regex(names, r"#\d+$"))
-        return cls(
-            np.where(numbered, -1, codes(names)[0]),
-            codes(_both(new, old, "content_sha256"))[0],
-            np.concatenate([new_rows.labels, labels]) + 1,
-            np.concatenate([new_rows.kinds, old_rows.kinds]),
-        )
+    @cached_property
+    def named(self) -> NDArray[np.bool_]:
+        """(n,) whether a row has a name: `<table>#<row>` is where it stands, not which it is."""
+        return self.has_name & ~bool_values(self.scores.table[NUMBERED])
 
-    def rounds(self) -> Iterator[NDArray[np.int64]]:
-        """(N + M,) codes, equal for what may be the same row; -1 for rows that take no part.
+    @property
+    def has_name(self) -> NDArray[np.bool_]:
+        """(n,) whether there is a name, if only a number."""
+        return valid(self.scores.table["file_name"])
 
-        By file name, by content, and where there is neither by label; each time first with all
-        that tells rows apart, then with less.
-        """
-        nowhere = np.where((self.names < 0) & (self.hashes < 0), 0, -1)
-        for identity in (self.names, self.hashes):
-            yield _joined(identity, self.labels, self.kinds)
-            yield _joined(identity, self.labels)
-            yield identity
-        yield _joined(nowhere, self.labels, self.kinds)
-        yield _joined(nowhere, self.labels)
+    def with_identity(self, column: str | None) -> NDArray[np.bool_]:
+        """(n,) whether a row has what a column tells; for None, that it has no name and no hash."""
+        if column == "file_name":
+            return self.named
+        hashed = valid(self.scores.table["content_sha256"])
+        return ~self.named & ~hashed if column is None else hashed
 
+    def told_apart(
+        self,
+        rows: NDArray[np.int32],
+        identity: NDArray[np.int32],
+        told_by: tuple[bool, bool],
+        labels: int,
+    ) -> NDArray[np.int64]:
+        """(k,) keys of some rows, of their identity and, if so told, label and kind."""
+        key, (by_label, by_kind) = identity.astype(np.int64), told_by
+        if by_label:
+            key = key * labels + (self.labels[rows] + 1)
+        return key * len(KINDS) + self.kinds[rows] if by_kind else key
 
-def _joined(identity: NDArray[np.int64], *more: NDArray[np.int64]) -> NDArray[np.int64]:
-    key = identity
-    for column in more:
-        key = np.where(key < 0, -1, key * (int(column.max(initial=0)) + 1) + column)
-    return key
-
-
-def _both(new: ScoreTable, old: ScoreTable, column: str) -> pa.Array:
-    parts = [whole(scores.table[column].cast(pa.large_string())) for scores in (new, old)]
-    return pa.concat_arrays(parts)
+    def by_content(self, rows: NDArray[np.int32], tied: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """(k,) places of some rows, the tied ones last, in an order that only values decide."""
+        places = _rows(tied)
+        if not len(places):
+            return np.arange(len(rows), dtype=np.int32)
+        columns = self.scores.rows(_TOLD_APART_BY, rows[places].astype(np.int64))
+        order = pc.sort_indices(columns, [(name, "ascending") for name in _TOLD_APART_BY])
+        by_value = np.frombuffer(order.buffers()[1], np.uint64, len(order)).astype(np.int64)
+        return np.concatenate([_rows(~tied), places[by_value]])
 
 
-def _labels_of_old(new: Problems, old: Problems) -> NDArray[np.int64]:
-    """(M,) labels of the earlier table as places in the names of this one, new ones behind."""
-    place = {name: index for index, name in enumerate(new.names)}
-    own = [place.setdefault(name, len(place)) for name in old.names]
-    return np.array([*own, -1], dtype=np.int64)[old.labels]
+_Pair: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32]]
+
+_FULL = ((True, True), (True, False), (False, False))  # told apart by label, by kind of problem
+_ROUNDS = {"file_name": _FULL, "content_sha256": _FULL, None: _FULL[:2]}
+"""The same by file name, by content, and where there is neither by label; each time first with all
+that tells rows apart, then with less."""
 
 
-def _partners(keys: _Keys, new: ScoreTable, old: ScoreTable) -> NDArray[np.int64]:
-    """(N,) row of the earlier table; -1 where there is none. Every row is taken once."""
-    partner = np.full(len(new), -1, dtype=np.int64)
-    free = np.ones(len(old), dtype=bool)
-    rows, old_rows = np.arange(len(new)), np.arange(len(old))
-    for number, key in enumerate(keys.rounds()):
-        rows, old_rows = rows[partner[rows] < 0], old_rows[free[old_rows]]
-        if number == 1:
-            # Few are left as a rule; the order in which the tables have them must not count.
-            rows, old_rows = _by_content(new, rows), _by_content(old, old_rows)
-        here, there = rows[key[rows] >= 0], old_rows[key[len(new) + old_rows] >= 0]
-        at, with_ = _paired(key[here], key[len(new) + there])
-        partner[here[at]] = there[with_]
-        free[there[with_]] = False
-    return partner
+def _partners(new: _Side, old: _Side) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(N,) row of the earlier table, -1 where there is none; and whether it has another name there.
+
+    Every row is taken once.
+    """
+    partner = np.full(len(new.labels), -1, dtype=np.int64)
+    moved = np.zeros(len(partner), dtype=bool)
+    free = np.ones(len(old.labels), dtype=bool)
+    for column in _ROUNDS:
+        here = _rows((partner < 0) & new.with_identity(column))
+        there = _rows(free & old.with_identity(column))
+        for at, with_ in _matches(new, here, old, there, column):
+            partner[at] = with_
+            free[with_] = False
+            if column == "content_sha256":
+                # A name that both have would have been found before.
+                moved[at] = new.named[at] & old.has_name[with_]
+    return partner, moved
 
 
-def _by_content(scores: ScoreTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The same rows, in an order that only their values decide."""
-    columns = scores.table.select(_TOLD_APART_BY).take(int_array(rows))
-    order = pc.sort_indices(columns, [(name, "ascending") for name in _TOLD_APART_BY])
-    return rows[np.frombuffer(order.buffers()[1], np.uint64, len(order)).astype(np.int64)]
+def _rows(flags: NDArray[np.bool_]) -> NDArray[np.int32]:
+    return np.flatnonzero(flags).astype(np.int32)
 
 
-def _paired(
-    new: NDArray[np.int64], old: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _matches(
+    new: _Side, here: NDArray[np.int32], old: _Side, there: NDArray[np.int32], column: str | None
+) -> Iterator[_Pair]:
+    """Rows of both tables that are the same by one column, in rounds; of those that are left."""
+    same, same_old = _identities(new, here, old, there, column)
+    for told_by in _ROUNDS[column]:
+        labels = 2 + max(int(side.labels.max(initial=-1)) for side in (new, old))
+        key = new.told_apart(here, same, told_by, labels)
+        key_old = old.told_apart(there, same_old, told_by, labels)
+        if column == "file_name" and told_by == _FULL[0]:
+            taken, taken_old = _paired(key, key_old)
+        else:
+            # The order in which the tables have rows must not count any more.
+            several = _several(key, key_old)
+            order = new.by_content(here, np.isin(key, several))
+            order_old = old.by_content(there, np.isin(key_old, several))
+            at, with_ = _paired(key[order], key_old[order_old])
+            taken, taken_old = order[at], order_old[with_]
+        yield here[taken], there[taken_old]
+        here, same = np.delete(here, taken), np.delete(same, taken)
+        there, same_old = np.delete(there, taken_old), np.delete(same_old, taken_old)
+
+
+def _identities(
+    new: _Side, here: NDArray[np.int32], old: _Side, there: NDArray[np.int32], column: str | None
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(n,) and (m,) numbers, equal for rows that have the same in a column."""
+    if column is None:
+        return np.zeros(len(here), np.int32), np.zeros(len(there), np.int32)
+    one, other = pairs(new.scores.table[column]), pairs(old.scores.table[column])
+    numbers = groups(lambda half: np.concatenate([one[here, half], other[there, half]]))
+    return numbers[: len(here)], numbers[len(here) :]
+
+
+def _several(new: NDArray[np.int64], old: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Keys that both have, and one of them more than once."""
+    (here, count), (there, count_old) = (np.unique(k, return_counts=True) for k in (new, old))
+    both, at, with_ = np.intersect1d(here, there, assume_unique=True, return_indices=True)
+    found: NDArray[np.int64] = both[(count[at] > 1) | (count_old[with_] > 1)]
+    return found
+
+
+def _paired(new: NDArray[np.int64], old: NDArray[np.int64]) -> _Pair:
     """Places of equal keys in both; the i-th of a key here goes with the i-th of it there."""
-    order_new, order_old = np.argsort(new, kind="stable"), np.argsort(old, kind="stable")
+    # In few and short numbers: all of these are as long as a table.
+    order_new, order_old = (np.argsort(k, kind="stable").astype(np.int32) for k in (new, old))
     sorted_new, sorted_old = new[order_new], old[order_old]
-    nth = np.arange(len(new)) - np.searchsorted(sorted_new, sorted_new)
-    at = np.searchsorted(sorted_old, sorted_new) + nth
-    paired = at < np.searchsorted(sorted_old, sorted_new, side="right")
+    at = np.searchsorted(sorted_old, sorted_new)
+    at += _nth(sorted_new)
+    paired = at < len(sorted_old)
+    paired[paired] = sorted_old[at[paired]] == sorted_new[paired]
+    del sorted_new, sorted_old
     return order_new[paired], order_old[at[paired]]
 
 
+def _nth(ordered: NDArray[np.int64]) -> NDArray[np.int32]:
+    """(N,) how many values before a sorted one are equal to it."""
+    place = np.arange(len(ordered), dtype=np.int32)
+    first = place.copy()
+    first[1:][ordered[1:] == ordered[:-1]] = 0
+    place -= np.maximum.accumulate(first, out=first)
+    return place
+
+
+def _labels_of_old(new: Problems, old: Problems) -> NDArray[np.int32]:
+    """(M,) labels of the earlier table as places in the names of this one, new ones behind."""
+    place = {name: index for index, name in enumerate(new.names)}
+    own = [place.setdefault(name, len(place)) for name in old.names]
+    return np.array([*own, -1], dtype=np.int32)[old.labels]
+
+
 # ---------------------------------------------------------------- what changed
-
-
-def _moved(new: ScoreTable, old: ScoreTable, partner: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(N,) the same row under another file name; a row number is none."""
-    moved = np.zeros(len(partner), dtype=bool)
-    rows = np.flatnonzero(partner >= 0)
-    if not len(rows):
-        return moved
-    here, there = whole(new.table["file_name"]), whole(old.table["file_name"])
-    names = here.take(int_array(rows))
-    differ = bool_values(pc.not_equal(names, there.take(int_array(partner[rows]))))
-    moved[rows] = differ & ~bool_values(pc.match_substring_regex(names, r"#\d+$"))
-    return moved
 
 
 def _notes(new: ScoreTable, old: ScoreTable) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ from deftclean.core.arrow import (
     bool_array,
     bool_values,
     codes,
-    int_array,
     int_array_where,
     valid,
     whole,
@@ -44,6 +43,9 @@ COLUMNS = (
     DECISION,
 )
 """Columns that are looked at, where a table has them."""
+
+SHOWN = ("row", "file_name", "given_label", FINAL, DECISION)
+"""Columns that tell of a row, where a table has them."""
 
 _WITH_PICTURE = ("ok", "unlabeled", "unknown_label")
 _NO_HASHES = "the table has no hashes of pictures"
@@ -212,8 +214,17 @@ def conflicts_of(scores: ScoreTable, most: int) -> tuple[Conflict, ...]:
     """One pair of each group with more than one label, in the order of rows, identical ones first.
 
     Args:
-        scores: as `copies_of`, with `row` and `file_name`.
+        scores: as `copies_of`, with `SHOWN`.
         most: pairs at most.
+    """
+    return told_conflicts(scores, *conflicting_pairs(scores, most))
+
+
+def conflicting_pairs(scores: ScoreTable, most: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(P, 2) rows of each pair; and (P,) whether they are identical.
+
+    Args:
+        scores, most: as `conflicts_of`; what is shown need not be there.
     """
     table = scores.table
     same = np.where(_readable(table), codes(table["content_sha256"])[0], -1)
@@ -224,17 +235,28 @@ def conflicts_of(scores: ScoreTable, most: int) -> tuple[Conflict, ...]:
         nearly = _contradictions(near, labels)
         apart = (same[nearly[:, 0]] != same[nearly[:, 1]]) | (same[nearly[:, 0]] < 0)
         pairs = np.concatenate([pairs, nearly[apart]])
-    pairs = pairs[:most]
-    shown = table.select(["row", "file_name"]).append_column("label", _label_column(table))
-    told = shown.take(int_array(pairs.ravel())).to_pylist()
+    return pairs[:most], np.arange(len(pairs))[:most] < exact
+
+
+def told_conflicts(
+    scores: ScoreTable, pairs: NDArray[np.int64], identical: NDArray[np.bool_]
+) -> tuple[Conflict, ...]:
+    """Conflicts as people read them.
+
+    Args:
+        scores: the table, or an excerpt that has their rows; with `SHOWN`.
+        pairs, identical: as `conflicting_pairs` finds them.
+    """
+    shown = scores.rows(SHOWN, pairs.ravel())
+    told = shown.append_column("label", _label_column(shown)).to_pylist()
     return tuple(
         Conflict(
             (one["row"], other["row"]),
             (str(one["file_name"]), str(other["file_name"])),
             (str(one["label"]), str(other["label"])),
-            at < exact,
+            same,
         )
-        for at, (one, other) in enumerate(zip(told[::2], told[1::2], strict=True))
+        for one, other, same in zip(told[::2], told[1::2], identical.tolist(), strict=True)
     )
 
 
@@ -266,9 +288,15 @@ def _readable(table: pa.Table) -> NDArray[np.bool_]:
 
 def _labels(table: pa.Table) -> NDArray[np.int64]:
     """(N,) place of the label in force; -1 where there is none."""
-    labels = codes(_label_column(table))[0]
+    labels, names = codes(table["given_label"])
     if DECISION not in table.column_names:
         return labels
+    if FINAL in table.column_names:
+        final, others = codes(table[FINAL])
+        place = {name: at for at, name in enumerate(names.to_pylist())}
+        own = [place.setdefault(name, len(place)) for name in others.to_pylist()]
+        relabelled = bool_values(pc.equal(whole(table[DECISION]), "relabel"))
+        labels = np.where(relabelled, np.array([*own, -1])[final], labels)
     dropped = bool_values(pc.equal(whole(table[DECISION]), "drop"))
     return np.where(dropped, -1, labels)
 

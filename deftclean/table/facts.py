@@ -1,6 +1,7 @@
 """What a score table says of itself, looked at once: types of its metadata and of its columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,19 @@ def typed(path: Path, table: pa.Table, schema: pa.Schema) -> pa.Table:
     if wrong:
         raise InputError(f"{path} is damaged: {few(wrong)}.", "Scan again.")
     return table
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what goes wrong while a score table is read into `InputError`."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{path} cannot be read: {str(error).splitlines()[0]}",
+            "It is not a Parquet file, or it is damaged.",
+        ) from error
+    except (KeyError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is not a score table.", "Give a table written by deftclean scan or score."
+        ) from error

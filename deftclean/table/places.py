@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deftclean.core.arrow import int_array
 from deftclean.table.scores import ScoreTable, image_root, labels_file
 
 ROW_NUMBER = re.compile(r"#\d+$")
@@ -43,12 +42,13 @@ class Places:
     from, because an older deftclean wrote it, a row is at its image too.
 
     Args:
-        scores: the table; of its columns `file_name` and `source_line` are looked at.
+        scores: the table, or an excerpt of it; of its columns `file_name` and `source_line` are
+            looked at.
         path: its file.
     """
 
     def __init__(self, scores: ScoreTable, path: Path) -> None:
-        self._columns = scores.table.select(["file_name", "source_line"])
+        self._scores = scores
         self._labels = labels_file(scores.metadata, path)
         self._root = image_root(scores.metadata, path)
         self.table = Place(_way(path, Path()), None)
@@ -56,7 +56,7 @@ class Places:
 
     def of(self, rows: NDArray[np.int64]) -> list[Place]:
         """The places of some rows of the table."""
-        found = self._columns.take(int_array(rows)).to_pylist()
+        found = self._scores.rows(["file_name", "source_line"], rows).to_pylist()
         return [self._of(str(entry["file_name"]), entry["source_line"]) for entry in found]
 
     def _of(self, name: str, line: int | None) -> Place:

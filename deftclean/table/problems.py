@@ -27,18 +27,18 @@ class Problems:
     """N rows, as far as gates and comparisons look at them.
 
     Attributes:
-        kinds: (N,) int64 place in `KINDS`.
+        kinds: (N,) int8 place in `KINDS`.
         scored: (N,) bool, has a `clean_prob`.
         kept: (N,) bool.
-        labels: (N,) int64 place of the given label in `names`; -1 for none.
+        labels: (N,) int32 place of the given label in `names`; -1 for none.
         names: L distinct given labels, then classes without a row.
         clean_prob: (N,) float32, NaN where the row is not scored.
     """
 
-    kinds: NDArray[np.int64]
+    kinds: NDArray[np.int8]
     scored: NDArray[np.bool_]
     kept: NDArray[np.bool_]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int32]
     names: tuple[str, ...]
     clean_prob: NDArray[np.float32]
 
@@ -47,7 +47,7 @@ class Problems:
 
     def forgiving(self, known: NDArray[np.bool_]) -> "Problems":
         """The same rows, those of (N,) `known` without their problem."""
-        return replace(self, kinds=np.where(known, FINE, self.kinds))
+        return replace(self, kinds=np.where(known, np.int8(FINE), self.kinds))
 
 
 def problems_of(scores: ScoreTable, path: Path) -> Problems:
@@ -69,10 +69,10 @@ def problems_of(scores: ScoreTable, path: Path) -> Problems:
     names = [str(name) for name in distinct.to_pylist()]
     there = set(names)
     names += [name for name in _classes(scores) if name not in there]
-    return Problems(kinds, scored, kept, labels, tuple(names), prob)
+    return Problems(kinds, scored, kept, labels.astype(np.int32), tuple(names), prob)
 
 
-def _status_kinds(status: pa.ChunkedArray, path: Path) -> NDArray[np.int64]:
+def _status_kinds(status: pa.ChunkedArray, path: Path) -> NDArray[np.int8]:
     """(N,) `FINE` for `ok`, else the status's kind."""
     places, distinct = codes(status)
     texts = [str(text) for text in distinct.to_pylist()]
@@ -82,7 +82,7 @@ def _status_kinds(status: pa.ChunkedArray, path: Path) -> NDArray[np.int64]:
             f"{path} has rows with a status that is none: {few(list(map(repr, foreign)))}.",
             f"A status is one of {', '.join(STATUSES)}.",
         )
-    kind_of = np.array([FINE if t == "ok" else KINDS.index(t) for t in texts], dtype=np.int64)
+    kind_of = np.array([FINE if t == "ok" else KINDS.index(t) for t in texts], dtype=np.int8)
     return kind_of[places]
 
 
@@ -107,7 +107,7 @@ class Counts:
     def of(cls, rows: Problems) -> "Counts":
         """Count all at once."""
         size, kinds = len(rows.names) + 1, len(KINDS)
-        labels = np.where(rows.labels < 0, size - 1, rows.labels)
+        labels = np.where(rows.labels < 0, size - 1, rows.labels).astype(np.int64)
         cell = ((labels * kinds + rows.kinds) * 2 + rows.scored) * 2 + rows.kept
         counted = np.bincount(cell, minlength=size * kinds * 4).reshape(size, kinds, 2, 2)
         return cls(counted, {name: place for place, name in enumerate(rows.names)})

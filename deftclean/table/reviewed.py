@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.core.arrow import bool_array
 from deftclean.core.errors import InputError
 from deftclean.settings.detector import Rule
 from deftclean.table.emptied import with_emptied
@@ -135,7 +136,7 @@ def unreviewed(scores: ScoreTable) -> pa.ChunkedArray | pa.Array:
     """(N,) bool, nobody has decided about the row."""
     if is_reviewed(scores):
         return pc.is_null(scores.table[DECISION])
-    return pc.is_valid(scores.table["row"])
+    return bool_array(np.ones(len(scores), dtype=bool))
 
 
 def refuse_foreign_columns(scores: ScoreTable, name: str) -> None:

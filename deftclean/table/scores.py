@@ -15,7 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from deftclean.core.arrow import int_array
 from deftclean.core.arrow_types import plain_table, refuse_bad_text
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.outputs import check_name, check_output, detector_folder
@@ -24,7 +26,7 @@ from deftclean.core.tables import refuse_double, refuse_nan
 from deftclean.core.text import parsed_json
 from deftclean.settings.detector import Rule
 from deftclean.table.emptied import with_emptied
-from deftclean.table.facts import check_facts, typed
+from deftclean.table.facts import check_facts, reading, typed
 from deftclean.table.seal import SEAL, folder_digest, write_sealed
 
 Status = Literal[
@@ -89,6 +91,7 @@ _MEANT = {"suggested_label": "predicted_label", "suggested_prob": "predicted_pro
 """What older tables, in which one detector judged alone, have in place of a column."""
 
 _PIECE = 65_536  # rows that are read at a time
+_BUFFER = 65_536  # bytes of a column that are
 
 # Looking for repeated values in these costs as much as writing all the others.
 _HARDLY_REPEATED = frozenset(
@@ -113,6 +116,11 @@ class ScoreTable:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def rows(self, columns: Iterable[str], places: NDArray[np.int64]) -> pa.Table:
+        """(n,) rows in their order, with those of the columns that there are."""
+        there = [name for name in columns if name in self.table.column_names]
+        return self.table.select(there).take(int_array(places))
 
 
 def keep_flags(table: pa.Table, rule: Rule, threshold: float) -> pa.Array:
@@ -255,7 +263,7 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
         RunError: a run that was killed has left it half replaced, and that cannot be finished here.
     """
     asked = None if columns is None else list(columns)
-    with _opened(path) as (file, metadata):
+    with opened_scores(path) as (file, metadata):
         table = file.read(columns=_read(asked, file.schema_arrow.names))
         table = _checked(path, table, 0)
     return _selected(ScoreTable(table, metadata), asked)
@@ -266,41 +274,41 @@ def score_pieces(path: Path, columns: Iterable[str] | None = None) -> Iterator[S
 
     Args, Raises: as `read_scores`; what is wrong further on in the file is found on the way.
     """
+    with opened_scores(path) as (file, metadata):
+        yield from pieces_of(path, file, metadata, columns)
+
+
+def pieces_of(
+    path: Path, file: pq.ParquetFile, metadata: dict[str, Any], columns: Iterable[str] | None
+) -> Iterator[ScoreTable]:
+    """The same of a file that is open, and of its metadata; one piece at least."""
     asked, first = None if columns is None else list(columns), 0
-    with _opened(path) as (file, metadata):
-        wanted = _read(asked, file.schema_arrow.names)
-        for batch in file.iter_batches(_PIECE, columns=wanted):
-            table = _checked(path, pa.Table.from_batches([batch]), first)
-            yield _selected(ScoreTable(table, metadata), asked)
-            first += len(batch)
+    wanted = _read(asked, file.schema_arrow.names)
+    batches = file.iter_batches(_PIECE, columns=wanted) if file.metadata.num_rows else ()
+    tables = (pa.Table.from_batches([batch]) for batch in batches)
+    for table in tables if batches else [file.read(columns=wanted)]:
+        yield _selected(ScoreTable(_checked(path, table, first), metadata), asked)
+        first += len(table)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[pq.ParquetFile, dict[str, Any]]]:
+def opened_scores(path: Path) -> Iterator[tuple[pq.ParquetFile, dict[str, Any]]]:
     """The file and its metadata, looked at."""
     recover(path)
     if not path.is_file():
         raise InputError(f"{path} is not a file.", "Give a table written by deftclean scan.")
-    try:
-        # Not `read_table`, which loads Arrow's data-set machinery for one file.
-        with pq.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            metadata = parsed_json((schema.metadata or {})[METADATA_KEY])
-            if not isinstance(metadata, dict):
-                raise ValueError("not an object")
-            check_facts(path, metadata)
-            _check_columns(path, schema.names, metadata)
-            check_facts(path, metadata, ("rule", "threshold", "image_root"))
-            yield file, metadata
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            f"{path} cannot be read: {str(error).splitlines()[0]}",
-            "It is not a Parquet file, or it is damaged.",
-        ) from error
-    except (KeyError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} is not a score table.", "Give a table written by deftclean scan or score."
-        ) from error
+    # Not `read_table`, which loads Arrow's data-set machinery for one file; and without its
+    # buffers, which would hold all bytes of the columns for as long as it is open.
+    buffers = {"pre_buffer": False, "buffer_size": _BUFFER}
+    with reading(path), pq.ParquetFile(path, **buffers) as file:
+        schema = file.schema_arrow
+        metadata = parsed_json((schema.metadata or {})[METADATA_KEY])
+        if not isinstance(metadata, dict):
+            raise ValueError("not an object")
+        check_facts(path, metadata)
+        _check_columns(path, schema.names, metadata)
+        check_facts(path, metadata, ("rule", "threshold", "image_root"))
+        yield file, metadata
 
 
 def _checked(path: Path, table: pa.Table, first: int) -> pa.Table:
