@@ -171,9 +171,10 @@ def test_labels_in_shards_beside_a_folder_of_pictures(tmp_path: Path) -> None:
     manifest = read_manifest(root, labels, ManifestOptions())
     assert pairs(manifest) == [("b.png", "dog"), ("a.png", "cat")]
     assert manifest.columns["split"].to_pylist() == ["train", "val"]
-    assert manifest.root == root
+    assert (manifest.root, manifest.labels_file) == (root, None)
     inside = shard(tmp_path / "inside", "a.parquet", image=[{"bytes": b"x", "path": None}] * 2)
-    with pytest.raises(UsageError, match="hold the images themselves"):
+    with pytest.raises(UsageError, match="hold the images themselves") as told:
         read_manifest(root, inside, ManifestOptions())
+    assert told.value.hint == f"Leave the image folder out: deftclean scan {inside}"
     with pytest.raises(UsageError, match="nor a folder of Parquet files"):
         read_manifest(root, make(tmp_path / "empty", "x.txt"), ManifestOptions())
