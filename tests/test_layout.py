@@ -8,6 +8,7 @@ OF_SEVERAL_MODULES = {
     "data/test_formats.py",
     "data/test_manifest_in_full.py",
     "gate/test_check_evidence.py",
+    "gate/test_check_slim.py",
     "gate/test_exact_formats.py",
     "images/test_corpus.py",
     "images/test_kinds.py",
