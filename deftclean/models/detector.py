@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from deftclean.models.encoder import Encoder
+from deftclean.models.encoder import Encoder, wide
 from deftclean.models.prompts import DualPrompts
 
 
@@ -92,8 +92,8 @@ class DualPromptDetector(nn.Module):
         features = self.prompts.features_of(
             self.encoder.text, self.prompts.negative, labels.flatten()
         )
-        features = _wide(features).unflatten(0, labels.shape)
-        similar: Tensor = (_wide(image.detach()) * features).sum(dim=-1)
+        features = wide(features).unflatten(0, labels.shape)
+        similar: Tensor = (wide(image.detach()) * features).sum(dim=-1)
         return self.encoder.logit_scale * similar
 
     def compare(self, image: Tensor, positive: Tensor, negative: Tensor) -> DetectorOutput:
@@ -103,7 +103,7 @@ class DualPromptDetector(nn.Module):
     def _scaled(self, image: Tensor, text: Tensor) -> Tensor:
         # Logits reach s = 100; half precision would round them to steps of 1/16 or worse.
         with torch.autocast(image.device.type, enabled=False):
-            return (self.encoder.logit_scale * _wide(image)) @ _wide(text).T
+            return (self.encoder.logit_scale * wide(image)) @ wide(text).T
 
     def forward(self, pixels: Tensor) -> DetectorOutput:
         """(B, 3, S, S) uint8 pixels -> similarities, each (B, K)."""
@@ -136,8 +136,3 @@ class DualPromptDetector(nn.Module):
         with torch.no_grad():
             for name, parameter in own.items():
                 parameter.copy_(tensors[name])
-
-
-def _wide(x: Tensor) -> Tensor:
-    """At least float32; float64 stays, for tests against exact numbers."""
-    return x if x.dtype == torch.float64 else x.float()

@@ -22,6 +22,11 @@ from deftclean.models.blocks import NOTHING, Added, attend
 _TEXTS_AT_ONCE = 512  # whole texts, so that memory does not grow with K
 
 
+def wide(x: Tensor) -> Tensor:
+    """At least float32; float64 stays, for tests against exact numbers."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 class FrozenTower(nn.Module):
     """A module without gradients, unless a tuner has a copy of its own, and always in evaluation
     mode."""
@@ -137,7 +142,7 @@ class ImageTower(FrozenTower):
         The last product in half precision would be most of the rounding in a similarity.
         """
         with torch.autocast(pooled.device.type, enabled=False):
-            return F.normalize(pooled.float() @ self.vit.proj.float(), dim=-1)
+            return F.normalize(wide(pooled) @ wide(self.vit.proj), dim=-1)
 
 
 class TextTower(FrozenTower):
@@ -227,7 +232,7 @@ class TextTower(FrozenTower):
         Float32 in any precision, as those of images.
         """
         with torch.autocast(ends.device.type, enabled=False):
-            x: Tensor = self.ln_final(ends.float())
+            x: Tensor = self.ln_final(wide(ends))
             projection = self.text_projection
             if isinstance(projection, nn.Linear):
                 x = projection(x)

@@ -115,7 +115,9 @@ def test_timm_loads_the_run_in_two_lines_and_says_the_same(scored, tmp_path):
     assert float(theirs.max()) == pytest.approx(ours["predicted_prob"], abs=1e-4)
 
 
-@pytest.mark.parametrize("method", ["fft", "linear", "peft", "vlpt"])
+@pytest.mark.parametrize(
+    "method", ["fft", "linear", "peft", pytest.param("vlpt", marks=pytest.mark.slow)]
+)
 def test_every_method_learns_and_comes_back(method, scored, test_folder, tmp_path):
     settings = {"epochs": 4, "batch_size": 8, "lr": 0.01}
     if method == "vlpt":

@@ -137,7 +137,8 @@ def test_scan_refuses_gates_before_it_works(folder, labels, tmp_path, monkeypatc
 
 def test_scan_and_score_ask_when_the_table_is_written(folder, labels, tmp_path):
     def scan(*more):
-        return run_cli("scan", "data", "labels.csv", *FAST, *more, cwd=tmp_path)
+        recipe = ("--recipe", "deft")
+        return run_cli("scan", "data", "labels.csv", *FAST, *recipe, *more, cwd=tmp_path)
 
     done = scan("--fail-on", "rows>=60", "--fail-on", "rows[leaf]<1", "--threshold", "1")
     assert done.returncode == 1, done.stderr

@@ -13,7 +13,7 @@ from tests.support.commands import run_cli
 
 SCAN = (
     "scan", "data", "--model", "nano", "--recipe", "deft", "--tuner", "vpt-shallow", "-P", "2",
-    "-M", "4", "--epochs", "2", "--warmup", "1", "--workers", "0", "--no-cache", "--lr", "0.001",
+    "-M", "4", "--epochs", "1", "--warmup", "1", "--workers", "0", "--no-cache", "--lr", "0.001",
 )  # fmt: skip
 
 

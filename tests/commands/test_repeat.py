@@ -167,7 +167,9 @@ def test_an_unusable_cache_folder_is_refused_before_work_and_the_default_is_done
     assert "Warning: the cache" in found[2]
 
 
-@pytest.mark.parametrize("options", [NONE, (*DEEP, "--decode", "fast")])
+@pytest.mark.parametrize(
+    "options", [NONE, pytest.param((*DEEP, "--decode", "fast"), marks=pytest.mark.slow)]
+)
 def test_scoring_the_scanned_data_again_gives_the_scans_own_columns(
     doubled: Path, options: tuple[str, ...]
 ) -> None:
@@ -179,6 +181,7 @@ def test_scoring_the_scanned_data_again_gives_the_scans_own_columns(
     assert scored.equals(scanned)
 
 
+@pytest.mark.slow
 def test_both_halves_of_a_tuned_detector_are_asked(doubled: Path) -> None:
     """What they say is their mean, so it is the same whichever comes first."""
     scan(doubled, *DEEP)

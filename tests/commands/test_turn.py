@@ -207,7 +207,7 @@ class StopAfter(Silent):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"loss": "elr"},
+        pytest.param({"loss": "elr"}, marks=pytest.mark.slow),
         pytest.param({"optimiser": "adamw", "lr": 1e-4}, marks=pytest.mark.slow),
     ],
 )

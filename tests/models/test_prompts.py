@@ -195,9 +195,9 @@ def kernels(device, names, monkeypatch, padded):
 
 
 def test_on_cuda_text_is_one_padded_batch(monkeypatch):
-    """500 names of one to nine words; the kernels of a step's text, forward."""
+    """200 names of one to nine words; the kernels of a step's text, forward."""
     words = ("red", "big", "old", "new", "wet", "hot", "low", "far")
-    names = tuple(" ".join([f"thing{k}", *words[: k % 9]]) for k in range(500))
+    names = tuple(" ".join([f"thing{k}", *words[: k % 9]]) for k in range(200))
     padded = kernels("cuda", names, monkeypatch, padded=True)
     packed = kernels("cuda", names, monkeypatch, padded=False)
     assert padded < 200
