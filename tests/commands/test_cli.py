@@ -240,7 +240,7 @@ def test_a_part_is_trained_on_and_every_row_judged(folder, tmp_path):
 
 
 def test_warmup_over_all_epochs_warns_and_works(folder, tmp_path):
-    done = run_cli("scan", "data", *FAST, "--warmup", "4", cwd=tmp_path)
+    done = run_cli("scan", "data", *FAST, "--recipe", "deft", "--warmup", "4", cwd=tmp_path)
     assert done.returncode == 0
     assert "warm-up (4) covers all 4 epochs" in done.stderr
     assert "covers all 4 epochs" in table_of(tmp_path / "clean.parquet")[1]["warnings"][0]
@@ -372,6 +372,7 @@ def test_one_class_or_nothing_readable_is_refused_before_weights_load(tmp_path):
 def test_settings_come_from_flag_then_environment_then_file(folder, tmp_path):
     (tmp_path / "deftclean.toml").write_text(
         '[scan]\nmodel = "nano"\nepochs = 3\nwarmup = 1\ntuner = "none"\nseed = 5\n'
+        'recipe = "deft"\n'
     )
     done = run_cli("scan", "data", "--seed", "7", "-q", cwd=tmp_path, DEFTCLEAN_SCAN_EPOCHS="2")
     assert done.returncode == 0, done.stderr
@@ -452,7 +453,7 @@ def test_a_scan_that_was_killed_goes_on_with_the_same_numbers(folder, tmp_path, 
 
 
 def test_resume_begins_where_there_is_nothing_to_go_on_with(folder, tmp_path):
-    done = run_cli("scan", "data", *FAST, "--resume", cwd=tmp_path)
+    done = run_cli("scan", "data", *FAST, "--recipe", "deft", "--resume", cwd=tmp_path)
     assert done.returncode == 0
     assert (tmp_path / "clean.parquet").is_file()
 

@@ -265,6 +265,7 @@ def test_a_class_that_loses_all_its_rows_is_told(tmp_path):
     assert "TURN selected no row" in (tmp_path / "run" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_rows_that_the_table_leaves_out_do_not_count_twice(scored, tmp_path, capsys, monkeypatch):
     """`--epochs` grow by what TURN leaves out, not also by what the table does."""
     from deftclean.cli import main as cli
