@@ -51,7 +51,8 @@ def cached(where: Path) -> set[Path]:
 @pytest.mark.parametrize(
     "options",
     [
-        NONE,
+        (*NONE, "--recipe", "deft"),
+        pytest.param(NONE, marks=pytest.mark.slow),
         pytest.param(DEEP, marks=pytest.mark.slow),
         pytest.param((*DEEP, "--decode", "fast"), marks=pytest.mark.slow),
     ],

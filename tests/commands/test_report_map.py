@@ -132,8 +132,15 @@ axe.run(document).then((found) => done(found.violations.map((each) =>
 """
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 1280),
+        ("dark", 360),
+        pytest.param("light", 360, marks=pytest.mark.slow),
+        pytest.param("dark", 1280, marks=pytest.mark.slow),
+    ],
+)
 def test_axe_finds_nothing(browser: Browser, page: Path, scheme: str, width: int) -> None:
     """The rules of axe-core, at both sizes and in both themes."""
     found = importlib.util.find_spec("axe_core_python")

@@ -230,6 +230,7 @@ def test_same_seed_same_bytes(scored, tmp_path):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
 
 
+@pytest.mark.slow
 def test_on_the_kept_rows_and_compared_with_all(scored, tmp_path):
     options = AdaptOptions(compare=True, holdout=0.2, weighted=True)
     result = turn(scored, tmp_path / "run", options=options)
