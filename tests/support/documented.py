@@ -123,6 +123,7 @@ def make_inputs(base: Path, trials: Trials) -> None:
         "scan data labels.csv -o own.parquet --embeddings dino.npy",
         "select clean.parquet --threshold 0.7 -o strict.parquet",
         "adapt clean.parquet --method linear -o adapted",
+        "export clean.parquet --to embeddings -o embeddings.parquet",
         "export clean.parquet --to fiftyone -o fiftyone-results",
         "export clean.parquet --to label-studio -o tasks",
     ):
