@@ -48,7 +48,8 @@ def is_pictures(data: Any) -> bool:
 
 def is_hugging(data: Any) -> bool:
     """Whether this is a `Dataset` of Hugging Face's library."""
-    return hasattr(data, "to_parquet") and hasattr(data, "features")
+    # A DataFrame can be written too, and may have a column of any name.
+    return hasattr(data, "to_parquet") and hasattr(data, "features") and not is_frame(data)
 
 
 def rows_of_frame(data: Any, labels: Any, path_column: str | None) -> Rows:

@@ -70,7 +70,6 @@ def find_label_issues(
     - a `Dataset` of Hugging Face's library: it is first written to a temporary file; `labels` is
       the name of its column, or None to recognise it.
 
-
     Args:
         data: N rows.
         labels: text or whole numbers; None or NaN where there is none.
@@ -130,7 +129,7 @@ def _asked(
     path_column: str | None,
     folder: Path,
 ) -> _Asked:
-    if hasattr(data, "column_names") and hasattr(data, "items"):
+    if hasattr(data, "column_names") and hasattr(data, "items") and not is_frame(data):
         raise InputError(
             f"A {type(data).__name__} is several data sets: {few(list(data))}.",
             f"Give one of them: data[{next(iter(data), 'train')!r}].",

@@ -73,6 +73,12 @@ class Several(dict):
     column_names: Any = None
 
 
+def test_a_frame_with_columns_called_as_a_data_set_has_them_is_a_frame(pictures):
+    frame = pd.DataFrame(pictures, columns=["path", "label"])
+    found = asked(frame.assign(features=1, column_names="x"))
+    assert found["given_label"].tolist() == [label for _, label in pictures]
+
+
 def test_a_hugging_face_data_set(pictures):
     found = asked(Hugging(pictures), "fine", class_names=list(NAMES))
     assert list(found.index) == list(range(24))
