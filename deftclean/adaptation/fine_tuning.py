@@ -20,6 +20,7 @@ from deftclean.core.errors import RunError
 from deftclean.core.runtime import Runtime, stream
 from deftclean.settings.adaptation import AdaptConfig
 from deftclean.training.optimiser import Optimiser, learning_rate
+from deftclean.training.pieces import halved
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 """(B,) int64 rows on the CPU, and the inputs of the classifier on its device."""
@@ -287,16 +288,9 @@ class _Step:
         return weighted.detach(), (logits.detach().argmax(dim=1) == labels).float().sum()
 
     def _halve(self, batch: int, error: torch.OutOfMemoryError) -> None:
-        pieces = min(self._pieces, batch)
-        if pieces == 1:
-            raise RunError(
-                "A single picture does not fit into the device's memory.",
-                "Choose a smaller --backbone or --image-size, or --device cpu.",
-            ) from error
-        self._pieces = -(-pieces // 2)
-        self.optimiser.zero_grad()
-        if self._runtime.device.type == "cuda":
-            torch.cuda.empty_cache()
+        advice = "Choose a smaller --backbone or --image-size, or --device cpu."
+        self.optimiser.zero_grad()  # their memory is given back too
+        self._pieces = halved(batch, self._pieces, self._runtime, advice, error)
         self._say(
             f"a batch does not fit into memory: {self._pieces} pictures at a time from here on, "
             "with the gradients of a batch added up"

@@ -28,8 +28,7 @@ class CostOfRun:
         progress: Progress,
     ) -> None:
         scored = math.ceil(len(rows.distinct) / SCORING_BATCH)
-        count = len(rows.trainable)
-        count = count if config.train_on is None else min(count, config.train_on)
+        count = config.trained_of(len(rows.trainable))
         trained = self._STEP * config.epochs * count / SCORING_BATCH
         looks = scored * (config.epochs - config.warmup) if options.reselects else 0
         tuned = options.stages * (trained + looks + scored)

@@ -4,7 +4,7 @@ Under a causal mask the shared beginning of all prompts (the stem: start mark an
 same for every class, so its keys and values are computed once. What follows it (a branch: class
 name, full stop, end mark) is computed for each class, packed end to end without padding: branches
 of one length lie side by side and are attended to as one group. On a CUDA device they are padded to
-one length and are one group: a fifth of the kernels. Of the last block only the end
+one length and are one group: about a third of the kernels. Of the last block only the end
 marks are computed. Nothing here but rounding differs from whole prompts in one batch.
 
 Shapes: p stem tokens, T packed branch tokens, n branches, h heads, W text width, D joint size;

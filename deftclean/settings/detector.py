@@ -81,6 +81,10 @@ class DetectorConfig(TrainingConfig):
         at_least=1,
     )
 
+    def trained_of(self, rows: int) -> int:
+        """How many of so many rows are trained on."""
+        return rows if self.train_on is None else min(rows, self.train_on)
+
 
 PRESETS: dict[Noise, DetectorConfig] = {
     "synthetic": DetectorConfig(),
@@ -128,7 +132,7 @@ def resolve(noise: Noise, given: Mapping[str, Any], rows: int) -> ResolvedConfig
         config = replace(config, crop=False, flip=False)
     refuse_out_of_range(config, "a finite number of 32 bits")
 
-    rows = rows if config.train_on is None else min(rows, config.train_on)
+    rows = config.trained_of(rows)
     steps = math.ceil(rows / config.batch_size)
     grown = math.ceil(MIN_WARMUP_STEPS / steps)
     warmup, epochs = config.warmup, config.epochs

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from deftclean.core.errors import RunError
 from deftclean.core.runtime import Runtime
+from deftclean.models.prefixes import in_pieces
 from deftclean.training.feeds import Encode
 
 _ADVICE = "Choose a smaller --model, or --device cpu; --tuner none trains on features alone."
@@ -20,6 +20,29 @@ _ADVICE = "Choose a smaller --model, or --device cpu; --tuner none trains on fea
 Result = TypeVar("Result")
 Again = Callable[[torch.OutOfMemoryError], Tensor]
 """Gives the features of the last batch once more, such that they take less memory."""
+
+
+def halved(
+    batch: int, most: int | None, runtime: Runtime, advice: str, error: torch.OutOfMemoryError
+) -> int:
+    """How many pictures to try at once, where memory has run out.
+
+    Args:
+        batch: pictures of the batch that did not fit.
+        most: at once so far; None for whole batches.
+        runtime: of the run.
+        advice: what to do where a single one does not fit.
+        error: what was raised.
+
+    Raises:
+        RunError: it was a single picture.
+    """
+    now = batch if most is None else min(most, batch)
+    if now == 1:
+        raise RunError("A single picture does not fit into the device's memory.", advice) from error
+    if runtime.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return -(-now // 2)
 
 
 def until_it_fits(attempt: Callable[[Tensor], Result], features: Tensor, again: Again) -> Result:
@@ -92,14 +115,7 @@ class Pieces:
         Raises:
             RunError: it was a single picture.
         """
-        now = batch if self._most is None else min(self._most, batch)
-        if now == 1:
-            raise RunError(
-                "A single picture does not fit into the device's memory.", _ADVICE
-            ) from error
-        self._most = -(-now // 2)
-        if self._runtime.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._most = halved(batch, self._most, self._runtime, _ADVICE, error)
         self._say(
             f"a batch does not fit into memory: {self._most} pictures at a time from here on, with "
             f"the loss of the whole batch (--micro-batch {self._most} begins so)"
@@ -108,13 +124,4 @@ class Pieces:
     def _encoded(self, encode: Encode, pixels: Tensor) -> Tensor:
         if self._most is None or self._most >= len(pixels):
             return encode(pixels)
-        parts = pixels.split(self._most)
-        if not torch.is_grad_enabled():
-            return torch.cat([encode(part) for part in parts])
-        # Nothing is drawn at random in a tower, so no state of a generator has to be kept.
-        return torch.cat(
-            [
-                checkpoint(encode, part, use_reentrant=False, preserve_rng_state=False)
-                for part in parts
-            ]
-        )
+        return in_pieces(encode, [(part,) for part in pixels.split(self._most)])

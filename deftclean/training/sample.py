@@ -41,13 +41,14 @@ def sampled_rows(
         (min(m, n),) of `rows`, ascending. Each label that there is has one row, and its share of
         the others, rounded by the largest remainders (Hamilton's method).
     """
-    if config.train_on is None or config.train_on >= len(rows):
+    count = config.trained_of(len(rows))
+    if count == len(rows):
         return rows
     of_class = labels[rows]
-    quotas = _quotas(np.bincount(of_class), config.train_on)
+    counts = np.bincount(of_class)
+    quotas = _quotas(counts, count)
     order = stream(config.seed, "training sample").permutation(len(rows))
     by_class = order[np.argsort(of_class[order], kind="stable")]
-    counts = np.bincount(of_class)
     rank = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     chosen = by_class[rank < np.repeat(quotas, counts)]
     found: NDArray[np.int64] = rows[np.sort(chosen)]

@@ -5,7 +5,7 @@ They are read, or refused with one message: never a traceback, and no file of a 
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -33,12 +33,6 @@ follow-links = false
 images = 50
 """
 MANY = [pytest.param(300, marks=pytest.mark.slow)]
-
-
-@pytest.fixture(scope="module")
-def trials() -> Iterator[Trials]:
-    with Trials() as trials:
-        yield trials
 
 
 @pytest.fixture(scope="module")

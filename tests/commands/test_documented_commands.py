@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,12 +50,6 @@ OUTPUTS = {
     "adapt": "adapted", "predict": "predictions.parquet", "report": "clean.html",
     "review": "reviewed.parquet", "corrupt": "noisy.csv", "demo": "deftclean-demo",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def trials() -> Iterator[Trials]:
-    with Trials() as trials:
-        yield trials
 
 
 @pytest.fixture(scope="module")

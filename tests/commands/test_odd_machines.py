@@ -19,12 +19,6 @@ ABORTS = (-signal.SIGABRT, -signal.SIGSEGV, 127)
 
 
 @pytest.fixture(scope="module")
-def trials() -> Iterator[Trials]:
-    with Trials() as trials:
-        yield trials
-
-
-@pytest.fixture(scope="module")
 def light() -> Iterator[Trials]:
     with Trials(torch=False) as trials:
         yield trials

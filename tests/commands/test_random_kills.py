@@ -27,12 +27,6 @@ def light() -> Iterator[Trials]:
         yield trials
 
 
-@pytest.fixture(scope="module")
-def trials() -> Iterator[Trials]:
-    with Trials() as trials:
-        yield trials
-
-
 class Kills:
     """Kills one command again and again, each time in a folder of its own."""
 

@@ -12,7 +12,7 @@ import pytest
 
 import deftclean
 from deftclean.table.scores import ScoreTable, read_scores, write_scores
-from tests.support.browser import Browser, chromium
+from tests.support.browser import Browser
 from tests.support.commands import run_cli
 from tests.support.pictures import draw
 from tests.support.scored import Scored, make_suspects
@@ -29,12 +29,6 @@ HOSTILE = (
     "\u202egnp.txt",
     "{{ 7 * 7 }} ${7*7}, ;\t'",
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,25 +1,18 @@
 """The map of a report in a real browser; and the whole page by the rules of axe-core."""
 
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import deftclean
-from tests.support.browser import Browser, chromium
+from tests.support.browser import Browser
 from tests.support.commands import run_cli
 from tests.support.scored import Scored, make_suspects
 
 RIGHT, LEFT = "\ue014", "\ue012"
 POINT = "return document.querySelector('#map-point img')?.alt"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import random
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ TIMES = 8
 NAMES = ("select", "export csv", "export folder", "corrupt", "scan deft", "adapt", "bench")
 CACHED = ("scan", "{}/data", "--model", "nano", "--tuner", "none", "--strategy", "deft", "--epochs",
           2, "--workers", 0)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def trials() -> Iterator[Trials]:
-    with Trials() as trials:
-        yield trials
 
 
 @pytest.fixture
