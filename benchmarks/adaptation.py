@@ -29,7 +29,8 @@ import deftclean
 from benchmarks.case_log import append, logged
 from deftclean.settings.adaptation import FitLossName, Method
 from deftclean.settings.detector import Noise
-from deftclean.table.scores import SCORE_SCHEMA, ScoreTable, image_root, read_scores, write_scores
+from deftclean.table.scores import SCORE_SCHEMA, ScoreTable, read_scores, write_scores
+from deftclean.table.ways import image_root
 
 NoiseName = Literal["human", "symmetric"]
 Rows = Literal["all", "threshold", "agree", "clean"]

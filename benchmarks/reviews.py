@@ -23,7 +23,8 @@ from benchmarks.arena_cells import CELLS, Cell
 from benchmarks.arena_figures import calibration_error
 from deftclean.table.audit import audited, draw
 from deftclean.table.reviewed import Decisions, apply_decisions
-from deftclean.table.scores import ScoreTable, image_root, labels_file, read_scores, write_scores
+from deftclean.table.scores import ScoreTable, read_scores, write_scores
+from deftclean.table.ways import image_root, labels_file
 
 REVIEWS = (("audit", 100), ("audit", 400), ("worst", 100), ("worst", 400))
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:  # "as" says to type checkers that a name is handed on
     from deftclean.adaptation.predict import load_classifier as load_classifier
     from deftclean.adaptation.predict import predict as predict
     from deftclean.adaptation.run_folder import AdaptResult as AdaptResult
+    from deftclean.applying.options import PartsOptions as PartsOptions
+    from deftclean.applying.parts import PartsResult as PartsResult
+    from deftclean.applying.parts import score_parts as score_parts
+    from deftclean.applying.score import score as score
     from deftclean.core.errors import DeftcleanError as DeftcleanError
     from deftclean.core.run import RunOptions as RunOptions
     from deftclean.data.options import ManifestOptions as ManifestOptions
@@ -26,7 +30,6 @@ if TYPE_CHECKING:  # "as" says to type checkers that a name is handed on
     from deftclean.datasets.options import NoiseOptions as NoiseOptions
     from deftclean.detection.result import ScanResult as ScanResult
     from deftclean.detection.scan import scan as scan
-    from deftclean.detection.score import score as score
     from deftclean.detection.select import select as select
     from deftclean.experiments.bench import BenchResult as BenchResult
     from deftclean.experiments.bench import bench as bench
@@ -59,6 +62,8 @@ _HOMES = {
     "ExportResult": "exports.export",
     "ManifestOptions": "data.options",
     "NoiseOptions": "datasets.options",
+    "PartsOptions": "applying.options",
+    "PartsResult": "applying.parts",
     "PredictResult": "adaptation.predict",
     "ReportResult": "reports.report",
     "ReviewResult": "reports.review",
@@ -80,7 +85,8 @@ _HOMES = {
     "report": "reports.report",
     "review": "reports.review",
     "scan": "detection.scan",
-    "score": "detection.score",
+    "score": "applying.score",
+    "score_parts": "applying.parts",
     "select": "detection.select",
 }
 

@@ -27,14 +27,16 @@ ALLOWED = {
     "features": "core settings images models training",
     "hearing": "core settings table data images models training evidence features",
     "detection": "core settings table data images models training gate evidence features hearing",
+    "applying": "core settings table data images models training gate evidence features hearing "
+    "detection",
     "adaptation": "core settings table data images models training",
     "frames": "core settings data images detection",
     "reports": "core table images",
     "exports": "core table data images",
     "datasets": "core table data images",
     "experiments": "core settings table data images models detection adaptation datasets",
-    "cli": "core settings table data images models gate hearing detection adaptation reports "
-    "exports datasets experiments",
+    "cli": "core settings table data images models gate hearing detection applying adaptation "
+    "reports exports datasets experiments",
 }
 """Rooms from the ground up, and the rooms that each may import."""
 

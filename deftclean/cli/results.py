@@ -12,6 +12,7 @@ from deftclean.cli.terminal import shown
 from deftclean.core.text import visible
 
 if TYPE_CHECKING:
+    from deftclean.applying.parts import PartsResult
     from deftclean.detection.result import ScanResult
     from deftclean.table.summary import Summary
 
@@ -38,6 +39,24 @@ def print_result(result: "ScanResult", console: Console) -> None:
         console.print(f"warnings       {len(result.warnings)}, see above")
     console.print(f"time           {result.seconds:.1f} s")
     _next_steps(result.output, console)
+
+
+def print_parts(result: "PartsResult", console: Console) -> None:
+    """The end of score --part, on stdout."""
+    units = f"{result.scored:,} scored, {result.found:,} were there, {result.open:,} are open"
+    console.print()
+    console.print(f"rows           {result.rows:,}")
+    console.print(f"units          {result.units:,}: {units}")
+    if result.noise_rate is not None:
+        console.print(f"noise rate     {result.noise_rate:.1%}  [dim](flagged of scored)[/dim]")
+    console.print(f"folder         {shown(result.output)}/", soft_wrap=True)
+    for text in result.warnings:
+        console.print(f"warning        {shown(text)}", soft_wrap=True)
+    console.print(f"time           {result.seconds:.1f} s")
+    if result.committed:
+        _next_steps(result.output, console)
+    else:
+        console.print("next           the other parts; the last one to end makes it a table")
 
 
 def _next_steps(table: Path, console: Console) -> None:

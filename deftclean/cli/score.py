@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from deftclean.applying.options import PartsOptions
 from deftclean.cli.check import Baseline, ExitZero, FailOn, leave_by_gates
-from deftclean.cli.from_settings import takes
+from deftclean.cli.from_settings import Options, takes
 from deftclean.cli.options import (
     EVIDENCE,
     READING,
@@ -22,6 +23,7 @@ from deftclean.cli.options import (
     warn,
 )
 from deftclean.cli.terminal import show
+from deftclean.core.errors import UsageError
 from deftclean.core.run import RunOptions
 from deftclean.data.options import ManifestOptions
 from deftclean.settings.detector import Rule
@@ -30,7 +32,8 @@ from deftclean.settings.evidence import EvidenceOptions
 SCORE_EXAMPLES = (
     "Examples:\n\n"
     "deftclean score clean.detector/ new_data/ -o scores.parquet\n\n"
-    "deftclean score clean.detector/ new_data/ labels.csv --threshold 0.7"
+    "deftclean score clean.detector/ new_data/ labels.csv --threshold 0.7\n\n"
+    "deftclean score clean.detector/ new_data/ labels.parquet -o scores/ --part 17/400"
 )
 SELECT_EXAMPLES = (
     "Examples:\n\n"
@@ -43,6 +46,7 @@ SELECT_EXAMPLES = (
     own=EVIDENCE.only("embeddings", "pred_probs", "features", "features_weights"),
     run=RUN,
     reading=READING,
+    parts=Options(PartsOptions),
 )
 def score(
     detector: Annotated[Path, typer.Argument(help="Detector folder that scan wrote.")],
@@ -59,6 +63,7 @@ def score(
     own: EvidenceOptions,
     run: RunOptions,
     reading: ManifestOptions,
+    parts: PartsOptions,
     fail_on: FailOn = None,
     baseline: Baseline = None,
     exit_zero: ExitZero = False,
@@ -70,17 +75,37 @@ def score(
     Labels that are none of the detector's classes, and images without a label, keep their
     predictions and get no clean probability.
     """
-    from deftclean.cli.results import print_result
-    from deftclean.detection.score import score as run_score
+    from deftclean.applying.parts import score_parts
+    from deftclean.applying.score import score as run_score
+    from deftclean.cli.results import print_parts, print_result
 
-    result = run_score(
-        detector, data, labels, output=output, overwrite=overwrite, rule=rule,
-        threshold=threshold, reading=reading, evidence=own,
-        run=replace(run, model=model),
-        progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
-    )  # fmt: skip
+    same: dict[str, Any] = {
+        "output": output, "rule": rule, "threshold": threshold, "reading": reading,
+        "evidence": own, "run": replace(run, model=model), "progress": progress_of(quiet),
+    }  # fmt: skip
+    if parts.part is not None:
+        _refuse_of_whole(overwrite, fail_on, baseline)
+        show(score_parts(detector, data, labels, parts=parts, **same), json, print_parts)
+        return
+    whole: dict[str, Any] = {"overwrite": overwrite, "fail_on": fail_on or (), "baseline": baseline}
+    result = run_score(detector, data, labels, **same, **whole)
     show(result, json, print_result)
     leave_by_gates(result.check, exit_zero, json)
+
+
+def _refuse_of_whole(overwrite: bool, fail_on: list[str] | None, baseline: Path | None) -> None:
+    """What concerns a whole table cannot go with a part of it.
+
+    Raises:
+        UsageError: which options were given.
+    """
+    given = {"--overwrite": overwrite, "--fail-on": fail_on, "--baseline": baseline}
+    wrong = [name for name, value in given.items() if value]
+    if wrong:
+        raise UsageError(
+            f"{', '.join(wrong)} cannot go with --part.",
+            "Remove a folder by hand; ask for gates when it is whole: deftclean check scores/",
+        )
 
 
 def select(

@@ -120,7 +120,7 @@ def _built(name: str, value: Any, hint: Any) -> Any:
     """Tuples for lists and data classes for objects, where the hint says so."""
     members = [each for each in get_args(hint) if each is not NoneType] or [hint]
     if get_origin(hint) is tuple:
-        return tuple(value)
+        return tuple(_built(name, each, get_args(hint)[0]) for each in value)
     for kind in members:
         if is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
             try:

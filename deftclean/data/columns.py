@@ -49,12 +49,14 @@ class ImageColumn:
         name: the column.
         nested: the bytes are the field `bytes` of a struct, not the column itself.
         others: the files after it.
+        rows: first and end of those that are meant, of all files; None for all.
     """
 
     table: Path
     name: str
     nested: bool
     others: tuple[Path, ...] = ()
+    rows: tuple[int, int] | None = None
 
     @property
     def tables(self) -> tuple[Path, ...]:

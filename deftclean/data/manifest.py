@@ -36,9 +36,11 @@ from deftclean.data.records import Records, read_records, without_index
 from deftclean.data.several_labels import out_of_lists, refuse_several
 from deftclean.data.table_rows import TableRows
 from deftclean.table.facts import check_facts
+from deftclean.table.parts import COMMIT
 from deftclean.table.reviewed import REVIEW_COLUMNS, EarlierReview, is_reviewed, review_of
-from deftclean.table.scores import METADATA_KEY, ScoreTable, image_root, written_columns
+from deftclean.table.scores import METADATA_KEY, ScoreTable, written_columns
 from deftclean.table.splits import SPLIT, in_splits
+from deftclean.table.ways import image_root
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,11 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
         recover(table)  # which may be what makes it be there
     if not data.exists():
         raise InputError(f"{data} does not exist.", "Give an image folder or a label table.")
+    if (table / COMMIT).is_file():
+        raise InputError(
+            f"{table} is a score table in parts, which is not read as input.",
+            f"Write it as one file first: deftclean export {table} --to parquet -o table.parquet",
+        )
     if labels is None and data.is_dir():
         return _from_folder(data, options)
     if labels is None:

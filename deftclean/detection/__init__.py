@@ -1,4 +1,4 @@
-"""Phase 1: `scan`, `score`, `select`: the evidence, DEFT, and in strategies what else there is.
+"""Phase 1: `scan`, `select`: the evidence, DEFT, and in strategies what else there is.
 
 In reading order::
 
@@ -19,7 +19,6 @@ In reading order::
     warnings: what may make a result useless, in words
     cost: what a run will take
     assembly: scores and findings to the score table
-    result: what the three commands give back
-    score: `score()`: a saved detector and new data
+    result: what `scan`, `score` and `select` give back
     select: `select()`: `keep` decided anew, without torch
 """

@@ -1,5 +1,6 @@
 """Scores and findings put together: the score table and what its metadata say."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,9 @@ from deftclean.detection.task import Outcome, Task
 from deftclean.detection.warnings import warned
 from deftclean.evidence.near_copies import CERTAIN, LEAST, SHARE, near_groups
 from deftclean.evidence.rates import LEVEL
+from deftclean.evidence.reliability import Reliability
 from deftclean.evidence.strangers import FAR, TOGETHER, UNLIKELY
+from deftclean.evidence.witness import WitnessName
 from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScores, ZeroShotScores
 from deftclean.hearing.judging import Verdict
@@ -30,6 +33,7 @@ from deftclean.models.saved_detector import portable_name
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.copies import first_of_same
 from deftclean.table.emptied import new_warnings
+from deftclean.table.estimate import EVIDENCE
 from deftclean.table.kinds import with_kinds
 from deftclean.table.reviewed import with_review
 from deftclean.table.scores import (
@@ -309,24 +313,43 @@ def table_metadata(
         NEAR: None if near is None else {"certain": CERTAIN, "least": LEAST, "share": SHARE},
         QUALITY: {"usual": list(usual)},
         OFF_TOPIC: {"far": FAR, "together": TOGETHER, "unlikely": UNLIKELY} if told else None,
-        **({} if verdict is None else {"evidence": _evidence(verdict, card.class_names)}),
+        **({} if verdict is None else {EVIDENCE: _evidence(verdict, card.class_names)}),
     }
 
 
 def _evidence(verdict: Verdict, class_names: tuple[str, ...]) -> dict[str, Any]:
     """Who was heard, and how much is wrong."""
     rates = verdict.rates
+    facts = evidence_facts(verdict.weights, verdict.informed, verdict.foretold)
+    if rates is None:
+        return facts
+    classes = {
+        name: asdict(rate)
+        for name, rate in zip(class_names, rates.classes, strict=True)
+        if rate is not None
+    }
     return {
-        "witnesses": verdict.weights,
-        "informed": verdict.informed,
-        "foretold": asdict(verdict.foretold),
+        **facts,
+        "estimated_noise": asdict(rates.overall),
+        "estimated_noise_of": classes,
+    }
+
+
+def evidence_facts(
+    weights: Mapping[WitnessName, float], informed: float, foretold: Reliability
+) -> dict[str, Any]:
+    """Who was heard, where nobody has estimated how much is wrong.
+
+    Args:
+        weights: of the witnesses that are heard.
+        informed: how much it is believed that they know something.
+        foretold: how often labels were given that were foretold.
+    """
+    return {
+        "witnesses": dict(weights),
+        "informed": informed,
+        "foretold": asdict(foretold),
         "level": LEVEL,
-        "estimated_noise": None if rates is None else asdict(rates.overall),
-        "estimated_noise_of": {}
-        if rates is None
-        else {
-            name: asdict(rate)
-            for name, rate in zip(class_names, rates.classes, strict=True)
-            if rate is not None
-        },
+        "estimated_noise": None,
+        "estimated_noise_of": {},
     }

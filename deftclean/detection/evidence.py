@@ -8,35 +8,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deftclean.core.progress import Progress
 from deftclean.core.runtime import stream
-from deftclean.detection.cross_fit import KeptHalf, cross_fit, positive_part
+from deftclean.detection.cross_fit import KeptHalf, cross_fit
 from deftclean.detection.task import Outcome, Task
 from deftclean.detection.warnings import contradictions, evidence_warnings, warned
-from deftclean.evidence.head import head_features
-from deftclean.evidence.known import Known
 from deftclean.evidence.near_copies import near_groups_among
-from deftclean.evidence.neighbours import find_neighbours
 from deftclean.evidence.saved import KeptEvidence
-from deftclean.evidence.witness import Averaged, LinearWitness, Witness, zero_shot_witness
+from deftclean.evidence.witness import LinearWitness, zero_shot_witness
 from deftclean.features.class_texts import ClassTexts, plain_texts
 from deftclean.features.pictures import RunPictures
-from deftclean.features.scoring import (
-    DetectorScorer,
-    DetectorScores,
-    ZeroShotScores,
-    zero_shot_texts,
-)
+from deftclean.features.scoring import DetectorScores, zero_shot_texts
 from deftclean.hearing.hear import Speakers, hear, labels_of_pictures, weighed
-from deftclean.hearing.judging import (
-    Verdict,
-    given_labels,
-    judge_rows,
-    reliability_of,
-    strangers_of,
-)
 from deftclean.hearing.own_numbers import OwnNumbers
-from deftclean.models.detector import DualPromptDetector
 
 
 def weigh_rows(
@@ -104,81 +87,3 @@ def zero_shot_of(untuned: RunPictures, texts: ClassTexts) -> LinearWitness:
     features = zero_shot_texts(encoder, texts, untuned.runtime).cpu()
     count = len(untuned.rows.distinct)
     return zero_shot_witness(untuned.embeddings.take, features, float(encoder.logit_scale), count)
-
-
-def judge_new_rows(
-    untuned: RunPictures,
-    detectors: Sequence[tuple[DualPromptDetector, RunPictures]],
-    kept: KeptEvidence,
-    own: OwnNumbers,
-    texts: ClassTexts,
-    known: Known,
-    zero_shot: ZeroShotScores,
-    progress: Progress,
-) -> tuple[DetectorScores, Verdict]:
-    """The verdict of an earlier scan on pictures that it has not seen.
-
-    Args:
-        untuned: all pictures, with their untuned features.
-        detectors: of the scan's halves, and the same pictures, each with files of its own.
-        kept: the scan's evidence.
-        own: what the user brought; features are those of the scan's kind.
-        texts: of its K classes.
-        known: what people know of the pictures.
-        zero_shot: what the untrained model says of them.
-        progress: told what happens.
-    """
-    rows = untuned.rows
-    count = len(rows.distinct)
-    take, whole = own.features or untuned.embeddings.take, np.zeros(count, dtype=np.int64)
-    scored, halves = [], []
-    for detector, pictures in detectors:
-        scorer = DetectorScorer(detector, pictures.by_picture, pictures.runtime)
-        spool = pictures.spool_of_features()
-        with progress.stage("Scoring", count) as advance:
-            for batch, image in pictures.in_order(detector.image_features):
-                scorer.add(batch, image)
-                spool.put(batch.numpy(), image.float().cpu().numpy())
-                advance(len(batch), "")
-        scored.append(scorer.scores())
-        part = positive_part(detector, pictures)
-        halves.append(LinearWitness("deft", spool.take, [part], whole))
-    untrained = zero_shot_of(untuned, texts)
-    witnesses: list[Witness] = [
-        untrained,
-        Averaged("deft", halves),
-        LinearWitness("head", head_features(take, untrained), [kept.head], whole),
-    ]
-    found = None
-    if kept.index is not None:
-        new = np.full(count, -1, dtype=np.int64)
-        with progress.stage("Comparing neighbours", count) as advance:
-            found = find_neighbours(kept.index, take, new, lambda done: advance(done, ""))
-        witnesses.append(found)
-    if own.witness is not None:
-        witnesses.append(own.witness)
-    given = given_labels(rows, len(texts))
-    with progress.stage("Weighing the evidence", count) as advance:
-        judged = judge_rows(
-            kept.belief,
-            witnesses,
-            given,
-            untuned.by_picture,
-            known,
-            lambda done: advance(done, ""),
-        )
-    first, second = scored
-    sure = first.predicted_prob >= second.predicted_prob
-    p_clean = ((first.clean_prob + second.clean_prob) / 2).astype(np.float32)
-    scores = DetectorScores(
-        judged.rows,
-        judged.clean_prob.astype(np.float32),
-        judged.suggested,
-        np.where(sure, first.predicted, second.predicted),
-        np.where(sure, first.predicted_prob, second.predicted_prob),
-    )
-    weights, informed = kept.belief.weights, kept.belief.informed
-    foretold = reliability_of(judged, rows)
-    odd = strangers_of(judged, found, zero_shot, rows)
-    verdict = Verdict(judged, p_clean, None, foretold, weights, informed, odd)
-    return scores, verdict

@@ -9,15 +9,9 @@ from deftclean.settings.detector import Rule
 from deftclean.table.emptied import new_warnings
 from deftclean.table.kinds import with_kinds
 from deftclean.table.reviewed import decide_unreviewed
-from deftclean.table.scores import (
-    check_table_output,
-    detector_of,
-    image_root,
-    labels_file,
-    read_scores,
-    write_scores,
-)
+from deftclean.table.scores import check_table_output, read_scores, write_scores
 from deftclean.table.summary import summarise
+from deftclean.table.ways import detector_of, image_root, labels_file
 
 
 def select(

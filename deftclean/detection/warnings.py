@@ -47,17 +47,23 @@ def zero_shot_warnings(
     zero_shot: ZeroShotScores, rows: UsableRows, progress: Progress
 ) -> list[str]:
     """The model does not know these pictures."""
-    agree, kappa = _zero_shot_agreement(zero_shot, rows)
+    return warned(progress, about_zero_shot(*_zero_shot_agreement(zero_shot, rows)))
+
+
+def about_zero_shot(agree: float, kappa: float) -> list[str]:
+    """The model does not know these pictures, in words.
+
+    Args:
+        agree: share of labelled rows where zero-shot says the given label; NaN without any.
+        kappa: the same beyond chance.
+    """
     if math.isnan(agree) or kappa >= _MIN_KAPPA:
         return []
-    return warned(
-        progress,
-        [
-            f"zero-shot agrees with {agree:.1%} of the given labels, hardly above chance: the "
-            "model does not know these pictures, or the class names are not words it knows; "
-            "give plain names with --class-names FILE or another --model"
-        ],
-    )
+    return [
+        f"zero-shot agrees with {agree:.1%} of the given labels, hardly above chance: the model "
+        "does not know these pictures, or the class names are not words it knows; give plain "
+        "names with --class-names FILE or another --model"
+    ]
 
 
 def data_warnings(rows: UsableRows, class_names: Sequence[str], progress: Progress) -> list[str]:
@@ -162,16 +168,23 @@ def unknown_label_warnings(
     """Labels of new data that are none of the detector's classes."""
     others = manifest.given_labels.filter(pa.array(~rows.labelled))
     unknown = sorted(others.drop_null().unique().to_pylist())
+    return warned(progress, about_unknown_labels(unknown, len(card.class_names)))
+
+
+def about_unknown_labels(unknown: Sequence[str], classes: int) -> list[str]:
+    """The same in words.
+
+    Args:
+        unknown: labels, sorted.
+        classes: K.
+    """
     if not unknown:
         return []
     listed = ", ".join(map(repr, unknown[:5])) + (" and more" if len(unknown) > 5 else "")
-    return warned(
-        progress,
-        [
-            f"{len(unknown)} label(s) are none of the detector's {len(card.class_names)} classes: "
-            f"{listed}; their rows have status unknown_label"
-        ],
-    )
+    return [
+        f"{len(unknown)} label(s) are none of the detector's {classes} classes: {listed}; their "
+        "rows have status unknown_label"
+    ]
 
 
 def warned(progress: Progress, warnings: list[str]) -> list[str]:

@@ -145,7 +145,11 @@ class NeighbourWitness:
 
 
 def find_neighbours(
-    index: Index, features: Take, themselves: NDArray[np.int64], on_block: Callable[[int], None]
+    index: Index,
+    features: Take,
+    themselves: NDArray[np.int64],
+    on_block: Callable[[int], None],
+    at_once: int | None = None,
 ) -> NeighbourWitness:
     """Compare every picture with every labelled one.
 
@@ -154,12 +158,14 @@ def find_neighbours(
         features: unit vectors of any of the U pictures.
         themselves: (U,) the picture of the index that each one is; -1 for none of them.
         on_block: told how many pictures are done.
+        at_once: pictures that are compared at once; None for as many as are quick.
     """
+    size = min(at_once or index.block, index.block)
     count, nearest = len(themselves), min(NEIGHBOURS, len(index.pictures))
     places = torch.empty(count, nearest, dtype=torch.int32)
     cosines = torch.empty(count, nearest)
-    for at in range(0, count, index.block):
-        block = np.arange(at, min(at + index.block, count))
+    for at in range(0, count, size):
+        block = np.arange(at, min(at + size, count))
         places[at : at + len(block)], cosines[at : at + len(block)] = index.nearest(
             features(block), themselves[block]
         )

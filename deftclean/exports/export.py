@@ -43,7 +43,8 @@ from deftclean.exports.formats import (
 )
 from deftclean.exports.pieces import deciding, put_rows
 from deftclean.exports.rows import ChosenRows, Written, choose_rows
-from deftclean.table.scores import ScoreTable, image_root, read_scores
+from deftclean.table.scores import ScoreTable, read_scores
+from deftclean.table.ways import image_root
 
 MARK = ".deftclean-export.json"
 """In every folder that export writes: only such a folder is replaced. Hidden, so that no reader

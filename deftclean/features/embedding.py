@@ -10,7 +10,7 @@ from deftclean import __version__
 from deftclean.core.progress import Progress
 from deftclean.training.embeddings import Embeddings, StoredEmbeddings
 from deftclean.training.feeds import Encode
-from deftclean.training.picture_sets import SCORING_BATCH, PictureSet
+from deftclean.training.picture_sets import SCORING_BATCH, PictureSet, filled
 
 
 def embed_pictures(
@@ -39,7 +39,7 @@ def embed_pictures(
         advance(count - len(missing), "")
         for batch, pixels in pictures.in_order(missing, "embedding"):
             with torch.inference_mode(), pictures.runtime.autocast():
-                features = encode(_filled(pixels))[: len(pixels)]
+                features = encode(filled(pixels))[: len(pixels)]
             embeddings.put(batch.numpy(), features.float().cpu().numpy())
             advance(len(batch), "")
             on_batch()
@@ -71,10 +71,3 @@ def stored_embeddings(
         **runtime.arithmetic(),
     }
     return StoredEmbeddings(cache, cache.folder("embeddings", spec), size)
-
-
-def _filled(pixels: torch.Tensor) -> torch.Tensor:
-    """As many pictures as in every other batch: in a batch of another size a picture's features
-    may round differently, and whether they came from the cache would show."""
-    blank = pixels.new_zeros(SCORING_BATCH - len(pixels), *pixels.shape[1:])
-    return torch.cat([pixels, blank])

@@ -29,7 +29,7 @@ from deftclean.settings.detector import DetectorConfig
 from deftclean.training.collapse import CollapseWatch, Watched
 from deftclean.training.embeddings import Embeddings
 from deftclean.training.feeds import EmbeddingEpochs, Encode, EpochBatches, Features, PictureEpochs
-from deftclean.training.picture_sets import SCORING_BATCH, PictureSet
+from deftclean.training.picture_sets import SCORING_BATCH, PictureSet, filled
 from deftclean.training.pieces import Again, no_more
 
 _PROBE = 32  # pictures that the watch for a collapse looks at
@@ -238,4 +238,4 @@ class RunPictures:
 
     def _features(self, encode: Encode, pixels: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), self.runtime.autocast():
-            return self.session.pieces.of(encode)(pixels)
+            return self.session.pieces.of(encode)(filled(pixels))[: len(pixels)]

@@ -19,6 +19,7 @@ from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
 from deftclean.models.encoder import Encoder
 from deftclean.training.losses import at_label, clean_probability
+from deftclean.training.picture_sets import filled
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class DetectorScorer:
     @torch.inference_mode()
     def add(self, pictures: Tensor, image: Tensor) -> None:
         """Score (B,) pictures by their (B, D) tuned features."""
-        output = self._detector.compare(image, *self._texts)
+        output = self._detector.compare(filled(image), *self._texts)
         probability = clean_probability(*output)
         predicted = output.positive.argmax(dim=1)
         # The margin decides where probabilities have saturated at 1.
@@ -179,7 +180,7 @@ class ZeroShotScorer:
     @torch.inference_mode()
     def add(self, pictures: Tensor, image: Tensor) -> None:
         """Score (B,) pictures by their (B, D) untuned features."""
-        similar = image.float() @ self._text.T
+        similar = filled(image.float()) @ self._text.T
         logits = self._scale * similar
         rows, places = self._rows.of(pictures)
         at = places.to(image.device)

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from deftclean.core.outputs import detector_folder
 from deftclean.core.progress import Progress
 from deftclean.core.text import few, visible
-from deftclean.table.scores import ScoreTable, detector_of
+from deftclean.table.parts import parts_hold
+from deftclean.table.scores import ScoreTable
 from deftclean.table.seal import folder_digest, seal_holds
+from deftclean.table.ways import detector_of
 
 if TYPE_CHECKING:
     from deftclean.images.sources import ImageSource
@@ -47,12 +49,12 @@ class Verified:
 
     @cached_property
     def table(self) -> int | None:
-        """1 if the file is not as it was written, 0 if it is; None where it has no seal.
+        """1 if the file, or a part, is not as it was written, 0 if it is; None where it has no seal.
 
         Raises:
             OSError: it cannot be read.
         """
-        holds = seal_holds(self.path)
+        holds = parts_hold(self.path) if self.path.is_dir() else seal_holds(self.path)
         return None if holds is None else int(not holds)
 
     @cached_property

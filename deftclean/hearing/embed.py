@@ -24,7 +24,8 @@ from deftclean.core.results import Shown
 from deftclean.core.run import RunOptions
 from deftclean.core.switch import whole_file
 from deftclean.settings.evidence import NO_MODEL
-from deftclean.table.scores import ScoreTable, detector_of, read_scores
+from deftclean.table.scores import ScoreTable, read_scores
+from deftclean.table.ways import detector_of
 
 if TYPE_CHECKING:
     from deftclean.features.pictures import RunPictures

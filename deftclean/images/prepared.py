@@ -94,10 +94,26 @@ class ImageReader:
         Raises:
             InputError: none of the pictures can be read.
         """
-        images = row_images(manifest, reading, self.folder)
+        prepared = self.look_at(manifest, reading, class_names, self.folder)
+        refuse_unreadable(manifest, prepared.found, prepared.rows)
+        return prepared
+
+    def look_at(
+        self,
+        manifest: Manifest,
+        reading: ManifestOptions,
+        class_names: tuple[str, ...],
+        folder: Path,
+    ) -> PreparedRows:
+        """The same, though none of the pictures can be read.
+
+        Args:
+            manifest, reading, class_names: as `prepare`.
+            folder: for files of these rows.
+        """
+        images = row_images(manifest, reading, folder)
         checks = self.check(images)
         rows = UsableRows.of(manifest, images, checks, class_names)
-        refuse_unreadable(manifest, images, checks, rows)
         found = checks.take(images.of_row)
         return PreparedRows(_with_review_of_these(manifest, found, self.progress), found, rows)
 

@@ -68,7 +68,7 @@ def table_names(manifest: Manifest) -> NDArray[np.object_]:
 
 
 def spool_images(column: ImageColumn, path: Path) -> SpooledImages:
-    """Copy the image bytes of every row to `path`.
+    """Copy the image bytes of every row that is meant to `path`.
 
     Raises:
         InputError: the table is damaged.
@@ -77,12 +77,10 @@ def spool_images(column: ImageColumn, path: Path) -> SpooledImages:
     sizes, present = [], []
     try:
         with path.open("wb") as spool:
-            for values in _all_batches(column):
-                for value in values:
-                    data = value.as_py()
-                    spool.write(data or b"")
-                    sizes.append(len(data or b""))
-                    present.append(data is not None)
+            for data in _all_images(column):
+                spool.write(data or b"")
+                sizes.append(len(data or b""))
+                present.append(data is not None)
     except OSError as error:
         raise RunError(
             f"The images of {column.table.name} could not be unpacked to the temporary folder: "
@@ -137,10 +135,14 @@ def _opened(table: Path) -> Iterator[pq.ParquetFile]:
         ) from error
 
 
-def _all_batches(column: ImageColumn) -> Iterator[pa.Array]:
+def _all_images(column: ImageColumn) -> Iterator[bytes | None]:
+    if column.rows is not None:
+        yield from images_at(column, np.arange(*column.rows))
+        return
     for table in column.tables:
         with _opened(table) as file:
-            yield from _batches(file, column, None)
+            for values in _batches(file, column, None):
+                yield from (value.as_py() for value in values)
 
 
 def _batches(

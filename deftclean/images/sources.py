@@ -243,6 +243,10 @@ class DistinctPictures:
     def __len__(self) -> int:
         return len(self.files)
 
+    def of(self, pictures: NDArray[np.int64]) -> "DistinctPictures":
+        """Some of them, in this order, any of them several times."""
+        return DistinctPictures(self.source, self.files[pictures], self.digests[pictures])
+
     def digest(self, picture: int) -> bytes:
         """SHA-256 of one picture's encoded bytes."""
         return bytes(self.digests[picture])

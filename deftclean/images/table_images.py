@@ -15,7 +15,8 @@ from deftclean.data.options import ManifestOptions
 from deftclean.images.decoding import ImageError
 from deftclean.images.row_images import images_at, spool_images, table_names
 from deftclean.images.sources import FolderImages, RowImages, TableImages
-from deftclean.table.scores import ScoreTable, image_root
+from deftclean.table.scores import ScoreTable
+from deftclean.table.ways import image_root
 
 Encoded = bytes | ImageError
 """The encoded bytes of a picture, or why there are none."""

@@ -3,7 +3,7 @@
 Settled once, before any weights are loaded; later passes read only rows that can be read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow.compute as pc
@@ -71,6 +71,17 @@ class UsableRows:
         first = np.unique(self.pictures[self.readable], return_index=True)[1]
         return self.readable[first]
 
+    def apart(self) -> tuple["UsableRows", NDArray[np.int64]]:
+        """The same as if every readable row showed a picture of its own.
+
+        Returns:
+            The rows; and for each of their pictures which one of these it is.
+        """
+        picture_of = self.pictures[self.readable]
+        pictures = np.zeros_like(self.pictures)
+        pictures[self.readable] = np.arange(len(self.readable))
+        return replace(self, distinct=self.distinct.of(picture_of), pictures=pictures), picture_of
+
     def first_row(self, picture: int) -> int:
         """The first row that shows a picture."""
         return int(self.readable[self.pictures[self.readable] == picture][0])
@@ -92,17 +103,19 @@ def distinct_pictures(
     return DistinctPictures(source, chosen, checks.digests[chosen]), of_file
 
 
-def refuse_unreadable(
-    manifest: Manifest, images: RowImages, checks: ImageChecks, rows: UsableRows
-) -> None:
+def refuse_unreadable(manifest: Manifest, of_rows: ImageChecks, rows: UsableRows) -> None:
     """Stop before weights are loaded where there is nothing to look at.
+
+    Args:
+        manifest: N rows.
+        of_rows: (N,) findings.
+        rows: none of which may be readable.
 
     Raises:
         InputError: not a single image can be read.
     """
     if len(rows.readable):
         return
-    of_rows = checks.take(images.of_row)
     found = pc.value_counts(of_rows.status).to_pylist()
     counts: dict[str, int] = {entry["values"]: entry["counts"] for entry in found}
     listed = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))

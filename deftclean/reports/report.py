@@ -1,6 +1,5 @@
 """The command `report`, whole: a score table to one HTML file. No torch."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from deftclean.reports.pictures import Album
 from deftclean.reports.review_file import known_labels
 from deftclean.table.audit import Sample, draw
 from deftclean.table.own_files import OwnFile, read_own
+from deftclean.table.parts import digest_of
 from deftclean.table.reviewed import refuse_foreign_columns
 from deftclean.table.scores import ScoreTable, read_scores
 
@@ -131,7 +131,7 @@ def report(
     waiting = waiting_rows(scores)
     contents = Contents(
         name=table.name,
-        identity=_identity(table),
+        identity=digest_of(table),  # two tables never share what a browser keeps
         facts=scores.metadata,
         overview=figures,
         exhibits=gallery,
@@ -202,12 +202,6 @@ def _sample(
     if not sample.strata:
         raise InputError(f"{name} holds no scored row that nobody has decided about.")
     return sample
-
-
-def _identity(table: Path) -> str:
-    """Of the table's bytes: two tables never share what a browser keeps."""
-    with table.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _problems(said: Sequence[str]) -> dict[str, int]:

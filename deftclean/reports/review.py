@@ -15,16 +15,9 @@ from deftclean.table.reviewed import (
     refuse_foreign_columns,
     review_counts,
 )
-from deftclean.table.scores import (
-    ScoreTable,
-    check_table_output,
-    detector_of,
-    image_root,
-    labels_file,
-    read_scores,
-    write_scores,
-)
+from deftclean.table.scores import ScoreTable, check_table_output, read_scores, write_scores
 from deftclean.table.summary import Summary, summarise
+from deftclean.table.ways import detector_of, image_root, labels_file
 
 
 @dataclass(frozen=True, repr=False)

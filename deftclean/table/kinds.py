@@ -45,9 +45,24 @@ def with_kinds(scores: ScoreTable) -> ScoreTable:
     Args:
         scores: `kind` is only read for `off_topic`, which nothing else in the table tells.
     """
+    copies = copies_of(scores).flags
+    conflict = np.zeros(len(scores), dtype=bool)
+    for name in ("conflicting_duplicates", "conflicting_near_duplicates"):
+        conflict |= copies[name] if not isinstance(copies[name], str) else False
+    return _with(scores, {**_flags(scores), "duplicate_conflict": conflict})
+
+
+def with_row_kinds(scores: ScoreTable) -> ScoreTable:
+    """The same of rows that are judged each by itself: what other rows say makes no kind."""
+    nobody = np.zeros(len(scores), dtype=bool)
+    return _with(scores, {**_flags(scores), "duplicate_conflict": nobody})
+
+
+def _with(scores: ScoreTable, flags: dict[str, NDArray[np.bool_]]) -> ScoreTable:
+    """The table with the kinds that flags say; an older table as it is."""
     if scores.metadata.get(QUALITY) is None:
         return scores
-    table, flags = scores.table, _flags(scores)
+    table = scores.table
     found = np.full(len(table), len(KINDS))
     for place in reversed(range(len(KINDS))):
         found[flags[KINDS[place]]] = place
@@ -59,18 +74,14 @@ def with_kinds(scores: ScoreTable) -> ScoreTable:
 
 
 def _flags(scores: ScoreTable) -> dict[str, NDArray[np.bool_]]:
-    """(N,) flags by kind."""
-    table, copies = scores.table, copies_of(scores).flags
-    conflict = np.zeros(len(table), dtype=bool)
-    for name in ("conflicting_duplicates", "conflicting_near_duplicates"):
-        conflict |= copies[name] if not isinstance(copies[name], str) else False
+    """(N,) flags by kind, of all kinds that other rows have no part in."""
+    table = scores.table
     clean, likely = (float_values(table[name]) for name in ("clean_prob", "suggested_prob"))
     flagged = ~np.isnan(clean) & ~bool_values(table["keep"])
     other = bool_values(pc.not_equal(table["suggested_label"], table["given_label"]))
     close = (likely < LIKELY) | (other & (clean >= NEARLY * likely))
     return {
         "off_topic": _is(table, "off_topic"),
-        "duplicate_conflict": conflict,
         "bad_picture": valid(table["quality"]),
         "ambiguous": flagged & close & (EVIDENCE in scores.metadata),
         "wrong_label": flagged,

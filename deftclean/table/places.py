@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deftclean.table.scores import ScoreTable, image_root, labels_file
+from deftclean.table.scores import ScoreTable
+from deftclean.table.ways import image_root, labels_file
 
 ROW_NUMBER = re.compile(r"#\d+$")
 """What names end in that say only where in its table a row stands: `<table>#<row>`."""

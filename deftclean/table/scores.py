@@ -4,7 +4,6 @@ pyarrow only; no torch. One row in for each row out, in the same order.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,20 +13,21 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from deftclean.core.arrow import int_array
 from deftclean.core.arrow_types import plain_table, refuse_bad_text
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.outputs import check_name, check_output, detector_folder
+from deftclean.core.outputs import check_name, check_output
 from deftclean.core.switch import recover, whole_file
 from deftclean.core.tables import refuse_double, refuse_nan
 from deftclean.core.text import parsed_json
 from deftclean.settings.detector import Rule
 from deftclean.table.emptied import with_emptied
 from deftclean.table.facts import check_facts, reading, typed
+from deftclean.table.parts import Rows, opened_file, opened_parts
 from deftclean.table.seal import SEAL, folder_digest, write_sealed
+from deftclean.table.ways import placed
 
 Status = Literal[
     "ok", "unreadable", "too_large", "missing", "outside", "unlabeled", "unknown_label"
@@ -91,7 +91,6 @@ _MEANT = {"suggested_label": "predicted_label", "suggested_prob": "predicted_pro
 """What older tables, in which one detector judged alone, have in place of a column."""
 
 _PIECE = 65_536  # rows that are read at a time
-_BUFFER = 65_536  # bytes of a column that are
 
 # Looking for repeated values in these costs as much as writing all the others.
 _HARDLY_REPEATED = frozenset(
@@ -183,8 +182,7 @@ def put_scores(
     """Write Parquet that is to be moved to its place.
 
     Args:
-        scores: what to write; its metadata gets `image_root`, `labels_file` and `detector`, the
-            ways from the table to `root`, `labels` and `detector`.
+        scores: what to write; its metadata get what `placed` adds.
         temporary: where to write, beside `path`.
         path: the table.
         root: the data folder.
@@ -194,15 +192,8 @@ def put_scores(
     Raises:
         OSError: the disk is full.
     """
-    ways = {
-        "image_root": _way(path, root),
-        "labels_file": None if labels is None else _way(path, labels),
-        # Not named where it lies beside the table: bytes do not depend on what a table is called.
-        "detector": None
-        if detector is None or detector.resolve() == detector_folder(path).resolve()
-        else _way(path, detector),
-    }
-    text = json.dumps({**scores.metadata, **ways}, sort_keys=True, ensure_ascii=False)
+    facts = placed(scores.metadata, path, root, labels, detector)
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
     before = scores.table.schema.metadata or {}
     kept = {key: value for key, value in before.items() if key not in (METADATA_KEY, SEAL)}
     table = scores.table.replace_schema_metadata({**kept, METADATA_KEY: text.encode()})
@@ -232,10 +223,6 @@ def write_scores(
         put_scores(scores, temporary, path, root, labels, detector)
 
 
-def _way(table: Path, place: Path) -> str:
-    return Path(os.path.relpath(place.resolve(), table.resolve().parent)).as_posix()
-
-
 def check_table_output(path: Path, overwrite: bool, inputs: Iterable[Path | None] = ()) -> None:
     """Refuse an output that exists, cannot be made, or is not called a Parquet file.
 
@@ -255,7 +242,7 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
     """Read a table that deftclean wrote, as it would be written today.
 
     Args:
-        path: the table.
+        path: the table, or a folder of its parts.
         columns: those that are needed, of the score columns or others; None for all.
 
     Raises:
@@ -263,8 +250,8 @@ def read_scores(path: Path, columns: Iterable[str] | None = None) -> ScoreTable:
         RunError: a run that was killed has left it half replaced, and that cannot be finished here.
     """
     asked = None if columns is None else list(columns)
-    with opened_scores(path) as (file, metadata):
-        table = file.read(columns=_read(asked, file.schema_arrow.names))
+    with opened_scores(path) as (rows, metadata):
+        table = rows.read(_read(asked, rows.schema.names))
         table = _checked(path, table, 0)
     return _selected(ScoreTable(table, metadata), asked)
 
@@ -274,41 +261,45 @@ def score_pieces(path: Path, columns: Iterable[str] | None = None) -> Iterator[S
 
     Args, Raises: as `read_scores`; what is wrong further on in the file is found on the way.
     """
-    with opened_scores(path) as (file, metadata):
-        yield from pieces_of(path, file, metadata, columns)
+    with opened_scores(path) as (rows, metadata):
+        yield from pieces_of(path, rows, metadata, columns)
 
 
 def pieces_of(
-    path: Path, file: pq.ParquetFile, metadata: dict[str, Any], columns: Iterable[str] | None
+    path: Path, rows: Rows, metadata: dict[str, Any], columns: Iterable[str] | None
 ) -> Iterator[ScoreTable]:
-    """The same of a file that is open, and of its metadata; one piece at least."""
+    """The same of rows that are open, and of their metadata; one piece at least."""
     asked, first = None if columns is None else list(columns), 0
-    wanted = _read(asked, file.schema_arrow.names)
-    batches = file.iter_batches(_PIECE, columns=wanted) if file.metadata.num_rows else ()
-    tables = (pa.Table.from_batches([batch]) for batch in batches)
-    for table in tables if batches else [file.read(columns=wanted)]:
+    wanted = _read(asked, rows.schema.names)
+    for table in rows.batches(wanted, _PIECE) if rows.count else [rows.read(wanted)]:
         yield _selected(ScoreTable(_checked(path, table, first), metadata), asked)
         first += len(table)
 
 
 @contextmanager
-def opened_scores(path: Path) -> Iterator[tuple[pq.ParquetFile, dict[str, Any]]]:
-    """The file and its metadata, looked at."""
+def opened_scores(path: Path) -> Iterator[tuple[Rows, dict[str, Any]]]:
+    """The rows of a file, or of a folder of parts, and their metadata, looked at."""
     recover(path)
+    if path.is_dir():
+        with reading(path):
+            parts = opened_parts(path)
+            yield parts, _looked_at(path, parts.schema, parts.commit.metadata)
+        return
     if not path.is_file():
         raise InputError(f"{path} is not a file.", "Give a table written by deftclean scan.")
-    # Not `read_table`, which loads Arrow's data-set machinery for one file; and without its
-    # buffers, which would hold all bytes of the columns for as long as it is open.
-    buffers = {"pre_buffer": False, "buffer_size": _BUFFER}
-    with reading(path), pq.ParquetFile(path, **buffers) as file:
-        schema = file.schema_arrow
-        metadata = parsed_json((schema.metadata or {})[METADATA_KEY])
-        if not isinstance(metadata, dict):
-            raise ValueError("not an object")
-        check_facts(path, metadata)
-        _check_columns(path, schema.names, metadata)
-        check_facts(path, metadata, ("rule", "threshold", "image_root"))
-        yield file, metadata
+    with reading(path), opened_file(path) as rows:
+        metadata = parsed_json((rows.schema.metadata or {})[METADATA_KEY])
+        yield rows, _looked_at(path, rows.schema, metadata)
+
+
+def _looked_at(path: Path, schema: pa.Schema, metadata: Any) -> dict[str, Any]:
+    """The metadata, if they are ours and say what the columns are."""
+    if not isinstance(metadata, dict):
+        raise ValueError("not an object")
+    check_facts(path, metadata)
+    _check_columns(path, schema.names, metadata)
+    check_facts(path, metadata, ("rule", "threshold", "image_root"))
+    return metadata
 
 
 def _checked(path: Path, table: pa.Table, first: int) -> pa.Table:
@@ -370,24 +361,3 @@ def _upgraded(scores: ScoreTable) -> ScoreTable:
         column = table[known] if known in table.column_names else pa.nulls(len(table), field.type)
         table = table.append_column(field, column)
     return ScoreTable(table, {**metadata, "schema_version": SCHEMA_VERSION})
-
-
-def image_root(metadata: Mapping[str, Any], table: Path) -> Path:
-    """The data folder a table's file names are relative to."""
-    return table.resolve().parent / str(metadata["image_root"])
-
-
-def labels_file(metadata: Mapping[str, Any], table: Path) -> Path | None:
-    """The file that a table's labels were read from; None where they are folder names."""
-    return _at_way(metadata.get("labels_file"), table)
-
-
-def detector_of(metadata: Mapping[str, Any], table: Path) -> Path | None:
-    """The folder of the detector that judged a table's rows; None where none was trained."""
-    if metadata.get("detector_sha256") is None:
-        return None
-    return _at_way(metadata.get("detector"), table) or detector_folder(table)
-
-
-def _at_way(way: str | None, table: Path) -> Path | None:
-    return None if way is None else table.resolve().parent / way

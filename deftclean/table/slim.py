@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from deftclean.core.arrow import bool_array, bool_values, int_array, narrow, valid, whole
 from deftclean.table.facts import reading
 from deftclean.table.fingerprints import Fingerprints, as_column, empty
+from deftclean.table.parts import Rows
 from deftclean.table.scores import ScoreTable, opened_scores, pieces_of
 
 NUMBERED = "file_name#"
@@ -68,7 +68,7 @@ class Excerpt(ScoreTable):
 @dataclass(frozen=True)
 class _File:
     path: Path
-    file: pq.ParquetFile
+    file: Rows
     metadata: dict[str, Any]
     closing: ExitStack  # closes it when it is let go
 
@@ -104,7 +104,7 @@ def read_slim(path: Path, columns: Iterable[str], key: Fingerprints) -> SlimTabl
     columns = list(columns)
     with ExitStack() as closing:
         file, metadata = closing.enter_context(opened_scores(path))
-        slim = _Columns(file.metadata.num_rows, key)
+        slim = _Columns(file.count, key)
         for piece in pieces_of(path, file, metadata, columns):
             slim.add(piece.table)
         source = _File(path, file, metadata, closing.pop_all())

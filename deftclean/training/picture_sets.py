@@ -20,6 +20,16 @@ SCORING_BATCH = 64
 """ResizedPictures in a scoring batch: fixed, so that batch boundaries never change a score."""
 
 
+def filled(batch: torch.Tensor) -> torch.Tensor:
+    """(B, ...) of at most `SCORING_BATCH` with zeros after them, so that there are as many.
+
+    In a batch of another size numbers may round differently, and it would show which pictures
+    stood together, or whether features came from the cache.
+    """
+    zeros = batch.new_zeros(SCORING_BATCH - len(batch), *batch.shape[1:])
+    return torch.cat([batch, zeros]) if len(zeros) else batch
+
+
 @dataclass(frozen=True)
 class PictureSet:
     """What a run does with its pictures, wherever they come from.

@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits
 import deftclean
 from benchmarks.reviews import reviewed as decided
 from deftclean.table.audit import audited, draw
-from deftclean.table.scores import image_root, labels_file, read_scores, write_scores
+from deftclean.table.scores import read_scores, write_scores
+from deftclean.table.ways import image_root, labels_file
 from tests.support.commands import run_cli
 
 SETTINGS = {"tuner": "none", "epochs": 1}

@@ -4,7 +4,8 @@ import pytest
 
 import deftclean
 from deftclean.core.errors import UsageError
-from deftclean.table.scores import ScoreTable, image_root, labels_file, read_scores, write_scores
+from deftclean.table.scores import ScoreTable, read_scores, write_scores
+from deftclean.table.ways import image_root, labels_file
 from tests.support.scored import make_scored
 
 

@@ -14,13 +14,12 @@ from deftclean.table.scores import (
     SCORE_SCHEMA,
     ScoreTable,
     decide,
-    image_root,
     keep_flags,
-    labels_file,
     noise_rate,
     read_scores,
     write_scores,
 )
+from deftclean.table.ways import image_root, labels_file
 from tests.support.processes import run_code
 
 # given, clean_top, clean_prob: kept by `threshold` at 0.5, kept by `agree` at 0.5
