@@ -232,11 +232,12 @@ def test_exactly_these_names_are_exported():
     assert sorted(deftclean.__all__) == [
         "AdaptOptions", "AdaptResult", "BenchResult", "CheckResult", "CorruptResult",
         "DatasetOptions", "DatasetResult", "DeftcleanError", "EvidenceOptions", "ExportResult",
-        "ManifestOptions", "NoiseOptions", "PredictResult", "ReportResult", "ReviewResult",
+        "ManifestOptions", "NoiseOptions", "PartsOptions", "PartsResult", "PredictResult",
+        "ReportResult", "ReviewResult",
         "RunOptions", "ScanResult", "ScoreTable", "Summary", "__version__", "adapt", "bench",
         "check", "corrupt", "dataset", "export", "export_embeddings", "find_label_issues",
         "load_classifier", "load_dataset", "predict", "report", "review", "scan", "score",
-        "select",
+        "score_parts", "select",
     ]  # fmt: skip
     assert dir(deftclean) == sorted(deftclean.__all__)
     assert all(getattr(deftclean, name) is not None for name in deftclean.__all__)

@@ -1,9 +1,12 @@
 """How a data set is scored in parts. No torch here."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from deftclean.core.errors import UsageError
 from deftclean.core.fields import setting
+
+Engine = Literal["ray"]
 
 _PANEL = "In parts"
 
@@ -18,9 +21,11 @@ class PartsOptions:
     Attributes:
         part: i/n, from 1; None for a table in one file.
         unit_rows: of a unit, which is scored and written as one.
+        engine: `ray` deals all units out to a pool of processes.
+        actors: of the pool; None for one a GPU, or else one a core.
 
     Raises:
-        UsageError: a unit of another size, and no parts.
+        UsageError: options that cannot go together.
     """
 
     part: str | None = setting(
@@ -37,6 +42,28 @@ class PartsOptions:
         at_least=1,
     )
 
+    engine: Engine | None = setting(
+        None,
+        "ray: score all parts on the hosts of a Ray cluster (RAY_ADDRESS), or on this host's "
+        "cores. Needs deftclean\\[ray].",
+        panel=_PANEL,
+    )
+    actors: int | None = setting(
+        None,
+        "Processes of --engine, each with a model. Default: one for each GPU, or else each core.",
+        panel=_PANEL,
+        at_least=1,
+    )
+
+    @property
+    def asked(self) -> bool:
+        """Whether a folder is to be filled, and not one file."""
+        return self.part is not None or self.engine is not None
+
     def __post_init__(self) -> None:
-        if self.part is None and self.unit_rows != UNIT_ROWS:
-            raise UsageError("--unit-rows goes with --part.", "Leave it out.")
+        if not self.asked and self.unit_rows != UNIT_ROWS:
+            raise UsageError("--unit-rows goes with --part or --engine.", "Leave it out.")
+        if self.part is not None and self.engine is not None:
+            raise UsageError("--part and --engine exclude each other.", "An engine does all parts.")
+        if self.engine is None and self.actors is not None:
+            raise UsageError("--actors goes with --engine.", "Leave it out.")

@@ -46,6 +46,11 @@ class Unit:
         return f"units/{self._name}.json"
 
 
+def units_of(rows: int, size: int) -> list[Unit]:
+    """N rows, so many at a time."""
+    return [Unit(first, min(first + size, rows)) for first in range(0, rows, size)]
+
+
 FOLDERS = ("parts", "units")
 """That units lie in."""
 
@@ -79,25 +84,9 @@ class Plan:
         return hashlib.sha256(self.text).hexdigest()
 
     @property
-    def count(self) -> int:
-        """How many units there are."""
-        return -(-self.rows // self.unit_rows)
-
-    def unit(self, number: int) -> Unit:
-        """Unit 0, 1, ..."""
-        first = number * self.unit_rows
-        return Unit(first, min(first + self.unit_rows, self.rows))
-
-    @property
     def units(self) -> list[Unit]:
         """All, in the order of their rows."""
-        return [self.unit(number) for number in range(self.count)]
-
-    def share(self, part: "Share") -> list[Unit]:
-        """Those of one of n workers: neighbours, since they lie in the same files."""
-        first = self.count * (part.number - 1) // part.of
-        end = self.count * part.number // part.of
-        return [self.unit(number) for number in range(first, end)]
+        return units_of(self.rows, self.unit_rows)
 
 
 @dataclass(frozen=True)
@@ -106,6 +95,11 @@ class Share:
 
     number: int
     of: int
+
+    def among(self, units: list[Unit]) -> list[Unit]:
+        """Its own: neighbours, since they lie in the same files."""
+        first, end = (len(units) * at // self.of for at in (self.number - 1, self.number))
+        return units[first:end]
 
     @classmethod
     def parsed(cls, text: str) -> "Share":

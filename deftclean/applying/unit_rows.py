@@ -4,7 +4,6 @@ What is told by comparing rows (nearly identical pictures, pictures that fit no 
 are odd among others) is not told here, and the table's metadata say so.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +25,6 @@ from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.estimate import EVIDENCE
 from deftclean.table.kinds import with_row_kinds
 from deftclean.table.scores import SCORE_SCHEMA, ScoreTable, decide
-
-
-def of_unit(manifest: Manifest, unit: Unit) -> Manifest:
-    """The rows of a unit.
-
-    Args:
-        manifest: of all rows.
-        unit: some of them.
-    """
-    first, count = unit.first, unit.end - unit.first
-    images = manifest.images
-    return replace(
-        manifest,
-        columns=manifest.columns.slice(first, count),
-        file_names=manifest.file_names.slice(first, count),
-        named=manifest.named[first : unit.end],
-        given_labels=manifest.given_labels.slice(first, count),
-        source_lines=manifest.source_lines.slice(first, count),
-        images=None if images is None else replace(images, rows=(first, unit.end)),
-    )
 
 
 def judged_unit(

@@ -83,7 +83,7 @@ def score(
         "output": output, "rule": rule, "threshold": threshold, "reading": reading,
         "evidence": own, "run": replace(run, model=model), "progress": progress_of(quiet),
     }  # fmt: skip
-    if parts.part is not None:
+    if parts.asked:
         _refuse_of_whole(overwrite, fail_on, baseline)
         show(score_parts(detector, data, labels, parts=parts, **same), json, print_parts)
         return
@@ -103,7 +103,7 @@ def _refuse_of_whole(overwrite: bool, fail_on: list[str] | None, baseline: Path 
     wrong = [name for name, value in given.items() if value]
     if wrong:
         raise UsageError(
-            f"{', '.join(wrong)} cannot go with --part.",
+            f"{', '.join(wrong)} cannot go with --part or --engine.",
             "Remove a folder by hand; ask for gates when it is whole: deftclean check scores/",
         )
 

@@ -4,6 +4,7 @@ Knows nothing of images or labels.
 """
 
 import csv
+import itertools
 import json
 import stat
 from collections.abc import Iterable
@@ -239,6 +240,29 @@ def table_of_objects(path: Path, rows: list[dict[str, Any]]) -> pa.Table:
         ) from error
 
 
+def read_rows(path: Path, images: tuple[str, bool] | None, first: int, end: int) -> pa.Table:
+    """Rows [first, end) of a Parquet file; of the others no more is read than must be.
+
+    Args:
+        path, images: as `read_table`.
+        first, end: from 0.
+
+    Raises:
+        InputError: as `read_table`.
+    """
+    import pyarrow.parquet as pq
+
+    with _reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
+        sizes = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
+        ends = list(itertools.accumulate(sizes))
+        starts = [end - size for end, size in zip(ends, sizes, strict=True)]
+        groups = [at for at, last in enumerate(ends) if last > first and starts[at] < end]
+        columns = _without_bytes(file.schema_arrow, images)
+        table = file.read_row_groups(groups, columns=columns)
+        before = starts[groups[0]] if groups else 0
+        return _checked(path, _paths_alone(table, images).slice(first - before, end - first), first)
+
+
 def _read_parquet(path: Path, images: tuple[str, bool] | None) -> pa.Table:
     import pyarrow.parquet as pq
 
@@ -246,23 +270,31 @@ def _read_parquet(path: Path, images: tuple[str, bool] | None) -> pa.Table:
     refuse_double(path, schema.names)
     if images is None:
         return _checked(path, pq.read_table(path, use_pandas_metadata=False))
-    name, nested = images
-    others = [column for column in schema.names if column != name]
-    has_path = nested and schema.field(name).type.get_field_index("path") >= 0
-    columns = [*others, *([f"{name}.path"] if has_path else [])]
     with pq.ParquetFile(path) as file:
-        table = file.read(columns=columns)
-    if not has_path:
-        return _checked(path, table)
-    import pyarrow.compute as pc
-
-    paths = pc.struct_field(table[name], "path")
-    return _checked(path, table.set_column(table.column_names.index(name), name, paths))
+        table = file.read(columns=_without_bytes(schema, images))
+    return _checked(path, _paths_alone(table, images))
 
 
-def _checked(path: Path, table: pa.Table) -> pa.Table:
+def _without_bytes(schema: pa.Schema, images: tuple[str, bool] | None) -> list[str] | None:
+    """The columns to read, of one of images only the names; None for all."""
+    if images is None:
+        return None
+    name, nested = images
+    has_path = nested and schema.field(name).type.get_field_index("path") >= 0
+    return [*(n for n in schema.names if n != name), *([f"{name}.path"] if has_path else [])]
+
+
+def _paths_alone(table: pa.Table, images: tuple[str, bool] | None) -> pa.Table:
+    """With the names of images in the place of images."""
+    if images is None or images[0] not in table.column_names:
+        return table
+    paths = table[images[0]].combine_chunks().field("path")
+    return table.set_column(table.column_names.index(images[0]), images[0], paths)
+
+
+def _checked(path: Path, table: pa.Table, first: int = 0) -> pa.Table:
     plain = plain_table(table)
-    refuse_bad_text(path, plain)
+    refuse_bad_text(path, plain, first)
     return plain
 
 

@@ -126,6 +126,38 @@ def found_shards(root: Path) -> list[Path]:
     return [path for path in found if METADATA_KEY not in (columns_of(path, None).metadata or {})]
 
 
+def splits_of(paths: list[Path], schema: pa.Schema) -> list[str | None] | None:
+    """The split that the name of each file says; None where one does not, or a column does.
+
+    Args:
+        paths: the files.
+        schema: of their columns.
+    """
+    splits = [split_words(path.stem.split("-")[0])[0] for path in paths]
+    return splits if SPLIT not in schema.names and all(splits) else None
+
+
+def concatenated(root: Path, paths: list[Path], parts: list[pa.Table]) -> pa.Table:
+    """The rows of several files.
+
+    Args:
+        root: the folder, for messages.
+        paths: the files.
+        parts: their rows.
+
+    Raises:
+        InputError: columns are of different types.
+    """
+    try:
+        return pa.concat_tables(parts, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise InputError(
+            f"{root}: columns of its Parquet files are of different types: "
+            f"{str(error).splitlines()[0]}",
+            f"Give one of them: deftclean scan {paths[0]}",
+        ) from error
+
+
 def read_shards(root: Path, paths: list[Path], options: ManifestOptions) -> Shards:
     """All rows of Parquet files of the same columns, with a column `split` where names say one.
 
@@ -148,16 +180,9 @@ def read_shards(root: Path, paths: list[Path], options: ManifestOptions) -> Shar
     images = image_column(paths[0], schema, options.path_column)
     column = (images.name, images.nested) if images else None
     parts = [read_table(path, None, column) for path in paths]
-    try:
-        table = pa.concat_tables(parts, promote_options="permissive")
-    except pa.ArrowException as error:
-        raise InputError(
-            f"{root}: columns of its Parquet files are of different types: "
-            f"{str(error).splitlines()[0]}",
-            f"Give one of them: deftclean scan {paths[0]}",
-        ) from error
-    splits = [split_words(path.stem.split("-")[0])[0] for path in paths]
-    if SPLIT not in schema.names and all(splits):
+    table = concatenated(root, paths, parts)
+    splits = splits_of(paths, schema)
+    if splits is not None:
         of_row = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         table = table.append_column(SPLIT, pa.array(splits, pa.string()).take(pa.array(of_row)))
     note = f"{len(paths)} Parquet files are read as one table: {few([p.name for p in paths])}"

@@ -13,7 +13,7 @@ from deftclean.core.errors import InputError
 
 
 def relative_names(
-    written: pa.Array | pa.ChunkedArray, table: Path, root: Path
+    written: pa.Array | pa.ChunkedArray, table: Path, root: Path, first: int = 0
 ) -> tuple[pa.Array, NDArray[np.bool_]]:
     """POSIX names relative to the data folder, and which rows have one at all.
 
@@ -21,6 +21,7 @@ def relative_names(
         written: (N,) the column with the file names.
         table: the file it stands in, after which rows without a name are called.
         root: the data folder.
+        first: where the rows begin among all of the table.
 
     Returns:
         (N,) strings, `<table>#<row>` where the row names no file; (N,) bool, false there.
@@ -32,7 +33,7 @@ def relative_names(
     nameless = pc.fill_null(_is_blank(names), True)
     names = _in_existing_form(_below(names, root), root)
     named = ~nameless.to_numpy(zero_copy_only=False)
-    rows = np.flatnonzero(~named).tolist()
+    rows = (np.flatnonzero(~named) + first).tolist()
     spare = pa.array([f"{table.name}#{row}" for row in rows], pa.string())
     return pc.replace_with_mask(names, nameless, spare), named
 

@@ -146,10 +146,14 @@ def located(
         return stripped, ()
     names = _texts(stripped)
     for way in (
-        search.in_table_folder,
-        search.with_endings,
-        search.refuse_prefix,
-        search.elsewhere,
+        ()
+        if options.exact_names
+        else (
+            search.in_table_folder,
+            search.with_endings,
+            search.refuse_prefix,
+            search.elsewhere,
+        )
     ):
         if (found := way(names, sample)) is not None:
             return found

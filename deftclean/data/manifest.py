@@ -61,7 +61,8 @@ class Manifest:
         source_lines: (N,) int64, the line of the labels file that each row begins on, from 1; null
             where it has no lines.
         notes: what a user should know about how the input was read.
-        label_column: where the labels stand in the input; None in a folder, or without labels.
+        label_column, path_column: where labels and file names (or images) stand in the input;
+            None in a folder, or without labels.
         review: what people decided about the rows, in a table of ours that was reviewed.
     """
 
@@ -77,6 +78,7 @@ class Manifest:
     source_lines: pa.Array
     notes: tuple[str, ...]
     label_column: str | None = None
+    path_column: str | None = None
     review: EarlierReview | None = None
 
     def __len__(self) -> int:
@@ -120,7 +122,7 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
     if labels is None and data.is_dir():
         return _from_folder(data, options)
     if labels is None:
-        return _from_table(data, None, options)
+        return table_manifest(data, None, options)
     if not data.is_dir():
         raise InputError(
             f"{data} is not a folder.",
@@ -133,7 +135,7 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
             f"{labels} is not a file, nor a folder of Parquet files.",
             "Give a .csv, .tsv, .jsonl, .json, .txt or .parquet file.",
         )
-    return _from_table(labels, data, options)
+    return table_manifest(labels, data, options)
 
 
 # ---------------------------------------------------------------- folders
@@ -143,7 +145,7 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
     if shards := found_shards(root):
         read = read_shards(root, shards, options)
         return replace(
-            _from_table(root, root, options, read.records, read.images), labels_file=None
+            table_manifest(root, root, options, read.records, read.images), labels_file=None
         )
     given = {
         "--path-column": options.path_column,
@@ -205,7 +207,7 @@ def _from_label_shards(
             f"{labels}: its Parquet files hold the images themselves (column {read.images.name}).",
             f"Leave the image folder out: deftclean scan {labels}",
         )
-    return replace(_from_table(labels, data, options, read.records), labels_file=None)
+    return replace(table_manifest(labels, data, options, read.records), labels_file=None)
 
 
 def _from_metadata(
@@ -213,7 +215,7 @@ def _from_metadata(
 ) -> Manifest:
     """By the metadata that lie in the folder, as Hugging Face's image folders have them."""
     records = metadata_records(root, tables, options)
-    made = _from_table(tables[0], root, options, records)
+    made = table_manifest(tables[0], root, options, records)
     several = replace(made, labels_file=None) if len(tables) > 1 else made
     return replace(several, notes=(*notes, *made.notes))
 
@@ -244,13 +246,26 @@ def _wanted_folders(rows: FolderRows, root: Path, options: ManifestOptions) -> F
 # ---------------------------------------------------------------- tables
 
 
-def _from_table(
+def table_manifest(
     path: Path,
     given: Path | None,
     options: ManifestOptions,
     records: Records | None = None,
     images: ImageColumn | None = None,
 ) -> Manifest:
+    """The rows of a table, or of those of its rows that are given.
+
+    Args:
+        path: the table.
+        given: the folder that file names are relative to, as the user gave it; None for the
+            table's own.
+        options: columns and class names.
+        records: rows that were read already; None to read all.
+        images: the column with image bytes, where rows are given.
+
+    Raises:
+        InputError: as `read_manifest`.
+    """
     # Parquet tells its columns before its rows are read; other formats are read once, whole.
     if records is None and path.suffix.lower() != ".parquet":
         records = read_records(path, options)
@@ -284,7 +299,8 @@ def _from_table(
         features=features,
         needed=options.known_labels is None,
     )
-    rows = TableRows.of(question, question.answer(), records.lines, own)
+    meant = question.answer()
+    rows = TableRows.of(question, meant, records.lines, own, records.first)
     class_list = features.get(rows.label_column, {}).get("names") if rows.label_column else None
     labels, lists = out_of_lists(path, rows.label_column or "", rows.labels)
     if options.class_names is None and class_list is None and question.needed:
@@ -315,6 +331,7 @@ def _from_table(
         source_lines=rows.lines,
         notes=(*records.notes, *notes, *rows.notes, *lists, *labelled.notes),
         label_column=rows.label_column,
+        path_column=rows.path_column,
         review=review,
     )
 

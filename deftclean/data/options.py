@@ -35,6 +35,7 @@ class ManifestOptions:
         suffix: the ending of files that a table names without one; None to look which they have.
         rename: input columns to be carried on under another name, old -> new.
         allow_outside: follow links and names that leave the data folder.
+        exact_names: file names lead to files as they are written; nobody looks for other ways.
         known_labels: class name by label of a saved detector, for input that names no classes
             itself; labels that are not in it stay as they are.
 
@@ -103,6 +104,7 @@ class ManifestOptions:
         panel="Input",
     )
     allow_outside: bool = setting(False, LEAVE_FOLDER, panel="Input")
+    exact_names: bool = False
     known_labels: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:

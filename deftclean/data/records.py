@@ -36,6 +36,7 @@ class Records:
         lines: (N,) int64, the line that each row begins on, from 1; null where there is none.
         path_column, label_column: where the format itself says which they are.
         notes: what a user should know about how the file was read.
+        first: where they begin among all rows of the file, from 0.
     """
 
     table: pa.Table
@@ -43,6 +44,7 @@ class Records:
     path_column: str | None = None
     label_column: str | None = None
     notes: tuple[str, ...] = ()
+    first: int = 0
 
 
 def read_records(path: Path, options: ManifestOptions) -> Records:

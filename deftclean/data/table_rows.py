@@ -47,7 +47,9 @@ class TableRows:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, asked: Question, meant: Meant, lines: pa.Array, own: bool) -> "TableRows":
+    def of(
+        cls, asked: Question, meant: Meant, lines: pa.Array, own: bool, first: int = 0
+    ) -> "TableRows":
         """The rows that the user wants.
 
         Args:
@@ -55,6 +57,7 @@ class TableRows:
             meant: its columns.
             lines: (N,) of the file.
             own: the table is a score table, whose names are right and rows fixed.
+            first: where the rows begin among all of the file.
 
         Raises:
             UsageError, InputError: splits, names or votes that are not there or do not fit.
@@ -77,7 +80,7 @@ class TableRows:
         if not (own or inside):
             named_by, found = located(named_by, path, asked.root, asked.given, options)
             notes += found
-        file_names, named = relative_names(named_by, path, asked.root)
+        file_names, named = relative_names(named_by, path, asked.root, first)
         labels = table[meant.label] if meant.label else pa.nulls(len(table), pa.string())
         rows = cls(
             table, lines, meant.path, meant.label, file_names, named,

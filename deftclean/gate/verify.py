@@ -49,7 +49,7 @@ class Verified:
 
     @cached_property
     def table(self) -> int | None:
-        """1 if the file, or a part, is not as it was written, 0 if it is; None where it has no seal.
+        """1 if file or parts are not as they were written, 0 if they are; None without a seal.
 
         Raises:
             OSError: it cannot be read.

@@ -1,0 +1,70 @@
+"""What is to be done when a data set is scored in parts, and how far it is. No torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from deftclean.applying.plan import Unit, units_of
+from deftclean.applying.sharded import RowsToScore
+from deftclean.core.run import RunOptions
+from deftclean.data.options import ManifestOptions
+from deftclean.hearing.brought import Brought
+from deftclean.models.detector_card import DetectorCard
+from deftclean.settings.detector import Rule
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all units of a data set have in common; plain values, for any process.
+
+    Attributes:
+        home, card: the detector.
+        rows: N of them.
+        reading: with which they are read.
+        rule, threshold: of `keep`.
+        output: the folder.
+        unit_rows: of a unit.
+        brought: what the user brought beside the model; nothing that is known row by row.
+        run: device, model, cache.
+    """
+
+    home: Path
+    card: DetectorCard
+    rows: RowsToScore
+    reading: ManifestOptions
+    rule: Rule
+    threshold: float
+    output: Path
+    unit_rows: int
+    brought: Brought
+    run: RunOptions
+
+    @cached_property
+    def units(self) -> list[Unit]:
+        """All, in the order of their rows."""
+        return units_of(self.rows.count, self.unit_rows)
+
+    @property
+    def places(self) -> tuple[Path, Path | None, Path]:
+        """Data folder, label table and detector, as a table names them."""
+        return self.rows.first.root, self.rows.first.labels_file, self.home
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far the units of a folder are.
+
+    Attributes:
+        scored, found: units that were scored now, and those that were there before.
+        failed: units that could not be scored, and why.
+        open: how many are still to be done, these among them.
+        told: the metadata of the table that the folder is now; None where units are open.
+    """
+
+    scored: int
+    found: int
+    failed: Sequence[tuple[Unit, str]]
+    open: int
+    told: dict[str, Any] | None
