@@ -2,6 +2,7 @@
 
 python -m benchmarks.growth_parts fill 500000
 python -m benchmarks.growth_parts names 100000
+python -m benchmarks.growth_parts classes 1000
 """
 
 import argparse
@@ -17,6 +18,7 @@ import numpy as np
 Figures = dict[str, float]
 
 _IN_A_FOLDER = 1000
+_SCORED = 20_000  # pictures
 _SIZE = 8  # of an embedding: what is measured is the finding, not the copying
 
 
@@ -76,6 +78,61 @@ def names(files: int) -> Figures:
     return {what: each / files * 1e6 for what, each in found.items()}
 
 
+def classes(count: int) -> Figures:
+    """To score 20,000 pictures of so many classes whose features are known, with `nano`.
+
+    CPU seconds to encode the classes' texts and to compare, by the untrained model and by a
+    detector, and the megabytes that the process grows by while it compares.
+    """
+    import psutil
+    import torch
+
+    from deftclean.core.runtime import choose_runtime
+    from deftclean.features.class_texts import plain_texts
+    from deftclean.features.scoring import DetectorScorer, RowsByPicture, ZeroShotScorer
+    from deftclean.images.sources import DistinctPictures, FolderImages
+    from deftclean.images.usable_rows import UsableRows
+    from deftclean.models.saved_detector import build_detector
+    from deftclean.models.weights import load_model
+    from deftclean.settings.detector import DetectorConfig
+
+    def resident() -> int:
+        return int(psutil.Process().memory_info().rss)
+
+    names = tuple(f"thing number {number}" for number in range(count))
+    encoder = load_model("nano", None, True, lambda _text: None).encoder
+    every, labels = np.arange(_SCORED), np.arange(_SCORED) % count
+    digests = np.zeros((_SCORED, 32), np.uint8)
+    distinct = DistinctPictures(FolderImages(Path(), np.empty(0, object)), every, digests)
+    known = np.ones(_SCORED, dtype=bool)
+    rows = RowsByPicture(UsableRows(labels, known, every, every, distinct, every))
+    detector = build_detector(encoder, names, DetectorConfig(tuner="none"))
+    alone = choose_runtime("cpu", "fp32", 0)
+    made: list[ZeroShotScorer | DetectorScorer] = []
+    found = {
+        "texts": seconds(
+            lambda: made.extend(
+                [
+                    ZeroShotScorer(encoder, plain_texts(names), rows, alone),
+                    DetectorScorer(detector, rows, alone),
+                ]
+            )
+        )
+    }
+    features = torch.randn(64, encoder.text.joint_size, generator=torch.Generator().manual_seed(0))
+    features = torch.nn.functional.normalize(features, dim=1)
+    before = resident()
+
+    def compared() -> None:
+        for at in range(0, _SCORED, 64):
+            for scorer in made:
+                pictures = torch.arange(at, min(at + 64, _SCORED))
+                scorer.add(pictures, features[: len(pictures)])
+
+    found["compared"] = seconds(compared)
+    return {**found, "grown MB": (resident() - before) / 1e6}
+
+
 def made_names(folder: Path, files: int) -> Path:
     """A folder with so many names for a hundred small pictures, in two classes."""
     from PIL import Image
@@ -104,7 +161,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def main() -> None:
     """Measure what is asked for."""
-    parts = {"fill": fill, "names": names}
+    parts = {"fill": fill, "names": names, "classes": classes}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=parts)
     parser.add_argument("sizes", type=int, nargs="+")

@@ -80,7 +80,7 @@ def score_parts(
     data: str | Path,
     labels: str | Path | None = None,
     *,
-    parts: PartsOptions,
+    parts: PartsOptions | None = None,
     output: str | Path = Path("scores"),
     rule: Rule | None = None,
     threshold: float | None = None,
@@ -94,7 +94,7 @@ def score_parts(
     Args:
         detector: folder written by `scan`.
         data, labels, rule, threshold, reading, run, progress: as in `score`.
-        parts: which share, and how many rows are written at a time.
+        parts: which share, and how many rows are written at a time; None for all of them.
         output: the folder; made where it is not there.
         evidence: `features` alone.
 
@@ -106,6 +106,7 @@ def score_parts(
     progress, run = progress or Silent(), run or RunOptions()
     output, home = Path(output), Path(detector)
     evidence = evidence or EvidenceOptions()
+    parts = parts or PartsOptions("1/1")
     share = Share.parsed(parts.part or "1/1")
     _check_output(output, [*input_files(data, labels, reading), home])
     card = read_card(home)

@@ -43,10 +43,12 @@ def print_result(result: "ScanResult", console: Console) -> None:
 
 def print_parts(result: "PartsResult", console: Console) -> None:
     """The end of score --part, on stdout."""
-    units = f"{result.scored:,} scored, {result.found:,} were there, {result.open:,} are open"
     console.print()
     console.print(f"rows           {result.rows:,}")
-    console.print(f"units          {result.units:,}: {units}")
+    console.print(
+        f"units          {result.units:,}: {result.scored:,} scored, {result.found:,} were there, "
+        f"{result.open:,} are open"
+    )
     if result.noise_rate is not None:
         console.print(f"noise rate     {result.noise_rate:.1%}  [dim](flagged of scored)[/dim]")
     console.print(f"folder         {shown(result.output)}/", soft_wrap=True)

@@ -1,5 +1,6 @@
 """The commands `score` and `select`: their options, and what they print."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +36,7 @@ SCORE_EXAMPLES = (
     "deftclean score clean.detector/ new_data/ labels.csv --threshold 0.7\n\n"
     "deftclean score clean.detector/ new_data/ labels.parquet -o scores/ --part 17/400"
 )
+Threshold = Annotated[float | None, typer.Option(help="Of clean_prob. Default: the detector's.")]
 SELECT_EXAMPLES = (
     "Examples:\n\n"
     "deftclean select clean.parquet --rule threshold --threshold 0.7 -o stricter.parquet\n\n"
@@ -55,9 +57,7 @@ def score(
     output: Output = Path("scores.parquet"),
     overwrite: Overwrite = False,
     rule: Annotated[Rule | None, typer.Option(help="Keep rule. Default: the detector's.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Of clean_prob. Default: the detector's.")
-    ] = None,
+    threshold: Threshold = None,
     model: Model = None,
     *,
     own: EvidenceOptions,
@@ -75,32 +75,31 @@ def score(
     Labels that are none of the detector's classes, and images without a label, keep their
     predictions and get no clean probability.
     """
-    from deftclean.applying.parts import score_parts
-    from deftclean.applying.score import score as run_score
+    from deftclean.applying import parts as in_parts
+    from deftclean.applying import score as whole
     from deftclean.cli.results import print_parts, print_result
 
     same: dict[str, Any] = {
         "output": output, "rule": rule, "threshold": threshold, "reading": reading,
         "evidence": own, "run": replace(run, model=model), "progress": progress_of(quiet),
     }  # fmt: skip
+    of_whole = {"overwrite": overwrite, "fail_on": fail_on or (), "baseline": baseline}
     if parts.asked:
-        _refuse_of_whole(overwrite, fail_on, baseline)
-        show(score_parts(detector, data, labels, parts=parts, **same), json, print_parts)
-        return
-    whole: dict[str, Any] = {"overwrite": overwrite, "fail_on": fail_on or (), "baseline": baseline}
-    result = run_score(detector, data, labels, **same, **whole)
+        _refuse(of_whole)
+        same["parts"] = parts
+        return show(in_parts.score_parts(detector, data, labels, **same), json, print_parts)
+    result = whole.score(detector, data, labels, **same, **of_whole)  # type: ignore[arg-type]
     show(result, json, print_result)
-    leave_by_gates(result.check, exit_zero, json)
+    return leave_by_gates(result.check, exit_zero, json)
 
 
-def _refuse_of_whole(overwrite: bool, fail_on: list[str] | None, baseline: Path | None) -> None:
+def _refuse(of_whole: Mapping[str, Any]) -> None:
     """What concerns a whole table cannot go with a part of it.
 
     Raises:
         UsageError: which options were given.
     """
-    given = {"--overwrite": overwrite, "--fail-on": fail_on, "--baseline": baseline}
-    wrong = [name for name, value in given.items() if value]
+    wrong = [f"--{name.replace('_', '-')}" for name, value in of_whole.items() if value]
     if wrong:
         raise UsageError(
             f"{', '.join(wrong)} cannot go with --part or --engine.",

@@ -54,16 +54,23 @@ IN_PYTHON = {
 OF_THE_COMMAND = {
     *("quiet", "json", "exit_zero", "format", "output_file", "dry_run", "check overwrite"),
 }
+# With these, `score` calls `score_parts`, which is told all the others in the same way.
+OF_PARTS = {"part", "unit_rows", "engine", "actors"}
+OF_THE_WHOLE = {"overwrite", "fail_on", "baseline", "exit_zero"}
 # What a function can be told and its command cannot: it has no use for it, or knows it already.
 ONLY_IN_PYTHON = {
-    "scan": {"reading.known_labels"},
-    "score": {"reading.known_labels", "evidence.template", "evidence.descriptions"},
+    "scan": {"reading.known_labels", "reading.exact_names"},
+    "score": {
+        *("reading.known_labels", "reading.exact_names"),
+        *("evidence.template", "evidence.descriptions"),
+    },
     "adapt": {"run.model", "run.weights", "run.compile", "settings.method"},
     "predict": {
         *("run.weights", "run.compile"),
-        *("reading.known_labels", "reading.class_names", "reading.rename"),
+        *("reading.known_labels", "reading.exact_names"),
+        *("reading.class_names", "reading.rename"),
     },
-    "corrupt": {"reading.known_labels"},
+    "corrupt": {"reading.known_labels", "reading.exact_names"},
     "bench": {"run.weights"},
 }
 
@@ -96,7 +103,7 @@ def trials(command: str) -> Iterator[Trial]:
     hints = get_type_hints(registered[command], include_extras=True)
     for name, parameter in inspect.signature(registered[command]).parameters.items():
         kind, info = get_args(hints[name])[:2]
-        if name in REQUIRED[command] or name == "dry_run":
+        if name in REQUIRED[command] or name == "dry_run" or name in OF_PARTS:
             continue
         if isinstance(info, ArgumentInfo):
             yield Trial(name, name, ("some.file",), None, "some.file")
@@ -165,7 +172,8 @@ def told(group: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     monkeypatch.chdir(tmp_path)
 
     def run(command: str, *words: str) -> dict[str, Any]:
-        function, calls = getattr(deftclean, command), []
+        name = "score_parts" if {"--part", "--engine"} & {*words} else command
+        function, calls = getattr(deftclean, name), []
 
         def instead(*arguments: Any, **named: Any) -> None:
             calls.append(inspect.signature(function).bind(*arguments, **named).arguments)
@@ -177,10 +185,10 @@ def told(group: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
             for word in ([f"--{name}", value] if name in ("to", "output") else [value])
         ]
         with monkeypatch.context() as patch:
-            patch.setattr(sys.modules[function.__module__], command, instead)
+            patch.setattr(sys.modules[function.__module__], name, instead)
             with pytest.raises(CalledError):
                 group.main([command, *needed, *words], standalone_mode=False)
-        return everything(command, calls[0])
+        return everything(name, calls[0])
 
     return run
 
@@ -235,6 +243,22 @@ def test_an_option_tells_the_function_what_its_name_says_and_nothing_else(comman
         ((name, value),) = changed.items()
         assert name.rpartition(".")[2] == IN_PYTHON.get(trial.parameter, trial.parameter), trial
         assert value == trial.expected, trial
+
+
+def test_parts_are_told_the_same_as_the_whole(told):
+    usual = told("score")
+    for trial in trials("score"):
+        if {trial.parameter, trial.option} & {*OF_THE_WHOLE, *OF_THE_COMMAND}:
+            continue
+        whole, part = told("score", *trial.words), told("score", *trial.words, "--part", "2/3")
+        assert {name: part[name] for name in whole.keys() & part.keys()} == {
+            name: value for name, value in whole.items() if name in part
+        }, trial
+        assert whole != usual
+    one = told("score", "--part", "2/3", "--unit-rows", "7")
+    assert (one["parts.part"], one["parts.unit_rows"]) == ("2/3", 7)
+    other = told("score", "--engine", "ray", "--actors", "2")
+    assert (other["parts.engine"], other["parts.actors"]) == ("ray", 2)
 
 
 @pytest.mark.parametrize("command", REQUIRED)

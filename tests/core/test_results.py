@@ -51,7 +51,7 @@ def test_a_result_is_one_line_not_its_table(tmp_path: Path):
 
 def test_all_results_are_shown_alike():
     results = [getattr(deftclean, name) for name in deftclean.__all__ if name.endswith("Result")]
-    assert len(results) == 10
+    assert len(results) == 11
     for kind in results:
         assert issubclass(kind, Shown)
         assert kind.__repr__ is Shown.__repr__

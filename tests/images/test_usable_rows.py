@@ -48,7 +48,7 @@ def first_pass(given: Manifest) -> tuple[RowImages, ImageChecks, UsableRows]:
 
 def refuse_hopeless(given: Manifest) -> None:
     images, checks, rows = first_pass(given)
-    refuse_unreadable(given, images, checks, rows)
+    refuse_unreadable(given, checks.take(images.of_row), rows)
     refuse_one_class(given, rows)
 
 
