@@ -77,19 +77,18 @@ def score(
     """
     from deftclean.applying import parts as in_parts
     from deftclean.applying import score as whole
-    from deftclean.cli.results import print_parts, print_result
+    from deftclean.cli import results
 
-    same: dict[str, Any] = {
-        "output": output, "rule": rule, "threshold": threshold, "reading": reading,
-        "evidence": own, "run": replace(run, model=model), "progress": progress_of(quiet),
-    }  # fmt: skip
+    run = replace(run, model=model)
+    same: dict[str, Any] = {"output": output, "rule": rule, "threshold": threshold, "run": run}
+    same |= {"reading": reading, "evidence": own, "progress": progress_of(quiet)}
     of_whole = {"overwrite": overwrite, "fail_on": fail_on or (), "baseline": baseline}
     if parts.asked:
         _refuse(of_whole)
-        same["parts"] = parts
-        return show(in_parts.score_parts(detector, data, labels, **same), json, print_parts)
+        made = in_parts.score_parts(detector, data, labels, parts=parts, **same)
+        return show(made, json, results.print_parts)
     result = whole.score(detector, data, labels, **same, **of_whole)  # type: ignore[arg-type]
-    show(result, json, print_result)
+    show(result, json, results.print_result)
     return leave_by_gates(result.check, exit_zero, json)
 
 
