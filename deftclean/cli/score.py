@@ -30,7 +30,8 @@ from deftclean.settings.evidence import EvidenceOptions
 SCORE_EXAMPLES = (
     "Examples:\n\n"
     "deftclean score clean.detector/ new_data/ -o scores.parquet\n\n"
-    "deftclean score clean.detector/ new_data/ labels.csv --threshold 0.7"
+    "deftclean score clean.detector/ new_data/ labels.csv --threshold 0.7\n\n"
+    "deftclean score s3://bucket/clean.detector/ s3://bucket/new/ -o s3://bucket/new.parquet"
 )
 SELECT_EXAMPLES = (
     "Examples:\n\n"
@@ -45,8 +46,8 @@ SELECT_EXAMPLES = (
     reading=READING,
 )
 def score(
-    detector: Annotated[Path, typer.Argument(help="Detector folder that scan wrote.")],
-    data: Annotated[Path, typer.Argument(help="Image folder, or a table.")],
+    detector: Annotated[Path, typer.Argument(help="Detector folder that scan wrote; a URL too.")],
+    data: Annotated[Path, typer.Argument(help="Image folder, or a table; a URL too.")],
     labels: LabelTable = None,
     output: Output = Path("scores.parquet"),
     overwrite: Overwrite = False,

@@ -37,8 +37,9 @@ from deftclean.data.several_labels import out_of_lists, refuse_several
 from deftclean.data.table_rows import TableRows
 from deftclean.table.facts import check_facts
 from deftclean.table.reviewed import REVIEW_COLUMNS, EarlierReview, is_reviewed, review_of
-from deftclean.table.scores import METADATA_KEY, ScoreTable, image_root, written_columns
+from deftclean.table.scores import METADATA_KEY, ScoreTable, written_columns
 from deftclean.table.splits import SPLIT, in_splits
+from deftclean.table.ways import opened_root
 
 
 @dataclass(frozen=True)
@@ -334,4 +335,4 @@ def _recorded_root(metadata: Mapping[str, Any], path: Path) -> Path:
         raise InputError(
             f"{path}: its score metadata are damaged.", "Give the image folder as first argument."
         )
-    return image_root(metadata, path)
+    return opened_root(metadata, path, f"deftclean scan {{}} {path}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import check_threshold
 from deftclean.settings.detector import Rule
+from deftclean.stores.door import opens_urls
 from deftclean.table.emptied import new_warnings
 from deftclean.table.kinds import with_kinds
 from deftclean.table.reviewed import decide_unreviewed
@@ -20,6 +21,7 @@ from deftclean.table.scores import (
 from deftclean.table.summary import summarise
 
 
+@opens_urls("table", output="output")
 def select(
     table: str | Path,
     *,

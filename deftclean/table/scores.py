@@ -4,7 +4,6 @@ pyarrow only; no torch. One row in for each row out, in the same order.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from deftclean.core.arrow import int_array
 from deftclean.core.arrow_types import plain_table, refuse_bad_text
 from deftclean.core.errors import InputError, UsageError
-from deftclean.core.outputs import check_name, check_output, detector_folder
+from deftclean.core.outputs import check_name, check_output
 from deftclean.core.switch import recover, whole_file
 from deftclean.core.tables import refuse_double, refuse_nan
 from deftclean.core.text import parsed_json
@@ -28,6 +27,10 @@ from deftclean.settings.detector import Rule
 from deftclean.table.emptied import with_emptied
 from deftclean.table.facts import check_facts, reading, typed
 from deftclean.table.seal import SEAL, folder_digest, write_sealed
+from deftclean.table.ways import detector_of as detector_of
+from deftclean.table.ways import image_root as image_root
+from deftclean.table.ways import labels_file as labels_file
+from deftclean.table.ways import ways_from
 
 Status = Literal[
     "ok", "unreadable", "too_large", "missing", "outside", "unlabeled", "unknown_label"
@@ -194,14 +197,7 @@ def put_scores(
     Raises:
         OSError: the disk is full.
     """
-    ways = {
-        "image_root": _way(path, root),
-        "labels_file": None if labels is None else _way(path, labels),
-        # Not named where it lies beside the table: bytes do not depend on what a table is called.
-        "detector": None
-        if detector is None or detector.resolve() == detector_folder(path).resolve()
-        else _way(path, detector),
-    }
+    ways = ways_from(path, root, labels, detector)
     text = json.dumps({**scores.metadata, **ways}, sort_keys=True, ensure_ascii=False)
     before = scores.table.schema.metadata or {}
     kept = {key: value for key, value in before.items() if key not in (METADATA_KEY, SEAL)}
@@ -230,10 +226,6 @@ def write_scores(
     """
     with whole_file(path, overwrite) as temporary:
         put_scores(scores, temporary, path, root, labels, detector)
-
-
-def _way(table: Path, place: Path) -> str:
-    return Path(os.path.relpath(place.resolve(), table.resolve().parent)).as_posix()
 
 
 def check_table_output(path: Path, overwrite: bool, inputs: Iterable[Path | None] = ()) -> None:
@@ -370,24 +362,3 @@ def _upgraded(scores: ScoreTable) -> ScoreTable:
         column = table[known] if known in table.column_names else pa.nulls(len(table), field.type)
         table = table.append_column(field, column)
     return ScoreTable(table, {**metadata, "schema_version": SCHEMA_VERSION})
-
-
-def image_root(metadata: Mapping[str, Any], table: Path) -> Path:
-    """The data folder a table's file names are relative to."""
-    return table.resolve().parent / str(metadata["image_root"])
-
-
-def labels_file(metadata: Mapping[str, Any], table: Path) -> Path | None:
-    """The file that a table's labels were read from; None where they are folder names."""
-    return _at_way(metadata.get("labels_file"), table)
-
-
-def detector_of(metadata: Mapping[str, Any], table: Path) -> Path | None:
-    """The folder of the detector that judged a table's rows; None where none was trained."""
-    if metadata.get("detector_sha256") is None:
-        return None
-    return _at_way(metadata.get("detector"), table) or detector_folder(table)
-
-
-def _at_way(way: str | None, table: Path) -> Path | None:
-    return None if way is None else table.resolve().parent / way
