@@ -15,6 +15,7 @@ from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder, r
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.settings.adaptation import AdaptConfig, Method, resolve_adaptation, with_all_steps
+from deftclean.stores.door import opens_urls
 from deftclean.table.scores import ScoreTable, read_scores
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ DEFAULT_HOLDOUT = 0.1
 DEFAULT_ADAPTED = Path("adapted")
 
 
+@opens_urls("table", "weights", "options", "run", output="output")
 def adapt(
     table: str | Path,
     *,

@@ -21,6 +21,7 @@ from deftclean.core.switch import whole_file
 from deftclean.core.tables import refuse_nan
 from deftclean.data.manifest import read_manifest
 from deftclean.data.options import ManifestOptions, input_files
+from deftclean.stores.door import opens_urls
 from deftclean.table.scores import METADATA_KEY, check_table_output
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class PredictResult(Shown):
         }
 
 
+@opens_urls("folder")
 def load_classifier(folder: str | Path, *, offline: bool = False) -> "nn.Module":
     """The classifier of a run folder: (B, 3, S, S) uint8 pixels -> (B, K) logits, on the CPU.
 
@@ -94,6 +96,7 @@ def load_classifier(folder: str | Path, *, offline: bool = False) -> "nn.Module"
     return load_adapted(Path(folder), card, offline, lambda _text: None).eval()
 
 
+@opens_urls("folder", "data", "labels", "reading", "run", output="output")
 def predict(
     folder: str | Path,
     data: str | Path,

@@ -19,6 +19,7 @@ from deftclean.models.detector_card import DetectorCard, read_card
 from deftclean.settings.detector import Rule
 from deftclean.settings.evidence import EvidenceOptions
 from deftclean.settings.strategies import StrategyOptions
+from deftclean.stores.door import opens_urls
 from deftclean.table.emptied import new_warnings
 from deftclean.table.kinds import with_kinds
 from deftclean.table.scores import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from deftclean.images.prepared import PreparedRows
 
 
+@opens_urls("detector", "data", "labels", "reading", "evidence", "run", "baseline", output="output")
 def score(
     detector: str | Path,
     data: str | Path,

@@ -105,7 +105,9 @@ FromScratch = Annotated[
 
 @takes(run=_WHERE, options=_ROWS, settings=_SETTINGS)
 def adapt(
-    table: Annotated[Path, typer.Argument(help="Score table that scan, score or select wrote.")],
+    table: Annotated[
+        Path, typer.Argument(help="Score table that scan, score or select wrote; a URL too.")
+    ],
     backbone: Annotated[str, typer.Option(help=_recipe_help())] = "clip-vit-b16",
     method: MethodChoice = "fft",
     output: RunFolder = Path("adapted"),
@@ -139,8 +141,8 @@ def adapt(
 
 @takes(run=_WHERE, reading=READING.without("class_names", "rename"))
 def predict(
-    folder: Annotated[Path, typer.Argument(help="Run folder that adapt wrote.")],
-    data: Annotated[Path, typer.Argument(help="Image folder, or a table.")],
+    folder: Annotated[Path, typer.Argument(help="Run folder that adapt wrote; a URL too.")],
+    data: Annotated[Path, typer.Argument(help="Image folder, or a table; a URL too.")],
     labels: Annotated[
         Path | None, typer.Argument(help="Table that names files, with labels or without.")
     ] = None,

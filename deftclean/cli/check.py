@@ -11,6 +11,8 @@ from rich.console import Console
 from deftclean.cli.options import AllowOutside, Overwrite, Quiet, progress_of, warn
 from deftclean.cli.terminal import Terminal, put, shown
 from deftclean.core.errors import UsageError
+from deftclean.stores.door import opens_urls
+from deftclean.stores.urls import url_of
 
 if TYPE_CHECKING:
     from deftclean.gate.results import CheckResult
@@ -103,7 +105,9 @@ Pictures = Annotated[
 
 
 def check(
-    table: Annotated[Path, typer.Argument(help="Score table that scan, score or select wrote.")],
+    table: Annotated[
+        Path, typer.Argument(help="Score table that scan, score or select wrote; a URL too.")
+    ],
     fail_on: FailOn = None,
     baseline: Baseline = None,
     against: Against = None,
@@ -223,9 +227,11 @@ def _check_output(tables: Iterable[Path | None], output: Path | None, overwrite:
     for given in tables:
         if given is not None and output.resolve() == given.resolve():
             raise UsageError(f"--output-file {output} is a table that is read.")
-    check_output(output, overwrite)
+    if url_of(output) is None:
+        check_output(output, overwrite)
 
 
+@opens_urls(output="output")
 def _write(text: str, output: Path, overwrite: bool) -> None:
     from deftclean.core.switch import whole_file
 

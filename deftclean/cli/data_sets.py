@@ -106,7 +106,9 @@ NoisyTable = Annotated[
 
 @takes(options=Options(NoiseOptions), reading=READING)
 def corrupt(
-    data: Annotated[Path, typer.Argument(help="Image folder (sub-folder = class), or a table.")],
+    data: Annotated[
+        Path, typer.Argument(help="Image folder (sub-folder = class), or a table; a URL too.")
+    ],
     labels: LabelTable = None,
     output: NoisyTable = None,
     overwrite: Overwrite = False,

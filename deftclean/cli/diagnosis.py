@@ -195,12 +195,12 @@ def _machine() -> Iterator[Probe]:
 
 
 def _cache(run: RunOptions) -> Iterator[Probe]:
-    from deftclean.core.files import expanded
-    from deftclean.images.cache import default_folder, used_bytes
+    from deftclean.core.files import cache_folder, expanded
+    from deftclean.images.cache import used_bytes
 
     asked = run.cache_dir is not None
     try:
-        root = expanded(run.cache_dir) if run.cache_dir is not None else default_folder()
+        root = expanded(run.cache_dir) if run.cache_dir is not None else cache_folder()
     except FileNotFoundError as error:
         yield Probe("cache", "folder", f"{error.strerror}: none is used", "note", "Set HOME.")
         return

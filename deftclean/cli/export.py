@@ -108,7 +108,8 @@ ImageUrl = Annotated[
 
 def export(
     table: Annotated[
-        Path, typer.Argument(help="Score table that scan, score, select or review wrote.")
+        Path,
+        typer.Argument(help="Score table that scan, score, select or review wrote; a URL too."),
     ],
     to: To,
     output: ExportPath,

@@ -33,13 +33,16 @@ READING = Options(ManifestOptions)
 EVIDENCE = Options(EvidenceOptions)
 """Numbers and words of the user's own."""
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="Score table to write (Parquet).")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="Score table to write (Parquet); a URL too.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 AllowOutside = Annotated[
     bool, typer.Option("--allow-outside", help=LEAVE_FOLDER, rich_help_panel="Input")
 ]
 LabelTable = Annotated[
-    Path | None, typer.Argument(help="Labels: .csv, .tsv, .jsonl, .json, .txt or .parquet.")
+    Path | None,
+    typer.Argument(help="Labels: .csv, .tsv, .jsonl, .json, .txt or .parquet; a URL too."),
 ]
 Model = Annotated[
     str | None,

@@ -89,7 +89,7 @@ Data = Annotated[
 
 
 def report(
-    table: Annotated[Path, typer.Argument(help="Score table that deftclean wrote.")],
+    table: Annotated[Path, typer.Argument(help="Score table that deftclean wrote; a URL too.")],
     output: Page = Path("report.html"),
     images: Images = 200,
     audit: Audit = None,
@@ -127,7 +127,9 @@ def report(
 
 
 def review(
-    table: Annotated[Path, typer.Argument(help="Score table that the report was made from.")],
+    table: Annotated[
+        Path, typer.Argument(help="Score table that the report was made from; a URL too.")
+    ],
     decisions: Annotated[
         Path,
         typer.Argument(

@@ -32,6 +32,7 @@ SCAN_EXAMPLES = (
     "deftclean scan data/\n\n"
     "deftclean scan data/ labels.csv -o clean.parquet\n\n"
     "deftclean scan train.parquet --noise synthetic\n\n"
+    "deftclean scan s3://bucket/images/ s3://bucket/labels.csv -o clean.parquet\n\n"
     "deftclean scan data/ labels.csv --strategy gmm --tuner none -o gmm.parquet\n\n"
     "deftclean scan data/ labels.csv --model nano --class-names names.txt\n\n"
     "deftclean scan data/ labels.csv --embeddings dino.npy --model none"
@@ -72,7 +73,9 @@ _SETTINGS = Options(
     preset=True,
 )
 
-Data = Annotated[Path, typer.Argument(help="Image folder (sub-folder = class), or a table.")]
+Data = Annotated[
+    Path, typer.Argument(help="Image folder (sub-folder = class), or a table; a URL too.")
+]
 Resume = Annotated[
     bool,
     typer.Option(
@@ -92,9 +95,9 @@ Threshold = Annotated[
 Model = Annotated[
     str,
     typer.Option(
-        help="open_clip name, hf-hub:ORG/REPO, local-dir:FOLDER, or nano (built in, for "
-        "trials and CPU-only machines). none: load nothing, judge by --embeddings and "
-        "--pred-probs alone.",
+        help="open_clip name, hf-hub:ORG/REPO, local-dir:FOLDER, s3://BUCKET/FOLDER, or nano "
+        "(built in, for trials and CPU-only machines). none: load nothing, judge by --embeddings "
+        "and --pred-probs alone.",
         rich_help_panel="Model",
     ),
 ]

@@ -34,7 +34,8 @@ SCORE_EXAMPLES = (
     "Examples:\n\n"
     "deftclean score clean.detector/ new_data/ -o scores.parquet\n\n"
     "deftclean score clean.detector/ new_data/ labels.csv --threshold 0.7\n\n"
-    "deftclean score clean.detector/ new_data/ labels.parquet -o scores/ --part 17/400"
+    "deftclean score clean.detector/ new_data/ labels.parquet -o scores/ --part 17/400\n\n"
+    "deftclean score s3://bucket/clean.detector/ s3://bucket/new/ -o s3://bucket/new.parquet"
 )
 Threshold = Annotated[float | None, typer.Option(help="Of clean_prob. Default: the detector's.")]
 SELECT_EXAMPLES = (
@@ -51,8 +52,8 @@ SELECT_EXAMPLES = (
     parts=Options(PartsOptions),
 )
 def score(
-    detector: Annotated[Path, typer.Argument(help="Detector folder that scan wrote.")],
-    data: Annotated[Path, typer.Argument(help="Image folder, or a table.")],
+    detector: Annotated[Path, typer.Argument(help="Detector folder that scan wrote; a URL too.")],
+    data: Annotated[Path, typer.Argument(help="Image folder, or a table; a URL too.")],
     labels: LabelTable = None,
     output: Output = Path("scores.parquet"),
     overwrite: Overwrite = False,

@@ -24,6 +24,14 @@ except ImportError:
 
 _UNKNOWN = -1  # in place of a handle: nobody can say who holds what
 
+IMAGE_SUFFIXES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif"),
+        *(".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif"),
+    )
+)
+"""How images end, in lower case."""
+
 LARGEST_TEXT = 64 * 2**20
 """Bytes of a file of names, settings or facts: none that is meant for reading is larger."""
 
@@ -49,6 +57,22 @@ def expanded(path: str | Path) -> Path:
     with contextlib.suppress(RuntimeError):
         return Path(path).expanduser()
     return Path(path)
+
+
+def cache_folder() -> Path:
+    """`DEFTCLEAN_CACHE_DIR`, or the platform's place for the user's caches.
+
+    Raises:
+        FileNotFoundError: the user has no home.
+    """
+    import platformdirs
+
+    if named := os.environ.get("DEFTCLEAN_CACHE_DIR"):
+        return Path(named)
+    try:
+        return platformdirs.user_cache_path("deftclean", appauthor=False)
+    except RuntimeError as error:
+        raise FileNotFoundError(errno.ENOENT, "no home folder", "of the user") from error
 
 
 def make_sized(path: Path, size: int) -> None:

@@ -49,7 +49,7 @@ class RunOptions:
         panel=_MODEL,
         at_least=0,
     )
-    offline: bool = setting(False, "Never fetch weights.", panel=_MODEL)
+    offline: bool = setting(False, "Never fetch weights, open no URL.", panel=_MODEL)
     compile: bool = setting(
         False,
         "Translate the image tower with torch.compile: takes a minute, then runs faster, on GPUs "

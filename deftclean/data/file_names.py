@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError
+from deftclean.stores.contents import Contents
 
 
 def relative_names(
@@ -81,7 +82,7 @@ class _Forms:
     """Finds files whose names differ from what is written in their Unicode form alone."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._contents = Contents(root)
         self._listed: dict[str, dict[str, str]] = {}
 
     def of(self, name: str) -> str:
@@ -91,7 +92,7 @@ class _Forms:
         parts: list[str] = []
         for part in name.split("/"):
             here = "/".join(parts)
-            there = os.path.lexists(self._root / here / part)
+            there = self._contents.has(f"{here}/{part}" if here else part)
             found = part if there else self._names(here).get(_composed(part))
             if not found or part == "..":
                 return name
@@ -101,10 +102,7 @@ class _Forms:
     def _names(self, folder: str) -> dict[str, str]:
         """What lies in a folder, by its composed name."""
         if folder not in self._listed:
-            try:
-                found = [path.name for path in (self._root / folder).iterdir()]
-            except OSError:
-                found = []
+            found = self._contents.names(folder)
             self._listed[folder] = {_composed(name): name for name in found}
         return self._listed[folder]
 

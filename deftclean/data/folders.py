@@ -7,29 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deftclean.core.errors import InputError
+from deftclean.core.files import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from deftclean.core.text import few
-
-IMAGE_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".gif",
-        ".bmp",
-        ".dib",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".avif",
-    ]
-)
-
+from deftclean.stores.contents import Listing, listed
 
 SYSTEM_FOLDERS = frozenset(
     [
@@ -51,6 +31,8 @@ def walk_images(root: Path, follow: bool) -> tuple[list[str], tuple[str, ...]]:
     Raises:
         InputError: a folder cannot be listed, or a name is not valid Unicode.
     """
+    if (listing := listed(root)) is not None:
+        return _listed_images(listing)
     names: list[str] = []
     others: Counter[str] = Counter()
     linked: list[str] = []
@@ -78,6 +60,48 @@ def walk_images(root: Path, follow: bool) -> tuple[list[str], tuple[str, ...]]:
                 others[suffix or "no suffix"] += 1
     _refuse_unprintable(names)
     return sorted(names), _notes(others, linked, system)
+
+
+def _listed_images(listing: Listing) -> tuple[list[str], tuple[str, ...]]:
+    """The same of a folder behind a URL, whose names are known already."""
+    names: list[str] = []
+    others: Counter[str] = Counter()
+    system: set[str] = set()
+    known: dict[str, str | None] = {}
+    for name in listing.names:
+        folder, _, last = name.rpartition("/")
+        if folder not in known:
+            known[folder] = _closed(folder)
+        closed = known[folder]
+        if closed is not None:
+            system |= {closed} - {""}
+            continue
+        if last.startswith("."):
+            continue
+        suffix = _suffix(last)
+        if suffix in IMAGE_SUFFIXES:
+            names.append(name)
+        else:
+            others[suffix or "no suffix"] += 1
+    _refuse_unprintable(names)
+    notes = _notes(others, [], sorted(system))
+    if listing.odd:
+        found = few([ascii(name) for name in listing.odd])
+        notes += (
+            f"{len(listing.odd):,} objects that no file can be called like are left out ({found})",
+        )
+    return names, notes
+
+
+def _closed(folder: str) -> str | None:
+    """The folder of the system that a folder lies in, nothing where it is hidden; else None."""
+    parts = folder.split("/") if folder else []
+    for at, part in enumerate(parts):
+        if part.startswith("."):
+            return ""
+        if part.casefold() in SYSTEM_FOLDERS:
+            return "/".join(parts[: at + 1])
+    return None
 
 
 def _prefix(folder: Path) -> str:

@@ -20,6 +20,7 @@ from deftclean.data.file_names import relative_name
 from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.data.hints import table_command
 from deftclean.data.options import ManifestOptions
+from deftclean.stores.contents import Contents
 
 _LOOKED_AT = 32  # names, from all over the table
 _DEEPEST = 32  # folders of a name that are left out at most
@@ -37,10 +38,14 @@ class Files:
     root: Path
     _listed: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _anywhere: dict[str, list[str]] | None = None
+    _contents: Contents = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._contents = Contents(self.root)
 
     def has(self, name: str) -> bool:
         """Whether a file of this name is there."""
-        return bool(name) and os.path.lexists(self.root / name)
+        return bool(name) and self._contents.has(name)
 
     def completed(self, name: str) -> list[str]:
         """The images that are called so but for their ending."""
@@ -48,7 +53,7 @@ class Files:
         if ".." in folder.split("/") or folder.startswith("/"):
             return []  # what lies outside is not looked at
         if folder not in self._listed:
-            self._listed[folder] = _by_stem(self._names(folder))
+            self._listed[folder] = _by_stem(self._contents.names(folder))
         return [
             f"{folder}/{each}" if folder else each for each in self._listed[folder].get(stem, ())
         ]
@@ -74,12 +79,6 @@ class Files:
                 return written[: len(plain) - len(rest)]
             at = plain.find("/", at + 1)
         return None
-
-    def _names(self, folder: str) -> list[str]:
-        try:
-            return sorted(path.name for path in (self.root / folder).iterdir())
-        except (OSError, ValueError):
-            return []
 
 
 def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:

@@ -40,7 +40,7 @@ from deftclean.table.parts import COMMIT
 from deftclean.table.reviewed import REVIEW_COLUMNS, EarlierReview, is_reviewed, review_of
 from deftclean.table.scores import METADATA_KEY, ScoreTable, written_columns
 from deftclean.table.splits import SPLIT, in_splits
-from deftclean.table.ways import image_root
+from deftclean.table.ways import opened_root
 
 
 @dataclass(frozen=True)
@@ -358,4 +358,4 @@ def _recorded_root(metadata: Mapping[str, Any], path: Path) -> Path:
         raise InputError(
             f"{path}: its score metadata are damaged.", "Give the image folder as first argument."
         )
-    return image_root(metadata, path)
+    return opened_root(metadata, path, f"deftclean scan {{}} {path}")

@@ -35,6 +35,7 @@ from deftclean.datasets.noisy_table import noisy_table, write_with_images
 from deftclean.datasets.options import NoiseOptions
 from deftclean.datasets.transitions import changes_matrix, read_transition
 from deftclean.datasets.truth import differs, truth_path, truth_table
+from deftclean.stores.door import opens_urls
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,6 +85,7 @@ class CorruptResult(Shown):
         }
 
 
+@opens_urls("data", "labels", "reading", "options", output="output")
 def corrupt(
     data: str | Path,
     labels: str | Path | None = None,

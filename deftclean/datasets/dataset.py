@@ -36,6 +36,9 @@ from deftclean.datasets.web_sets import (
     load_food101n,
     load_webvision,
 )
+from deftclean.stores.door import opens_urls
+
+_ON_DISK = "dataset reads public sets from a local disk, and writes beside them."
 
 NOISY_SETS: tuple[DatasetName, ...] = (
     *("cifar10n", "cifar100n", "clothing1m", "webvision", "food-101n", "animal-10n"),
@@ -82,6 +85,7 @@ class DatasetResult(Shown):
         }
 
 
+@opens_urls(local={"root": _ON_DISK})
 def load_dataset(
     name: DatasetName, root: str | Path, options: DatasetOptions | None = None
 ) -> PublicSet:
@@ -144,6 +148,7 @@ def _check_options(name: str, options: DatasetOptions) -> None:
         raise UsageError(f"{'; '.join(problems)}.", "See deftclean dataset --help.")
 
 
+@opens_urls(local={"root": _ON_DISK, "output": _ON_DISK})
 def dataset(
     name: DatasetName,
     root: str | Path,

@@ -16,6 +16,7 @@ from deftclean.core.errors import UsageError
 from deftclean.core.metrics import SelectionMetrics, selection_metrics
 from deftclean.core.switch import recover, whole_folder
 from deftclean.core.tables import read_table, write_table
+from deftclean.stores.door import opens_urls
 from deftclean.table.scores import ScoreTable
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -76,6 +77,7 @@ class DemoSet:
         return shlex.join(words + (["--seed", str(seed)] if seed else []))
 
 
+@opens_urls(local={"folder": "demo writes its pictures to a local disk."})
 def write_demo(folder: Path, seed: int, *, resume: bool = False) -> DemoSet:
     """Write the data set into a new folder, whole or not at all.
 

@@ -16,6 +16,7 @@ from deftclean.core.run import cores, most_workers
 from deftclean.datasets.noise import Instances
 from deftclean.images.decoding import ImageError, decode
 from deftclean.images.sources import ImageSource, RowImages
+from deftclean.images.stored import encoded
 from deftclean.images.workers import Batches, say_workers
 
 _BLOCK = 256  # rows; with 64 pixels a side 25 MB as float64
@@ -100,9 +101,10 @@ class _Reader:
         side = self.side
         pixels = np.zeros((len(files), 3 * side * side), np.uint8)
         fine = np.zeros(len(files), bool)
-        for place, file in enumerate(files.tolist()):
+        for place, data in enumerate(encoded(self.source, files.tolist())):
             with contextlib.suppress(ImageError):
-                data = self.source.read(file)
+                if isinstance(data, ImageError):
+                    continue
                 picture = decode(data, lambda _width, _height: (2 * side, 2 * side))
                 if picture.size != (side, side):
                     picture = picture.resize((side, side), Image.Resampling.BICUBIC)

@@ -28,6 +28,7 @@ from deftclean.models.detector_card import check_detector_output
 from deftclean.settings.detector import DetectorConfig, Noise, resolve
 from deftclean.settings.evidence import NO_MODEL, EvidenceOptions
 from deftclean.settings.strategies import Strategy, StrategyOptions
+from deftclean.stores.door import opens_urls
 from deftclean.table.scores import ScoreTable, check_table_output, read_scores
 from deftclean.table.summary import summarise
 
@@ -36,6 +37,7 @@ DEFAULT_OUTPUT = Path("clean.parquet")
 DEFT_THRESHOLD = 0.5  # Eq. 5
 
 
+@opens_urls("data", "labels", "reading", "evidence", "run", "baseline", output="output")
 def scan(
     data: str | Path,
     labels: str | Path | None = None,

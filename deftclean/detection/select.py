@@ -6,6 +6,7 @@ from pathlib import Path
 from deftclean.detection.result import ScanResult
 from deftclean.detection.scan import check_threshold
 from deftclean.settings.detector import Rule
+from deftclean.stores.door import opens_urls
 from deftclean.table.emptied import new_warnings
 from deftclean.table.kinds import with_kinds
 from deftclean.table.reviewed import decide_unreviewed
@@ -14,6 +15,7 @@ from deftclean.table.summary import summarise
 from deftclean.table.ways import detector_of, image_root, labels_file
 
 
+@opens_urls("table", output="output")
 def select(
     table: str | Path,
     *,

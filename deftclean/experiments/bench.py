@@ -23,6 +23,7 @@ from deftclean.experiments.grid import Grid
 from deftclean.experiments.paper import paper_cells
 from deftclean.experiments.results import RESULTS, Results, cell_columns, cell_name, cell_title
 from deftclean.experiments.tables import grid_tables, html_page, markdown_page
+from deftclean.stores.door import opens_urls
 
 if TYPE_CHECKING:
     from deftclean.experiments.run import CellRunner
@@ -72,6 +73,12 @@ class BenchResult(Shown):
         }
 
 
+@opens_urls(
+    "grid",
+    "data",
+    "run",
+    local={"output": "bench keeps what it goes on with on a local disk."},
+)
 def bench(
     grid: str | Path | None = None,
     *,

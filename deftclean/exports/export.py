@@ -43,6 +43,8 @@ from deftclean.exports.formats import (
 )
 from deftclean.exports.pieces import deciding, put_rows
 from deftclean.exports.rows import ChosenRows, Written, choose_rows
+from deftclean.stores.door import opens_urls
+from deftclean.stores.urls import shown_place
 from deftclean.table.scores import ScoreTable, read_scores
 from deftclean.table.ways import image_root
 
@@ -119,6 +121,7 @@ class _Wish:
         return log_beside(self.output) if FORMATS[self.to].suffixes else self.output / CHANGES
 
 
+@opens_urls("table", "data", output="output")
 def export(
     table: str | Path,
     *,
@@ -273,6 +276,11 @@ def _of_tasks(scores: ScoreTable, table: Path, chosen: ChosenRows, wish: _Wish) 
             "Export the pictures first: --to imagefolder --rows all --data train.parquet",
         )
     root = wish.data or image_root(scores.metadata, table)
+    if wish.to == "fiftyone" and shown_place(root) is not None:
+        raise InputError(
+            f"{table}: its images lie behind a URL, and fiftyone needs files.",
+            "Export the pictures first: --to imagefolder --rows all",
+        )
     _refuse_around(wish.output, (table, root))
 
     def fiftyone(folder: Path) -> Written:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +27,7 @@ from deftclean.exports.rows import ChosenRows, Written
 from deftclean.exports.tables import cleaned_table
 from deftclean.images.decoding import ImageError, suffix_of
 from deftclean.images.sources import FolderImages, RowImages
+from deftclean.images.stored import Encoded, encoded
 
 CLASS_NAMES = "class-names.json"
 METADATA = "metadata.jsonl"
@@ -60,13 +61,18 @@ class ChosenPictures:
     def __post_init__(self) -> None:
         if self.link != "copy" and not isinstance(self.images.source, FolderImages):
             raise UsageError(
-                f"--link {self.link}: the pictures lie in a table, so there is nothing to link to.",
+                f"--link {self.link}: the pictures lie in a table or behind a URL, so there is "
+                "nothing to link to.",
                 "Leave --link out.",
             )
 
     def read(self, index: int) -> bytes:
         """The encoded picture of one of the n rows; raises `ImageError`."""
         return self.images.source.read(int(self.images.of_row[self.rows.places[index]]))
+
+    def encoded(self) -> Iterator[Encoded]:
+        """The encoded pictures of all of them, or why there are none."""
+        return encoded(self.images.source, self.images.of_row[self.rows.places].tolist())
 
     def put(self, index: int, data: bytes, path: Path, final: Path) -> None:
         """One picture under a name: `path` now, `final` when the folder is whole.
@@ -186,12 +192,11 @@ def _fill(
     problems: list[tuple[str, int]] = []
     made: set[Path] = set()
     with pictures.progress.stage("Exporting pictures", len(paths)) as advance:
-        for index, (path, expected) in enumerate(zip(paths, recorded, strict=True)):
+        read = pictures.encoded()
+        for index, (path, expected, data) in enumerate(zip(paths, recorded, read, strict=True)):
             advance(1, "")
-            try:
-                data = pictures.read(index)
-            except ImageError as error:
-                problems.append((error.status, index))
+            if isinstance(data, ImageError):
+                problems.append((data.status, index))
                 continue
             if hashlib.sha256(data).hexdigest() != expected:
                 problems.append(("changed", index))

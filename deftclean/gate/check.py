@@ -33,6 +33,7 @@ from deftclean.gate.listed import (
 )
 from deftclean.gate.results import Change, CheckResult, Gate, TableCounts
 from deftclean.gate.verify import REASONS, Verified
+from deftclean.stores.door import opens_urls
 from deftclean.table.audit import Audited, audited
 from deftclean.table.comparison import CHANGES, Comparison, compare
 from deftclean.table.copies import (
@@ -195,6 +196,7 @@ class Gates:
         )
 
 
+@opens_urls("table", "baseline", "against", "data")
 def check(
     table: str | Path,
     *,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from deftclean.core.outputs import detector_folder
 from deftclean.core.progress import Progress
 from deftclean.core.text import few, visible
+from deftclean.stores.mirror import brought
 from deftclean.table.parts import parts_hold
 from deftclean.table.scores import ScoreTable
 from deftclean.table.seal import folder_digest, seal_holds
@@ -66,9 +67,10 @@ class Verified:
         """
         if "detector_sha256" not in self.scores.metadata:  # written by an older deftclean
             return None
-        folder = detector_of(self.scores.metadata, self.path)
-        if folder is None:
+        named = detector_of(self.scores.metadata, self.path)
+        if named is None:
             return 0
+        folder = brought(named, self.path)
         expected = self.scores.metadata["detector_sha256"]
         return int(not folder.is_dir() or folder_digest(folder) != expected)
 
@@ -153,12 +155,10 @@ REASONS: Mapping[str, str] = {
 
 
 def _hashes_of(source: "ImageSource", start: int) -> pa.Array:
-    from deftclean.images.decoding import ImageError
+    from deftclean.images.stored import encoded
 
-    found: list[str | None] = []
-    for index in range(start, min(start + _STEP, len(source))):
-        try:
-            found.append(hashlib.sha256(source.read(index)).hexdigest())
-        except ImageError:
-            found.append(None)
+    pictures = encoded(source, range(start, min(start + _STEP, len(source))))
+    found = [
+        hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else None for data in pictures
+    ]
     return pa.array(found, pa.string())

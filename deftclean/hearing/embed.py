@@ -24,6 +24,8 @@ from deftclean.core.results import Shown
 from deftclean.core.run import RunOptions
 from deftclean.core.switch import whole_file
 from deftclean.settings.evidence import NO_MODEL
+from deftclean.stores.door import opens_urls
+from deftclean.stores.mirror import brought
 from deftclean.table.scores import ScoreTable, read_scores
 from deftclean.table.ways import detector_of
 
@@ -65,6 +67,7 @@ class EmbeddingsResult(Shown):
         }
 
 
+@opens_urls("table", "data", "run", output="output")
 def export_embeddings(
     table: str | Path,
     *,
@@ -113,7 +116,7 @@ def export_embeddings(
     name = scores.metadata.get("model")
     if name is None or name == NO_MODEL:
         raise InputError(f"{table} was judged without a model: there are no embeddings.")
-    home = detector_of(scores.metadata, table) or detector_folder(table)
+    home = brought(detector_of(scores.metadata, table) or detector_folder(table), table)
     model, weights = local_name(name, scores.metadata.get("weights"), home)
     decode = scores.metadata.get("config", {}).get("decode", "exact")
     runtime = choose_runtime(run.device, run.precision, run.workers)

@@ -43,11 +43,11 @@ class StrongPictures:
         rows: list[int] = []
         seen: list[Tensor] = []
         failures = []
-        for row, picture, draws in zip(*(part.tolist() for part in wanted), strict=True):
-            try:
-                pixels = self.pictures.pixels(picture)
-            except ImageError as error:
-                failures.append((picture, error.reason))
+        resized = self.pictures.pixels(wanted.pictures.tolist())
+        columns = (part.tolist() for part in wanted)
+        for row, picture, draws, pixels in zip(*columns, resized, strict=True):
+            if isinstance(pixels, ImageError):
+                failures.append((picture, pixels.reason))
                 continue
             with _seeded(int(draws[0] * 2**53)):
                 seen.append(transform(Image.fromarray(pixels)))

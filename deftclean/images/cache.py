@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from deftclean.core.errors import UsageError
-from deftclean.core.files import expanded
+from deftclean.core.files import cache_folder, expanded
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
 from deftclean.images.look import LOOK
@@ -278,7 +278,7 @@ def open_cache(folder: Path | None, gigabytes: float, progress: Progress) -> Cac
         UsageError: the folder that was asked for cannot be used.
     """
     try:
-        root = folder or default_folder()
+        root = folder or cache_folder()
         return Cache.open(root, int(gigabytes * 1e9))
     except OSError as error:
         reason = error.strerror or str(error)
@@ -292,22 +292,6 @@ def open_cache(folder: Path | None, gigabytes: float, progress: Progress) -> Cac
             "anew in every pass; --cache-dir moves it"
         )
         return None
-
-
-def default_folder() -> Path:
-    """`DEFTCLEAN_CACHE_DIR`, or the platform's place for the user's caches.
-
-    Raises:
-        FileNotFoundError: the user has no home.
-    """
-    import platformdirs
-
-    if named := os.environ.get("DEFTCLEAN_CACHE_DIR"):
-        return Path(named)
-    try:
-        return platformdirs.user_cache_path("deftclean", appauthor=False)
-    except RuntimeError as error:
-        raise FileNotFoundError(errno.ENOENT, "no home folder", "of the user") from error
 
 
 def used_bytes(root: Path) -> int:

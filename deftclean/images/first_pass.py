@@ -20,6 +20,7 @@ from deftclean.images.decoding import ImageError, ImageStatus
 from deftclean.images.look import LOOK, NO_LOOK, look_at
 from deftclean.images.resizing import Preparation
 from deftclean.images.sources import ImageSource
+from deftclean.images.stored import Encoded, encoded
 from deftclean.images.workers import Batches
 
 _STEP = 64  # images that a worker is given at once
@@ -56,14 +57,16 @@ class Checks:
 
     def __getitems__(self, indices: range) -> "ImageChecks":
         """One batch."""
-        return ImageChecks.of([self.check(index) for index in indices])
+        return ImageChecks.of([self._check(data) for data in encoded(self.source, indices)])
 
     def check(self, index: int) -> ImageCheck:
         """One image; never raises for the image's sake."""
-        try:
-            data = self.source.read(index)
-        except ImageError as error:
-            return ImageCheck(error.status, error.reason, None)
+        (data,) = encoded(self.source, [index])
+        return self._check(data)
+
+    def _check(self, data: Encoded) -> ImageCheck:
+        if isinstance(data, ImageError):
+            return ImageCheck(data.status, data.reason, None)
         digest = hashlib.sha256(data).digest()
         looks = [folder.visit(digest) for _, folder in self.kept]
         if looks and None not in looks:

@@ -1,5 +1,6 @@
 """Batches of pixels, from the cache or decoded anew."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from deftclean.images.cache import PictureFolder
 from deftclean.images.decoding import ImageError
 from deftclean.images.resizing import Pixels, Preparation, Resize, View, seen
 from deftclean.images.sources import DistinctPictures
+from deftclean.images.stored import Encoded, encoded
 
 
 class Wanted(NamedTuple):
@@ -88,25 +90,38 @@ class ResizedPictures:
         pixels = np.empty((len(wanted.rows), 3, height, width), np.uint8)
         rows: list[int] = []
         failures = []
-        for row, picture, draws in zip(*(part.tolist() for part in wanted), strict=True):
+        resized = self.pixels(wanted.pictures.tolist())
+        columns = (part.tolist() for part in wanted)
+        for row, picture, draws, found in zip(*columns, resized, strict=True):
             view = View(*draws) if self.flip else View(*draws[:2])
-            try:
-                pixels[len(rows)] = seen(self.pixels(picture), view, height, width)
-                rows.append(row)
-            except ImageError as error:
-                failures.append((picture, error.reason))
+            if isinstance(found, ImageError):
+                failures.append((picture, found.reason))
+                continue
+            pixels[len(rows)] = seen(found, view, height, width)
+            rows.append(row)
         return ImageBatch(
             torch.tensor(rows, dtype=torch.int64), torch.from_numpy(pixels[: len(rows)]), failures
         )
 
-    def pixels(self, picture: int) -> Pixels:
-        """One resized picture: what the cache holds, or else the same made anew.
+    def pixels(self, pictures: list[int]) -> Iterator[Pixels | ImageError]:
+        """Resized pictures, in order: what the cache holds, or else the same made anew.
 
-        Raises:
-            ImageError: it cannot be read any more.
+        In the place of one that cannot be read any more, why that is.
         """
-        if self.folder is not None:
-            kept = self.folder.read(self.distinct.digest(picture))
-            if kept is not None:
-                return kept
-        return self.resize(self.preparation.picture(self.distinct.read(picture)))
+        kept = [self._kept(picture) for picture in pictures]
+        lost = [at for at, found in enumerate(kept) if found is None]
+        files = self.distinct.files[[pictures[at] for at in lost]].tolist()
+        anew = encoded(self.distinct.source, files)
+        for picture, found in zip(pictures, kept, strict=True):
+            yield self._made(picture, next(anew)) if found is None else found
+
+    def _kept(self, picture: int) -> Pixels | None:
+        return None if self.folder is None else self.folder.read(self.distinct.digest(picture))
+
+    def _made(self, picture: int, data: Encoded) -> Pixels | ImageError:
+        if isinstance(data, ImageError):
+            return data
+        try:
+            return self.resize(self.preparation.picture(self.distinct.same(picture, data)))
+        except ImageError as error:
+            return error

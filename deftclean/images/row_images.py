@@ -22,7 +22,8 @@ from deftclean.core.files import private_folder
 from deftclean.data.columns import ImageColumn
 from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions
-from deftclean.images.sources import FolderImages, RowImages, SpooledImages, TableImages
+from deftclean.images.sources import RowImages, SpooledImages, TableImages
+from deftclean.images.stored import images_below
 
 _ROWS_AT_ONCE = 256
 
@@ -48,13 +49,13 @@ def work_folder() -> Iterator[Path]:
 def row_images(manifest: Manifest, reading: ManifestOptions, folder: Path) -> RowImages:
     """Where the bytes of each row's image come from; `folder` may be filled with a copy."""
     if manifest.images is not None:
-        files = FolderImages(manifest.root, table_names(manifest), reading.allow_outside)
+        files = images_below(manifest.root, table_names(manifest), reading.allow_outside)
         source = TableImages(spool_images(manifest.images, folder / "images"), files)
         return RowImages(source, np.arange(len(manifest)))
     names = pc.if_else(pa.array(manifest.named), manifest.file_names, "").dictionary_encode()
     files = names.dictionary.to_numpy(zero_copy_only=False).astype(object)
     of_row = names.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return RowImages(FolderImages(manifest.root, files, reading.allow_outside), of_row)
+    return RowImages(images_below(manifest.root, files, reading.allow_outside), of_row)
 
 
 def table_names(manifest: Manifest) -> NDArray[np.object_]:

@@ -42,6 +42,14 @@ class ImageSource(Protocol):
         """
 
 
+class NamedSource(ImageSource, Protocol):
+    """F encoded images by index, each of which has a name."""
+
+    @property
+    def file_names(self) -> NDArray[np.object_]:
+        """F names; an empty one names nothing."""
+
+
 @dataclass(frozen=True)
 class FolderImages:
     """Images that are files below a folder.
@@ -201,7 +209,7 @@ class TableImages:
     """
 
     spooled: SpooledImages
-    files: FolderImages
+    files: "NamedSource"
 
     def __len__(self) -> int:
         return len(self.spooled)
@@ -251,13 +259,12 @@ class DistinctPictures:
         """SHA-256 of one picture's encoded bytes."""
         return bytes(self.digests[picture])
 
-    def read(self, picture: int) -> bytes:
-        """The encoded bytes of one picture, the same as in the first pass.
+    def same(self, picture: int, data: bytes) -> bytes:
+        """The encoded bytes of one picture, where they are the same as in the first pass.
 
         Raises:
-            ImageError: as `ImageSource.read`, or `unreadable` where they are others now.
+            ImageError: `unreadable`, since they are others now.
         """
-        data = self.source.read(int(self.files[picture]))
         if hashlib.sha256(data).digest() != self.digest(picture):
             raise ImageError("unreadable", "its content has changed")
         return data

@@ -14,12 +14,10 @@ from deftclean.data.manifest import read_manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.images.decoding import ImageError
 from deftclean.images.row_images import images_at, spool_images, table_names
-from deftclean.images.sources import FolderImages, RowImages, TableImages
+from deftclean.images.sources import NamedSource, RowImages, TableImages
+from deftclean.images.stored import Encoded, encoded, images_below
 from deftclean.table.scores import ScoreTable
-from deftclean.table.ways import image_root
-
-Encoded = bytes | ImageError
-"""The encoded bytes of a picture, or why there are none."""
+from deftclean.table.ways import image_root, opened_root
 
 
 def images_of_table(
@@ -47,7 +45,7 @@ def images_of_table(
     coded = pc.fill_null(names, "").dictionary_encode()
     files = coded.dictionary.to_numpy(zero_copy_only=False).astype(object)
     of_row = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return RowImages(FolderImages(root, files, allow_outside), of_row)
+    return RowImages(images_below(root, files, allow_outside), of_row)
 
 
 def encoded_images(
@@ -69,11 +67,10 @@ def encoded_images(
         return map(_present, images_at(column, rows), repeat(files), rows.tolist())
     root = _root_of(scores, table, data)
     names = np.array(scores.table["file_name"].to_pylist(), dtype=object)
-    source = FolderImages(root, names, allow_outside)
-    return (_read(source, index) for index in range(len(names)))
+    return encoded(images_below(root, names, allow_outside), range(len(names)))
 
 
-def _present(data: bytes | None, files: FolderImages, row: int) -> Encoded:
+def _present(data: bytes | None, files: NamedSource, row: int) -> Encoded:
     if data is None and files.file_names[row]:
         return _read(files, row)
     if data is None:
@@ -81,7 +78,7 @@ def _present(data: bytes | None, files: FolderImages, row: int) -> Encoded:
     return data
 
 
-def _read(source: FolderImages, index: int) -> Encoded:
+def _read(source: NamedSource, index: int) -> Encoded:
     try:
         return source.read(index)
     except ImageError as error:
@@ -96,7 +93,7 @@ def _root_of(scores: ScoreTable, table: Path, data: Path | None) -> Path:
             f"{table}: its images lay in the table that was scanned, not in files.",
             "Give that table: --data train.parquet",
         )
-    root = image_root(scores.metadata, table) if data is None else data
+    root = data or opened_root(scores.metadata, table, "--data {}")
     if not root.is_dir():
         raise InputError(
             f"The image folder {root} of {table} does not exist.",
@@ -107,7 +104,7 @@ def _root_of(scores: ScoreTable, table: Path, data: Path | None) -> Path:
 
 def _column_of(
     scores: ScoreTable, table: Path, data: Path, allow_outside: bool
-) -> tuple[ImageColumn, FolderImages]:
+) -> tuple[ImageColumn, NamedSource]:
     """The column of `data` that holds the images of all rows, and the files that it names."""
     manifest = read_manifest(data, None, ManifestOptions(known_labels={}))
     if manifest.images is None:
@@ -123,4 +120,4 @@ def _column_of(
         )
     # As the scan has found them: it may have been given a folder too.
     root = image_root(scores.metadata, table)
-    return manifest.images, FolderImages(root, table_names(manifest), allow_outside)
+    return manifest.images, images_below(root, table_names(manifest), allow_outside)

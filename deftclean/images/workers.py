@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import psutil
 
-from deftclean.core.errors import RunError
+from deftclean.core.errors import DeftcleanError, RunError
 from deftclean.core.progress import Progress
 from deftclean.core.run import most_workers
 from deftclean.core.signals import leave_to_the_parent
@@ -97,6 +97,8 @@ class Batches:
         whole = False
         try:
             for answer in self._crew.answers(iter(self._wanted)):
+                if isinstance(answer, DeftcleanError):
+                    raise answer
                 if isinstance(answer, _Failure):
                     raise self._out_of_memory() if answer.memory else RuntimeError(answer.trace)
                 yield answer
@@ -274,6 +276,8 @@ def _made(source: Source, wanted: Any) -> bytes:
         return pickle.dumps(source.__getitems__(wanted), protocol=5)
     except MemoryError:
         return pickle.dumps(_Failure(True, ""))
+    except DeftcleanError as error:  # a store does not answer
+        return pickle.dumps(error)
     except Exception:  # noqa: BLE001 - the parent raises it
         trace = traceback.format_exc()
         return pickle.dumps(_Failure(False, f"in a process that reads images:\n{trace}"))

@@ -22,6 +22,7 @@ from deftclean.models.tensors import load_tensors, write_tensors
 from deftclean.models.tuners import make_tuner
 from deftclean.models.weights import LoadedModel, available_weights, local_path
 from deftclean.settings.detector import DetectorConfig
+from deftclean.stores.models import source_of
 
 
 def build_detector(
@@ -114,10 +115,16 @@ def load_detectors(
 def portable_name(model: str, weights: str | None, folder: Path) -> tuple[str, str | None]:
     """Model and weights as a card names them: files relative to the detector folder."""
     here = folder.resolve()
-    if (path := local_path(model)) is not None and model != "nano":
+    path = local_path(model)
+    if path is not None and (url := source_of(path)) is not None:
+        model = url
+    elif path is not None and model != "nano":
         model = f"local-dir:{Path(os.path.relpath(path.resolve(), here)).as_posix()}"
     if weights is not None and expanded(weights).is_file():
-        weights = Path(os.path.relpath(expanded(weights).resolve(), here)).as_posix()
+        weights = (
+            source_of(expanded(weights))
+            or Path(os.path.relpath(expanded(weights).resolve(), here)).as_posix()
+        )
     return model, weights
 
 
@@ -140,7 +147,7 @@ def local_name(model: str, weights: str | None, folder: Path) -> tuple[str, str 
         UsageError: there is no such model.
     """
     found, file = findable_name(model, weights, folder)
-    if available_weights(found, file) is None:
+    if "://" in found or "://" in (file or "") or available_weights(found, file) is None:
         raise WeightsError(
             f"{folder} names the model {model!r}, whose weights are not on this machine, and what "
             "a folder names is not fetched by itself.",

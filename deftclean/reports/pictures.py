@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from deftclean.core.progress import Progress
 from deftclean.images.decoding import ImageError
-from deftclean.images.table_images import Encoded, encoded_images
+from deftclean.images.stored import Encoded
+from deftclean.images.table_images import encoded_images
 from deftclean.images.thumbnails import Thumbnail, thumbnail
 from deftclean.table.scores import ScoreTable
 

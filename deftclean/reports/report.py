@@ -16,6 +16,7 @@ from deftclean.reports.overview import Overview, overview
 from deftclean.reports.page import Contents, Map, page
 from deftclean.reports.pictures import Album
 from deftclean.reports.review_file import known_labels
+from deftclean.stores.door import opens_urls
 from deftclean.table.audit import Sample, draw
 from deftclean.table.own_files import OwnFile, read_own
 from deftclean.table.parts import digest_of
@@ -68,6 +69,7 @@ class ReportResult(Shown):
         }
 
 
+@opens_urls("table", "data", "embeddings", output="output")
 def report(
     table: str | Path,
     *,

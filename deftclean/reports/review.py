@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deftclean.core.results import Shown, percent
 from deftclean.reports.review_file import read_review
+from deftclean.stores.door import opens_urls
 from deftclean.table.audit import Audited, audited
 from deftclean.table.emptied import new_warnings
 from deftclean.table.kinds import with_kinds
@@ -59,6 +60,7 @@ class ReviewResult(Shown):
         }
 
 
+@opens_urls("table", "decisions", output="output")
 def review(
     table: str | Path,
     decisions: str | Path,

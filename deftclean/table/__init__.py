@@ -5,7 +5,7 @@ In reading order::
     facts: what a table says of itself, looked at once
     emptied: classes from which nothing is kept
     seal: whether a table is as it was written
-    ways: from a table to image folder, labels, detector
+    ways: what it names, by ways from where it is
     parts: a table in one file or in many
     scores: its columns, how it is written and read, what `keep` means
     estimate: what it says of how much is wrong

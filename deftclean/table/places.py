@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deftclean.stores.urls import shown_place
 from deftclean.table.scores import ScoreTable
 from deftclean.table.ways import image_root, labels_file
 
@@ -78,5 +79,7 @@ def _place(path: Path, line: int | None) -> Place:
 
 
 def _way(path: Path, folder: Path) -> str:
-    """No absolute path: the same in every checkout."""
+    """No absolute path: the same in every checkout. A URL is shown as it is."""
+    if (url := shown_place(path)) is not None:
+        return str(url)
     return Path(os.path.relpath(path.absolute(), folder.resolve())).as_posix()

@@ -23,10 +23,13 @@ PREPROCESS = {
 class Fakes:
     """Resized pictures of random pixels; number 7 is damaged."""
 
-    def pixels(self, index):
-        if index == 7:
-            raise ImageError("unreadable", "damaged")
-        return np.random.default_rng(index).integers(0, 256, (37, 37, 3)).astype(np.uint8)
+    def pixels(self, indices):
+        for index in indices:
+            if index == 7:
+                yield ImageError("unreadable", "damaged")
+            else:
+                random = np.random.default_rng(index)
+                yield random.integers(0, 256, (37, 37, 3)).astype(np.uint8)
 
 
 def wanted(rows):

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deftclean.core.errors import UsageError
+from deftclean.core.files import cache_folder
 from deftclean.core.progress import Silent
 from deftclean.core.runtime import choose_runtime
 from deftclean.images import cache as cache_module
-from deftclean.images.cache import Cache, PictureFolder, default_folder, open_cache
+from deftclean.images.cache import Cache, PictureFolder, open_cache
 from deftclean.images.first_pass import Checks, check_images
 from deftclean.images.loading import ResizedPictures, Wanted
 from deftclean.images.resizing import Preparation
@@ -483,7 +484,7 @@ def test_a_clock_that_goes_back_evicts_nothing_in_use(tmp_path: Path) -> None:
 
 def test_the_default_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEFTCLEAN_CACHE_DIR")
-    assert "deftclean" in default_folder().parts
+    assert "deftclean" in cache_folder().parts
 
 
 # ---------------------------------------------------------------- several processes

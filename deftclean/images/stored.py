@@ -1,0 +1,118 @@
+"""Images behind a URL, many of them read at once; and of any source, some of its images.
+
+Names that lead out of the folder are never asked for. What the store does not have is `missing`;
+that it does not answer ends the run.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deftclean.images.decoding import ImageError
+from deftclean.images.sources import MAX_BYTES, FolderImages, ImageSource, NamedSource
+from deftclean.stores.contents import listed
+from deftclean.stores.objects import UNKNOWN, read_many
+from deftclean.stores.urls import Url, is_plain, mirrored
+
+Encoded = bytes | ImageError
+"""The encoded bytes of a picture, or why there are none."""
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """Images that are objects below a URL.
+
+    Args:
+        url: the data folder.
+        file_names: F names relative to it; an empty one means that no file is named.
+        sizes: (F,) bytes; `UNKNOWN` where nobody has looked.
+        complete: whether the folder was listed, so that a file without a size is not there.
+    """
+
+    url: Url
+    file_names: NDArray[np.object_]
+    sizes: NDArray[np.int64]
+    complete: bool
+
+    def __len__(self) -> int:
+        return len(self.file_names)
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one object.
+
+        Raises:
+            ImageError: as `ImageSource.read`.
+            InputError, RunError: the store refuses, or does not answer.
+        """
+        (data,) = self.read_many([index])
+        if isinstance(data, ImageError):
+            raise data
+        return data
+
+    def read_many(self, indices: Sequence[int]) -> Iterator[Encoded]:
+        """Bytes of n objects, in order, as many at once as memory may hold.
+
+        Raises:
+            InputError, RunError: the store refuses, or does not answer.
+        """
+        refused = {index: why for index in indices if (why := self._refusal(index)) is not None}
+        asked = [index for index in indices if index not in refused]
+        names = [str(self.file_names[index]) for index in asked]
+        answers = read_many(self.url, names, self.sizes[asked], MAX_BYTES)
+        for index in indices:
+            yield refused[index] if index in refused else _image(next(answers))
+
+    def _refusal(self, index: int) -> ImageError | None:
+        """Why an object is not asked for."""
+        name, size = str(self.file_names[index]), int(self.sizes[index])
+        if not name:
+            return ImageError("missing", "the row names no file")
+        if name.startswith("/") or ".." in name.split("/"):
+            return ImageError("outside", "leads outside the data folder")
+        if not all(is_plain(part) for part in name.split("/")):
+            return ImageError("missing", "no such file")
+        if self.complete and size == UNKNOWN:
+            return ImageError("missing", "no such file")
+        return _too_large(size) if size > MAX_BYTES else None
+
+
+def _image(data: bytes | None) -> Encoded:
+    if data is None:
+        return ImageError("missing", "no such file")
+    return _too_large(len(data)) if len(data) > MAX_BYTES else data
+
+
+def _too_large(size: int) -> ImageError:
+    return ImageError("too_large", f"{size:,} bytes; the limit is {MAX_BYTES:,}")
+
+
+def images_below(root: Path, names: NDArray[np.object_], allow_outside: bool) -> NamedSource:
+    """Images by name, on disk or behind the URL whose place the folder is.
+
+    Args:
+        root: the data folder.
+        names: F names relative to it; an empty one means that no file is named.
+        allow_outside: also open files that a name or a link leads to outside a folder on disk.
+    """
+    url = mirrored(root.resolve())
+    if url is None:
+        return FolderImages(root, names, allow_outside)
+    listing = listed(root.resolve())
+    if listing is None:
+        return StoredImages(url, names, np.full(len(names), UNKNOWN, np.int64), complete=False)
+    return StoredImages(url, names, listing.sizes_of(names.tolist()), complete=True)
+
+
+def encoded(source: ImageSource, indices: Sequence[int]) -> Iterator[Encoded]:
+    """Some images of a source, in order: bytes, or why there are none."""
+    if isinstance(source, StoredImages):
+        yield from source.read_many(indices)
+        return
+    for index in indices:
+        try:
+            yield source.read(index)
+        except ImageError as error:
+            yield error

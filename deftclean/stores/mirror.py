@@ -1,0 +1,123 @@
+"""The local places of what a command reads: files are fetched, folders listed.
+
+Of a folder of images only its tables of metadata are fetched; the images are read from where they
+are. Any other folder (a detector, Parquet files) is fetched whole.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from deftclean.core.errors import InputError
+from deftclean.core.files import IMAGE_SUFFIXES
+from deftclean.stores.contents import keep_listing, list_url
+from deftclean.stores.filesystems import can_list, filesystem
+from deftclean.stores.objects import fetch, fetch_all
+from deftclean.stores.retries import retried
+from deftclean.stores.urls import Url, mirrored
+
+_METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+
+
+def bring(url: Url, place: Path, whole: bool = False) -> None:
+    """Fetch a file, or list a folder and fetch what has to be here; nothing where there is nothing.
+
+    Args:
+        url: of it.
+        place: where it is to be.
+        whole: all of a folder is needed, images too: it is no data set.
+
+    Raises:
+        InputError, RunError: the store refuses, or does not answer.
+    """
+    kind = kind_of(url)
+    if kind == "file":
+        fetch(url, place)
+    elif kind == "directory":
+        _bring_folder(url, place, whole)
+
+
+def kind_of(url: Url) -> str | None:
+    """`file`, `directory`, or None where there is nothing.
+
+    Raises:
+        InputError, RunError: the store refuses, or does not answer.
+    """
+    opened = filesystem(url.scheme)
+
+    def info() -> dict[str, Any]:
+        found: dict[str, Any] = opened.info(url.path_for_fsspec)
+        return found
+
+    try:
+        return str(retried(url, "read", info)["type"])
+    except FileNotFoundError:
+        return None
+
+
+def _bring_folder(url: Url, place: Path, whole: bool) -> None:
+    if not can_list(url.scheme):
+        raise InputError(
+            f"{url} is a folder, and a web server does not say what lies in it.",
+            "Give a table that names its files: deftclean scan https://host/data/labels.csv",
+        )
+    listing = list_url(url)
+    keep_listing(listing, place)
+    images = not whole and any(map(_is_image, listing.names))
+    wanted = {
+        name: size
+        for name, size in zip(listing.names, listing.sizes, strict=True)
+        if not images or _is_metadata(name)
+    }
+    fetch_all(url, list(wanted), list(wanted.values()), place)
+
+
+def _is_image(name: str) -> bool:
+    stem, dot, ending = name.rpartition("/")[2].rpartition(".")
+    return bool(stem) and f"{dot}{ending.lower()}" in IMAGE_SUFFIXES
+
+
+def _is_metadata(name: str) -> bool:
+    """Whether it is a table that says what the images beside it are."""
+    folder, _, last = name.rpartition("/")
+    return "/" not in folder and last in _METADATA
+
+
+# ---------------------------------------------------------------- what tables name
+
+
+def brought(place: Path, beside: Path) -> Path:
+    """A file or folder that a table names, fetched where the table came from a URL.
+
+    Args:
+        place: as the way from the table leads to it.
+        beside: the table; what it names is opened in its own bucket alone.
+
+    Returns:
+        where it is, or where nothing is
+
+    Raises:
+        InputError, RunError: as `bring`.
+    """
+    url, real = _named(place, beside)
+    if url is not None and not real.exists():
+        bring(url, real, whole=True)
+    return real if url is not None else place
+
+
+def image_folder(place: Path, beside: Path) -> Path:
+    """The same of a folder of images, which are read from where they are: nothing is fetched."""
+    url, real = _named(place, beside)
+    if url is not None and not real.exists() and kind_of(url) == "directory":
+        real.mkdir(parents=True)
+    return real if url is not None else place
+
+
+def _named(place: Path, beside: Path) -> tuple[Url | None, Path]:
+    """The URL that is opened for a table's sake, and its place; None for any other path."""
+    home = mirrored(beside.resolve())
+    if home is None:
+        return None, place
+    real = place.resolve()
+    url = mirrored(real)
+    allowed = url is not None and (url.scheme, url.root) == (home.scheme, home.root)
+    return (url if allowed else None), real
