@@ -33,8 +33,8 @@ ALLOWED = {
     "exports": "core table data images",
     "datasets": "core table data images",
     "experiments": "core settings table data images models detection adaptation datasets",
-    "cli": "core settings table data images models gate hearing detection adaptation reports "
-    "exports datasets experiments",
+    "cli": "core settings table data images models training gate hearing detection adaptation "
+    "reports exports datasets experiments",
 }
 """Rooms from the ground up, and the rooms that each may import."""
 

@@ -19,6 +19,7 @@ from deftclean.cli.options import (
     Overwrite,
     Quiet,
     progress_of,
+    taking_part,
     warn,
 )
 from deftclean.cli.terminal import show
@@ -73,12 +74,13 @@ def score(
     from deftclean.cli.results import print_result
     from deftclean.detection.score import score as run_score
 
-    result = run_score(
-        detector, data, labels, output=output, overwrite=overwrite, rule=rule,
-        threshold=threshold, reading=reading, evidence=own,
-        run=replace(run, model=model),
-        progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
-    )  # fmt: skip
+    with taking_part() as ranks:
+        result = run_score(
+            detector, data, labels, output=output, overwrite=overwrite, rule=rule,
+            threshold=threshold, reading=reading, evidence=own,
+            run=replace(run, model=model, ranks=ranks),
+            progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
+        )  # fmt: skip
     show(result, json, print_result)
     leave_by_gates(result.check, exit_zero, json)
 

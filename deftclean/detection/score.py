@@ -75,7 +75,7 @@ def score(
     output, home = Path(output), Path(detector)
     evidence = evidence or EvidenceOptions()
     inputs = [*input_files(data, labels, reading), *evidence.files]
-    check_table_output(output, overwrite, inputs)
+    run.ranks.of_first(lambda: check_table_output(output, overwrite, inputs))
     gates = Gates.of(fail_on, baseline)
     card = read_card(home)
     threshold = card.threshold if threshold is None else threshold
@@ -98,7 +98,8 @@ def score(
     for text in new_warnings(made.metadata, scored.metadata):
         progress.warn(text)
     made = judged_by(made, home)
-    write_scores(made, output, manifest.root, overwrite, manifest.labels_file, home)
+    if run.ranks.first:
+        write_scores(made, output, manifest.root, overwrite, manifest.labels_file, home)
     return ScanResult(
         output,
         None,
@@ -106,7 +107,7 @@ def score(
         summarise(made),
         tuple(made.metadata["warnings"]),
         time.monotonic() - began,
-        gates.check(output) if gates.expressions else None,
+        gates.check(output) if gates.expressions and run.ranks.first else None,
     )
 
 
@@ -194,7 +195,7 @@ def _scored(
     from deftclean.models.saved_detector import load_detectors
     from deftclean.models.weights import preprocess_of
 
-    runtime = choose_runtime(run.device, run.precision, run.workers)
+    runtime = choose_runtime(run.device, run.precision, run.workers, run.ranks)
     model, weights = _clip_of(home, card, run)
     preprocess = preprocess_of(model, weights, run.offline, progress.say)
     preparation = Preparation.of(preprocess, card.config.decode, crop=False)
