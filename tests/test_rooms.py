@@ -37,8 +37,8 @@ ALLOWED = {
     "exports": "core stores table data images",
     "datasets": "core stores table data images",
     "experiments": "core stores settings table data images models detection adaptation datasets",
-    "cli": "core stores settings table data images models gate hearing detection applying "
-    "adaptation reports exports datasets experiments",
+    "cli": "core stores settings table data images models training gate hearing detection "
+    "applying adaptation reports exports datasets experiments",
 }
 """Rooms from the ground up, and the rooms that each may import."""
 

@@ -1,7 +1,7 @@
 """The command `adapt`, whole. A typed result out; nothing is printed."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,10 +77,9 @@ def adapt(
         progress.say(inputs.about_epochs())
     parts = (checkpoint_folder(output), _uncleaned_folder(output))
     if resume and not overwrite:
-        refuse_finished(output, output / CARD, parts, "Give --overwrite to train anew.")
-    check_adapted_output(output, overwrite)
-    for folder in parts:
-        check_checkpoint_output(folder, may_go=overwrite or resume)
+        anew = "Give --overwrite to train anew."
+        run.ranks.of_first(lambda: refuse_finished(output, output / CARD, parts, anew))
+    run.ranks.of_first(lambda: _check_outputs(output, overwrite, resume, parts))
 
     from deftclean.adaptation.data_sets import DataSets
     from deftclean.adaptation.run_folder import save_run
@@ -91,7 +90,7 @@ def adapt(
 
     config, names = inputs.config, inputs.wanted.class_names
     chosen, detector = _backbone(inputs, options, backbone, weights, from_scratch)
-    runtime = choose_runtime(run.device, run.precision, run.workers)
+    runtime = choose_runtime(run.device, run.precision, run.workers, run.ranks)
     preprocess = chosen.preprocess(run.offline, progress.say)
     preparation = Preparation.of(preprocess, config.decode, config.augmentation != "none")
     with opened_reader(preparation, runtime, run, progress) as reader:
@@ -102,7 +101,8 @@ def adapt(
         data_sets = DataSets(inputs.scores, table, names, reader)
         result = _adapted(inputs, options, data_sets, trainer, output, resume)
         result = replace(result, seconds=time.monotonic() - began)
-        save_run(result, trainer, inputs.about(), overwrite, parts)
+        if run.ranks.first:
+            save_run(result, trainer, inputs.about(), overwrite, parts)
         reader.say_cache()
     return result
 
@@ -256,6 +256,12 @@ def _about_left_out(names: tuple[str, ...]) -> str:
 
 
 # ---------------------------------------------------------------- checks before the work
+
+
+def _check_outputs(output: Path, overwrite: bool, resume: bool, parts: Iterable[Path]) -> None:
+    check_adapted_output(output, overwrite)
+    for folder in parts:
+        check_checkpoint_output(folder, may_go=overwrite or resume)
 
 
 def _check_method(chosen: "BackboneName", config: AdaptConfig) -> None:

@@ -76,6 +76,11 @@ class FineTuned(Classifier):
         """(B, 3, S, S) uint8 -> (B, W), what the head sees."""
         return features_of(self.model, self._normalised(pixels))
 
+    @property
+    def width(self) -> int:
+        """W."""
+        return int(head_of(self.model).in_features)
+
     def head(self) -> "LinearHead":
         """The head by itself, to be trained on `features`; it shares its weights with the model."""
         return LinearHead(head_of(self.model))

@@ -186,7 +186,8 @@ def fine_tune(
 
     Args:
         classifier: on the run's device; changed in place.
-        feed: epoch from 0 -> batches of (rows, inputs).
+        feed: epoch from 0 -> batches of (rows, inputs); of several processes each one's part of a
+            batch.
         targets: labels and weights of the rows.
         loss: per-sample losses.
         config: resolved settings.
@@ -198,7 +199,7 @@ def fine_tune(
     Raises:
         RunError: the loss is not finite, or a single picture does not fit into memory.
     """
-    step = _Step(classifier, targets, loss, config, runtime, say)
+    step, ranks = _Step(classifier, targets, loss, config, runtime, say), runtime.ranks
     done = 0
     if start is not None:
         done = start.epoch
@@ -208,27 +209,30 @@ def fine_tune(
         lr = learning_rate(config, epoch)
         step.optimiser.set_lr(lr)
         sums: list[_Sums] = []
-        with _drawing_from(config.seed, epoch, runtime.device):
+        with _drawing_from(config.seed, epoch, runtime):
             for rows, inputs in feed(epoch - 1):
                 sums.append(step(rows, inputs))
                 on_step(sums[-1].loss / sums[-1].weight)
-        weight = float(torch.stack([s.weight for s in sums]).sum())
-        mean = float(torch.stack([s.loss for s in sums]).sum()) / weight
+        loss.share(ranks)
+        weight = float(ranks.total(torch.stack([s.weight for s in sums]).sum()))
+        mean = float(ranks.total(torch.stack([s.loss for s in sums]).sum())) / weight
         if not np.isfinite(mean):
             raise RunError(
                 f"The loss is {mean} in epoch {epoch}: training has diverged.",
                 "Lower --lr, or limit gradients with --clip-grad 1.",
             )
-        agreeing = float(torch.stack([s.agreeing for s in sums]).sum())
-        yield Fitted(epoch, mean, agreeing / sum(s.rows for s in sums), lr, step.state(epoch))
+        agreeing = float(ranks.total(torch.stack([s.agreeing for s in sums]).sum()))
+        rows_seen = ranks.total(sum(s.rows for s in sums))
+        yield Fitted(epoch, mean, agreeing / rows_seen, lr, step.state(epoch))
 
 
 @contextlib.contextmanager
-def _drawing_from(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
-    """Dropout and the like, which some backbones bring, as a function of (seed, epoch)."""
-    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
+def _drawing_from(seed: int, epoch: int, runtime: Runtime) -> Iterator[None]:
+    """Dropout and the like, which some backbones bring, as a function of (seed, epoch, process)."""
+    devices = [torch.cuda.current_device()] if runtime.device.type == "cuda" else []
+    drawn = stream(seed, "dropout", epoch).integers(2**63, size=runtime.ranks.rank + 1)
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(stream(seed, "dropout", epoch).integers(2**63)))
+        torch.manual_seed(int(drawn[-1]))
         yield
 
 
@@ -260,9 +264,13 @@ class _Step:
                 self._halve(len(rows), error)
 
     def _whole_batch(self, rows: Tensor, inputs: Tensor) -> _Sums:
+        """Of several processes each does its part, and all take the step of the whole batch."""
+        ranks = self._runtime.ranks
         self.optimiser.zero_grad()
         weights = self._targets.weights[rows].to(inputs.device, non_blocking=True)
-        total = weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+        tiny = torch.finfo(weights.dtype).tiny
+        own = weights.sum()
+        total = ranks.total(own).clamp(min=tiny)
         parts = [
             self._piece(*piece, total)
             for piece in zip(
@@ -272,9 +280,10 @@ class _Step:
                 strict=True,
             )
         ]
+        self.optimiser.sum_over(ranks)
         self.optimiser.step()
         losses, agreeing = (torch.stack(each).sum() for each in zip(*parts, strict=True))
-        return _Sums(losses, total, agreeing, len(rows))
+        return _Sums(losses, own.clamp(min=tiny), agreeing, len(rows))
 
     def _piece(
         self, rows: Tensor, inputs: Tensor, weights: Tensor, total: Tensor
@@ -289,6 +298,12 @@ class _Step:
 
     def _halve(self, batch: int, error: torch.OutOfMemoryError) -> None:
         advice = "Choose a smaller --backbone or --image-size, or --device cpu."
+        if self._runtime.ranks.size > 1:  # the others are in the middle of the step
+            raise RunError(
+                "A training step does not fit into the device's memory; of several processes, none "
+                "can try again by itself.",
+                f"Give --micro-batch N, so many at once. {advice}",
+            ) from error
         self.optimiser.zero_grad()  # their memory is given back too
         self._pieces = halved(batch, self._pieces, self._runtime, advice, error)
         self._say(

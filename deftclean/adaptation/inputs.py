@@ -76,15 +76,16 @@ class FeatureInputs:
         """Compute the features of some pictures into a file."""
         classifier.eval()
         runtime = pictures.runtime
-        found: Embeddings | None = None
-        with progress.stage("Embedding", len(chosen)) as advance:
-            for batch, pixels in pictures.in_order(chosen):
+        ranks = runtime.ranks
+        own = chosen[ranks.part(len(chosen), SCORING_BATCH)]
+        found = Embeddings(path, len(pictures.rows.distinct), classifier.width)
+        with progress.stage("Embedding", len(own)) as advance:
+            for batch, pixels in pictures.in_order(own):
                 with torch.inference_mode(), runtime.autocast():
                     features = classifier.features(pixels).float().cpu().numpy()
-                found = found or Embeddings(path, len(pictures.rows.distinct), features.shape[1])
                 found.put(batch.numpy(), features)
                 advance(len(batch), "")
-        assert found is not None  # noqa: S101 - callers refuse an empty data set
+        found.share(chosen, ranks, SCORING_BATCH)
         return cls(found, runtime)
 
     def feed(self, batches: EpochBatches) -> Callable[[int], Batches]:

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from timm.layers import convert_sync_batchnorm
+from torch.nn.modules.batchnorm import _BatchNorm
+
 from deftclean.adaptation.classifiers import Aligned, Classifier
 from deftclean.adaptation.saved_classifier import aligned, fine_tuned, prompt_tuned
-from deftclean.core.errors import InputError
+from deftclean.core.errors import InputError, UsageError
 from deftclean.models.backbones import BackboneName, load_backbone
 from deftclean.models.detector_card import read_card
 from deftclean.models.saved_detector import load_detectors, local_name
@@ -98,6 +102,37 @@ def make_learner(
     )
     fresh = aligned(loaded.encoder, class_names, settings)
     return Learner(fresh, fresh, None, {}, *names, settings)
+
+
+def share_statistics(
+    whole: Classifier, name: str, config: AdaptConfig, device: torch.device
+) -> None:
+    """Have several processes normalise by the statistics of the whole batch, where any do so.
+
+    Args:
+        whole: its layers are replaced in place.
+        name: of the backbone.
+        config: resolved settings.
+        device: of this process.
+
+    Raises:
+        UsageError: they cannot: on the CPU, or where a batch goes in pieces.
+    """
+    if not any(isinstance(each, _BatchNorm) for each in whole.modules()):
+        return
+    problem = ""
+    if device.type != "cuda":
+        problem = "several processes on a CPU cannot share"
+    elif config.micro_batch is not None:
+        problem = "several processes cannot share where a batch goes in pieces (--micro-batch)"
+    if problem:
+        raise UsageError(
+            f"--backbone {name} normalises by statistics of each batch, which {problem}.",
+            "Start one process, without torchrun; or give --method linear, or a backbone without "
+            "batch normalisation: vit-b16, convnext-t, clip-vit-b16, nano.",
+        )
+    for each in whole.children():
+        convert_sync_batchnorm(each)
 
 
 def _timm_learner(

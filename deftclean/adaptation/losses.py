@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from deftclean.core.run import Ranks
 from deftclean.training.losses import generalised_each, symmetric_each
 
 _KEPT = 0.3  # share of a target that stays at each visit
@@ -29,6 +30,9 @@ class FitLoss(Protocol):
             (B,), lower is better.
         """
 
+    def share(self, ranks: Ranks) -> None:
+        """After an epoch of several processes: every one remembers what all have seen."""
+
     def state(self) -> dict[str, Tensor]:
         """What it remembers, on the CPU."""
 
@@ -45,6 +49,9 @@ class Stateless:
     def __call__(self, rows: Tensor, logits: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """(B,) losses."""
         return self._each(logits, labels)
+
+    def share(self, ranks: Ranks) -> None:
+        """Nothing to do."""
 
     def state(self) -> dict[str, Tensor]:
         """Nothing."""
@@ -73,6 +80,7 @@ class EarlyLearning:
 
     def __init__(self, rows: int, classes: int, device: torch.device) -> None:
         self._targets = torch.zeros(rows, classes, device=device)
+        self._seen = torch.zeros(rows, 1, device=device)
 
     def __call__(self, rows: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """(B,) losses; the targets of the samples move."""
@@ -82,9 +90,17 @@ class EarlyLearning:
         before = self._targets[places]
         targets = _KEPT * before + (1 - _KEPT) * seen / seen.sum(dim=1, keepdim=True)
         self._targets[places] = targets
+        self._seen[places] = 1
         # ⟨t, p⟩ < 1 holds but for rounding.
         apart = (1 - (targets * p).sum(dim=1)).clamp(min=_MIN_SOFTMAX)
         return F.cross_entropy(logits, labels, reduction="none") + _STRENGTH * apart.log()
+
+    def share(self, ranks: Ranks) -> None:
+        """Each sample has moved in one process; where it has in several, by the same step."""
+        if ranks.size > 1:
+            moved, times = ranks.total(self._targets * self._seen), ranks.total(self._seen)
+            self._targets = torch.where(times > 0, moved / times.clamp(min=1), self._targets)
+        self._seen.zero_()
 
     def state(self) -> dict[str, Tensor]:
         """The targets."""

@@ -13,7 +13,7 @@ from deftclean.adaptation.classifiers import Classifier
 from deftclean.adaptation.evaluation import Evaluation, evaluate
 from deftclean.adaptation.fine_tuning import Batches
 from deftclean.adaptation.inputs import Inputs
-from deftclean.training.picture_sets import PictureSet
+from deftclean.training.picture_sets import SCORING_BATCH, PictureSet
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,10 @@ class TestSet:
     def evaluate(self, classifier: Classifier, inputs: Inputs, classes: int) -> Evaluation:
         """Accuracy and the like of a classifier as it is now."""
         shown, of_row = self.shown, self.pictures.rows.pictures[self.rows]
-        autocast = self.pictures.runtime.autocast
-        found = probabilities(classifier, inputs.in_order(shown), classes, autocast).numpy()
+        runtime = self.pictures.runtime
+        own = shown[runtime.ranks.part(len(shown), SCORING_BATCH)]
+        part = probabilities(classifier, inputs.in_order(own), classes, runtime.autocast)
+        found = np.concatenate(runtime.ranks.every(part.numpy()))
         labels = self.pictures.rows.labels[self.rows]
         return evaluate(found[np.searchsorted(shown, of_row)], labels)
 

@@ -16,7 +16,7 @@ from deftclean.adaptation.classifiers import FineTuned
 from deftclean.adaptation.evaluation import Evaluation
 from deftclean.adaptation.fine_tuning import FitEpoch, FitProgress, Targets, fine_tune
 from deftclean.adaptation.inputs import FeatureInputs, Inputs, PictureInputs
-from deftclean.adaptation.learner import Learner, make_learner
+from deftclean.adaptation.learner import Learner, make_learner, share_statistics
 from deftclean.adaptation.losses import make_loss
 from deftclean.adaptation.sets import TestSet, TrainSet
 from deftclean.adaptation.turn import believed, classes_left_out, row_losses, train_probe
@@ -119,6 +119,8 @@ class Trainer:
             self.progress.say,
         )  # fmt: skip
         self.runtime.place(learner.whole)
+        if self.runtime.ranks.size > 1 and self.config.method not in ("linear", "prompts"):
+            share_statistics(learner.whole, self.chosen.name, self.config, self.runtime.device)
         if self.config.method == "turn":
             return self._turn(learner, plan)
         return self._train(learner, plan)
@@ -148,7 +150,8 @@ class Trainer:
             learner.whole, train_set.pictures, np.unique(shown), self._place(), self.progress
         )
         head, targets = learner.whole.head(), Targets.of(known.labels, train_set.weights, rows)
-        batches = EpochBatches(rows, known.pictures, config.batch_size, config.seed)
+        ranks = self.runtime.ranks
+        batches = EpochBatches(rows, known.pictures, config.batch_size, config.seed, ranks)
         with self.progress.stage("Linear probe", len(batches) * config.epochs) as advance:
             steps_done = NowAndThen(advance)
             train_probe(
@@ -179,7 +182,10 @@ class Trainer:
     ) -> tuple[FitEpoch, ...]:
         config, train_set, known = self.config, plan.train_set, plan.train_set.pictures.rows
         count, classes = len(train_set.rows), len(self.class_names)
-        batches = EpochBatches(train_set.rows, known.pictures, config.batch_size, config.seed)
+        ranks = self.runtime.ranks
+        batches = EpochBatches(
+            train_set.rows, known.pictures, config.batch_size, config.seed, ranks
+        )
         targets = Targets.of(known.labels, train_set.weights, train_set.rows)
         loss = make_loss(config.loss, count, classes, self.runtime.device)
 
@@ -200,7 +206,7 @@ class Trainer:
                 epochs = (*epochs, FitEpoch.of(fitted, tested))
                 yield FitProgress(epochs, fitted.state)
 
-        checkpoint = Checkpoint(plan.checkpoint, self._identity(learner, plan))
+        checkpoint = Checkpoint(plan.checkpoint, self._identity(learner, plan), ranks)
         training = ResumableTraining(
             plan.title, config.epochs, len(batches), checkpoint, plan.resume, self.progress
         )
@@ -250,6 +256,7 @@ class Trainer:
             "test data": digest(*_content(test_set.pictures, test_set.rows)) if test_set else "",
             "device": self.runtime.device.type,
             "precision": self.runtime.precision,
+            **({"processes": self.runtime.ranks.size} if self.runtime.ranks.size > 1 else {}),
         }
 
 

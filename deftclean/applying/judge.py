@@ -228,7 +228,7 @@ def opened_judge(
     Raises:
         InputError, RunError: the model cannot be had, or the cache has no size.
     """
-    runtime = choose_runtime(run.device, run.precision, run.workers)
+    runtime = choose_runtime(run.device, run.precision, run.workers, run.ranks)
     model, weights = clip_of(home, card, run)
     preprocess = preprocess_of(model, weights, run.offline, progress.say)
     preparation = Preparation.of(preprocess, card.config.decode, crop=False)

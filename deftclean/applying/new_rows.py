@@ -96,11 +96,12 @@ def hear_new_rows(
     for detector, pictures in detectors:
         scorer = DetectorScorer(detector, pictures.by_picture, pictures.runtime)
         spool = pictures.spool_of_features()
-        with progress.stage("Scoring", count) as advance:
+        with progress.stage("Scoring", len(pictures.own())) as advance:
             for batch, image in pictures.in_order(detector.image_features):
                 scorer.add(batch, image)
                 spool.put(batch.numpy(), image.float().cpu().numpy())
                 advance(len(batch), "")
+        pictures.share_spool()
         scored.append(scorer.scores())
         part = positive_part(detector, pictures)
         halves.append(LinearWitness("deft", spool.take, [part], whole))

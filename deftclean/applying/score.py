@@ -70,7 +70,7 @@ def score(
     output, home = Path(output), Path(detector)
     evidence = evidence or EvidenceOptions()
     inputs = [*input_files(data, labels, reading), *evidence.files]
-    check_table_output(output, overwrite, inputs)
+    run.ranks.of_first(lambda: check_table_output(output, overwrite, inputs))
     gates = Gates.of(fail_on, baseline)
     card = read_card(home)
     threshold = card.threshold if threshold is None else threshold
@@ -93,7 +93,8 @@ def score(
     for text in new_warnings(made.metadata, scored.metadata):
         progress.warn(text)
     made = judged_by(made, home)
-    write_scores(made, output, manifest.root, overwrite, manifest.labels_file, home)
+    if run.ranks.first:
+        write_scores(made, output, manifest.root, overwrite, manifest.labels_file, home)
     return ScanResult(
         output,
         None,
@@ -101,7 +102,7 @@ def score(
         summarise(made),
         tuple(made.metadata["warnings"]),
         time.monotonic() - began,
-        gates.check(output) if gates.expressions else None,
+        gates.check(output) if gates.expressions and run.ranks.first else None,
     )
 
 

@@ -19,6 +19,7 @@ from deftclean.cli.options import (
     Overwrite,
     Quiet,
     progress_of,
+    taking_part,
 )
 from deftclean.cli.terminal import show, shown
 from deftclean.core.run import RunOptions
@@ -130,11 +131,11 @@ def adapt(
     from deftclean.adaptation.adapt import adapt as run_adapt
     from deftclean.cli.progress import going_on
 
-    with going_on(output, quiet, SAME_COMMAND):
+    with going_on(output, quiet, SAME_COMMAND), taking_part() as ranks:
         result = run_adapt(
             table, backbone=backbone, weights=weights, from_scratch=from_scratch, method=method,
             output=output, overwrite=overwrite, resume=resume, settings=settings, options=options,
-            run=run, progress=progress_of(quiet),
+            run=replace(run, ranks=ranks), progress=progress_of(quiet),
         )  # fmt: skip
     show(result, json, print_adapted)
 

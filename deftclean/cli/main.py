@@ -6,6 +6,7 @@ Loads neither torch nor pandas nor pyarrow until a command runs.
 import errno
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -22,16 +23,18 @@ from deftclean.cli.demo import DEMO_EXAMPLES, demo
 from deftclean.cli.doctor import DOCTOR_EXAMPLES, doctor
 from deftclean.cli.export import EXPORT_EXAMPLES, export
 from deftclean.cli.help import HELP, Command, Group
-from deftclean.cli.options import warn
+from deftclean.cli.options import refuse_several, warn
 from deftclean.cli.report import REPORT_EXAMPLES, REVIEW_EXAMPLES, report, review
 from deftclean.cli.scan import SCAN_EXAMPLES, scan
 from deftclean.cli.score import SCORE_EXAMPLES, SELECT_EXAMPLES, score, select
 from deftclean.cli.settings_file import file_settings, known_options, unknown_variables
-from deftclean.cli.terminal import Terminal, say_lost, show_safely
-from deftclean.core.errors import DeftcleanError, RunError, UsageError
+from deftclean.cli.terminal import Terminal, be_silent, say_lost, show_safely
+from deftclean.core.errors import DeftcleanError, ProcessLostError, RunError, UsageError
+from deftclean.core.run import is_follower
 from deftclean.core.signals import Signals
 from deftclean.core.text import visible
 
+_FIRST_SPEAKS = 1.0  # seconds
 _INTERRUPTED = 130  # what Typer returns for Ctrl-C
 
 _MACHINE = {
@@ -83,6 +86,7 @@ def _root(
         ),
     ] = False,
 ) -> None:
+    refuse_several(context.invoked_subcommand)
     group = cast("Any", context.command)
     context.default_map = file_settings(config, known_options(group))
     warn(unknown_variables(os.environ, group))
@@ -113,6 +117,8 @@ def main() -> None:
 
 def run_process(arguments: list[str], signals: Signals) -> int:
     """One command line that has this process for itself; its exit code."""
+    if follows := is_follower(os.environ):
+        be_silent()
     out = show_safely()
     try:
         code = _guarded(lambda: _started(arguments), signals)
@@ -122,6 +128,9 @@ def run_process(arguments: list[str], signals: Signals) -> int:
         say_lost(out)
     stopped = signals.code()
     signals.finish()
+    if follows and code:
+        # torchrun ends all when one has failed: the first is to have said why.
+        time.sleep(_FIRST_SPEAKS)
     return code if stopped is None else stopped
 
 
@@ -141,6 +150,13 @@ def _guarded(command: Callable[[], object], signals: Signals) -> int:
         code = command()
     except KeyboardInterrupt:  # a second one, while the first was dealt with
         code = _INTERRUPTED
+    except ProcessLostError as error:
+        signals.forget()  # torchrun tells those that are left to stop
+        if error.aloud:
+            sys.stderr, errors = sys.__stderr__, Terminal(file=sys.__stderr__)
+        for line in error.trace.splitlines():
+            print(visible(line), file=sys.stderr)  # noqa: T201
+        return _told(error, errors)
     except (UsageError, MemoryError) as error:
         # Of a run that was told to stop, no failure is news: something may have lost its file.
         return signals.code() or _told(_as_ours(error), errors)

@@ -3,7 +3,9 @@
 Does not know what a command does with them. Loads neither torch nor pandas nor pyarrow.
 """
 
-from collections.abc import Iterable
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,8 @@ import typer
 
 from deftclean.cli.from_settings import Options
 from deftclean.cli.terminal import Terminal
-from deftclean.core.run import RunOptions
+from deftclean.core.errors import UsageError
+from deftclean.core.run import ALONE, Launch, Ranks, RunOptions
 from deftclean.data.options import LEAVE_FOLDER, ManifestOptions
 from deftclean.settings.evidence import EvidenceOptions
 
@@ -65,6 +68,44 @@ def warn(texts: Iterable[str]) -> None:
     progress = progress_of(quiet=True)
     for text in texts:
         progress.warn(text)
+
+
+DIVIDED = ("scan", "score", "adapt")
+"""Commands that several processes can do together."""
+
+
+def refuse_several(command: str | None) -> None:
+    """Refuse what several processes would each do, over one another.
+
+    Raises:
+        UsageError: torchrun has started several, and the command is not one of `DIVIDED`.
+    """
+    launch = Launch.of_environment(os.environ)
+    if launch is None or command is None or command in DIVIDED:
+        return
+    raise UsageError(
+        f"torchrun has started {launch.size} processes, and `deftclean {command}` is the work of "
+        "one.",
+        f"Start it without torchrun ({', '.join(DIVIDED)} share their work out); within a job of "
+        "torchrun's, unset WORLD_SIZE.",
+    )
+
+
+@contextlib.contextmanager
+def taking_part() -> Iterator[Ranks]:
+    """The processes that do this command together: those that torchrun has started, or this one.
+
+    Raises:
+        RunError: they do not find each other, or one of them has failed.
+    """
+    launch = Launch.of_environment(os.environ)
+    if launch is None:
+        yield ALONE
+        return
+    from deftclean.training.process_group import joined
+
+    with joined(launch) as ranks:
+        yield ranks
 
 
 SAME_COMMAND = "the same command with --resume"

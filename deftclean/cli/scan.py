@@ -19,6 +19,7 @@ from deftclean.cli.options import (
     Overwrite,
     Quiet,
     progress_of,
+    taking_part,
 )
 from deftclean.cli.terminal import show
 from deftclean.core.run import RunOptions
@@ -135,12 +136,13 @@ def scan(
     from deftclean.cli.results import print_result
     from deftclean.detection import scan as api
 
-    with going_on(output, quiet, SAME_COMMAND):
+    with going_on(output, quiet, SAME_COMMAND), taking_part() as ranks:
         result = api.scan(
             data, labels, output=output, overwrite=overwrite, resume=resume, noise=noise,
             strategy=selection.strategy, noise_ratio=selection.noise_ratio, threshold=threshold,
-            settings=settings, reading=reading, evidence=own, run=replace(run, model=model),
-            progress=progress_of(quiet), fail_on=fail_on or (), baseline=baseline,
+            settings=settings, reading=reading, evidence=own,
+            run=replace(run, model=model, ranks=ranks), progress=progress_of(quiet),
+            fail_on=fail_on or (), baseline=baseline,
         )  # fmt: skip
     show(result, json, print_result)
     leave_by_gates(result.check, exit_zero, json)

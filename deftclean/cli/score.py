@@ -21,6 +21,8 @@ from deftclean.cli.options import (
     Overwrite,
     Quiet,
     progress_of,
+    refuse_several,
+    taking_part,
     warn,
 )
 from deftclean.cli.terminal import show
@@ -81,24 +83,27 @@ def score(
     from deftclean.cli import results
 
     run = replace(run, model=model)
-    same: dict[str, Any] = {"output": output, "rule": rule, "threshold": threshold, "run": run}
+    same: dict[str, Any] = {"output": output, "rule": rule, "threshold": threshold}
     same |= {"reading": reading, "evidence": own, "progress": progress_of(quiet)}
     of_whole = {"overwrite": overwrite, "fail_on": fail_on or (), "baseline": baseline}
     if parts.asked:
         _refuse(of_whole)
-        made = in_parts.score_parts(detector, data, labels, parts=parts, **same)
+        made = in_parts.score_parts(detector, data, labels, parts=parts, run=run, **same)
         return show(made, json, results.print_parts)
-    result = whole.score(detector, data, labels, **same, **of_whole)  # type: ignore[arg-type]
+    with taking_part() as ranks:
+        same |= {"run": replace(run, ranks=ranks), **of_whole}
+        result = whole.score(detector, data, labels, **same)
     show(result, json, results.print_result)
     return leave_by_gates(result.check, exit_zero, json)
 
 
 def _refuse(of_whole: Mapping[str, Any]) -> None:
-    """What concerns a whole table cannot go with a part of it.
+    """What concerns a whole table cannot go with a part of it; nor can several processes.
 
     Raises:
-        UsageError: which options were given.
+        UsageError: which options were given, or that torchrun has started several.
     """
+    refuse_several("score --part")
     wrong = [f"--{name.replace('_', '-')}" for name, value in of_whole.items() if value]
     if wrong:
         raise UsageError(

@@ -7,7 +7,8 @@
     │   └── InputError      2   the data set or the label manifest cannot be read as one
     └── RunError            3   the run could not be finished
         ├── WeightsError    3   the model's weights cannot be had
-        └── CollapseError   3   training destroyed the features; no table is written
+        ├── CollapseError   3   training destroyed the features; no table is written
+        └── ProcessLostError 3  of several processes, another one failed
 
 The command line catches `DeftcleanError`, prints message and hint and exits with the code.
 Anything else is a bug and keeps its traceback.
@@ -52,3 +53,18 @@ class WeightsError(RunError):
 
 class CollapseError(RunError):
     """Prompt training collapsed: every probability after that is noise."""
+
+
+class ProcessLostError(RunError):
+    """Of several processes that do a run together, another one failed or does not answer.
+
+    Args:
+        message, hint: as of `DeftcleanError`.
+        trace: where it failed, if that is a bug.
+        aloud: to be said by a process that is silent otherwise, since the one that speaks is lost.
+    """
+
+    def __init__(self, message: str, hint: str = "", trace: str = "", aloud: bool = False) -> None:
+        super().__init__(message, hint)
+        self.trace = trace
+        self.aloud = aloud

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from deftclean.core.errors import UsageError
-from deftclean.core.run import Precision, cores, most_workers
+from deftclean.core.run import ALONE, Precision, Ranks, cores, most_workers
 
 _AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -27,16 +27,23 @@ class Runtime:
             float32 in either case.
         workers: processes that read and decode images, where the user gave a number; 0 leaves it
             to the main process, and more than `most_workers` are not started.
+        ranks: the processes that do the run together.
     """
 
     device: torch.device
     amp_dtype: torch.dtype | None
     workers: int | None
+    ranks: Ranks = ALONE
+
+    @property
+    def _cores(self) -> int:
+        """Of this machine, as far as no other process of the run uses them."""
+        return max(1, cores() // self.ranks.here)
 
     @property
     def checkers(self) -> int:
         """Processes of the first pass, beside which no model runs."""
-        chosen = min(16, cores()) if cores() > 1 else 0
+        chosen = min(16, self._cores) if self._cores > 1 else 0
         return chosen if self.workers is None else self._asked(self.workers)
 
     @property
@@ -46,8 +53,8 @@ class Runtime:
             return self._asked(self.workers)
         # On a CPU the model uses every core itself; more decoders would only take them away.
         if self.device.type == "cpu":
-            return max(1, min(8, cores() // 2))
-        return max(1, cores() - 1)
+            return max(1, min(8, self._cores // 2))
+        return max(1, self._cores - 1)
 
     @property
     def readers(self) -> int:
@@ -76,6 +83,12 @@ class Runtime:
         names = {dtype: name for name, dtype in _AMP_DTYPES.items()}
         return "fp32" if self.amp_dtype is None else names[self.amp_dtype]
 
+    @property
+    def where(self) -> str:
+        """For people."""
+        together = f", in {self.ranks.size} processes" if self.ranks.size > 1 else ""
+        return f"on {self.device} in {self.precision}{together}"
+
     def arithmetic(self) -> dict[str, str | int]:
         """What the rounding of features depends on beside the model, as plain values."""
         kind = self.device.type
@@ -100,7 +113,9 @@ class Runtime:
         return torch.autocast(self.device.type, dtype=self.amp_dtype)
 
 
-def choose_runtime(device: str, precision: Precision, workers: int | None) -> Runtime:
+def choose_runtime(
+    device: str, precision: Precision, workers: int | None, ranks: Ranks = ALONE
+) -> Runtime:
     """Settle `auto` choices: CUDA before Apple MPS before CPU; autocast on CUDA only.
 
     Args:
@@ -109,15 +124,18 @@ def choose_runtime(device: str, precision: Precision, workers: int | None) -> Ru
             autocast is several times slower than float32 on most CPUs.
         workers: processes that read images, in every pass; None to choose by pass, device and
             cores.
+        ranks: the processes that do the run together; each has a CUDA device of its own.
 
     Raises:
-        UsageError: the device does not exist here.
+        UsageError: the device does not exist here, or is not one for several processes.
     """
     chosen = _choose_device(device)
+    if ranks.size > 1:
+        chosen = _own_device(chosen, device, ranks)
     if chosen.type == "cuda" and chosen.index is not None:
         # What names no device (pinned memory, generators, libraries) means the current one.
         torch.cuda.set_device(chosen)
-    return Runtime(chosen, _choose_dtype(chosen, precision), workers)
+    return Runtime(chosen, _choose_dtype(chosen, precision), workers, ranks)
 
 
 def _choose_device(name: str) -> torch.device:
@@ -142,6 +160,29 @@ def _choose_device(name: str) -> torch.device:
             "Use --device auto, or install the PyTorch build for your accelerator.",
         )
     return device
+
+
+def _own_device(chosen: torch.device, name: str, ranks: Ranks) -> torch.device:
+    """The device of one of several processes."""
+    if chosen.type == "mps":
+        raise UsageError(
+            f"--device {name}: several processes cannot share an MPS device.",
+            "Start one process, without torchrun, or give --device cpu.",
+        )
+    if chosen.type == "cpu":
+        return chosen
+    if str(chosen) != chosen.type:  # it has a number
+        raise UsageError(
+            f"--device {name} is one device, and torchrun has started {ranks.here} processes here.",
+            "Give --device cuda: each process takes one. CUDA_VISIBLE_DEVICES chooses among them.",
+        )
+    count = torch.cuda.device_count()
+    if ranks.here > count:
+        raise UsageError(
+            f"torchrun has started {ranks.here} processes here, for {count} CUDA devices.",
+            f"Start one for each: --nproc-per-node {count}.",
+        )
+    return torch.device("cuda", ranks.rank_here)
 
 
 def _choose_dtype(device: torch.device, precision: Precision) -> torch.dtype | None:

@@ -47,6 +47,14 @@ class Signals:
             if signal.getsignal(number) == self._stop:
                 signal.signal(number, lambda which, _frame: os._exit(128 + which))
 
+    def forget(self) -> None:
+        """A signal, received or to come, is what follows from something else, which is the news."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) == self._stop:
+                # Not a function of ours: at its very end Python puts the default in its place.
+                signal.signal(number, signal.SIG_IGN)
+        self.received = None
+
     def code(self) -> int | None:
         """The exit code of a process that was told to stop; None where it was not."""
         return None if self.received is None else 128 + self.received

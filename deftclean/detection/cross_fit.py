@@ -105,15 +105,16 @@ def _cross_fit(
         detectors.append(detector)
         epochs += metrics
     judged_by = 1 - halves
+    asked = [np.flatnonzero(judged_by == number) for number in range(len(detectors))]
     columns, spool = pictures.by_picture.columns(), pictures.spool_of_features()
-    with task.progress.stage("Scoring", len(halves)) as advance:
-        for number, detector in enumerate(detectors):
+    with task.progress.stage("Scoring", sum(len(pictures.own(each)) for each in asked)) as advance:
+        for detector, others in zip(detectors, asked, strict=True):
             scorer = DetectorScorer(detector, pictures.by_picture, pictures.runtime, columns)
-            others = np.flatnonzero(judged_by == number)
             for batch, image in pictures.in_order(detector.image_features, others):
                 scorer.add(batch, image)
                 spool.put(batch.numpy(), image.float().cpu().numpy())
                 advance(len(batch), "")
+            pictures.share_spool(others)
     parts = [positive_part(detector, pictures) for detector in detectors]
     witness = LinearWitness("deft", spool.take, parts, judged_by)
     scores = DetectorScores(*columns.by_row())

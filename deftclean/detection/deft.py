@@ -76,8 +76,10 @@ def trained_detector(
     detector = pictures.session.detector_for(task.manifest.class_names, config)
     if keeping.compiled:
         detector.compile_images()
+    ranks = pictures.runtime.ranks
+    detector.prompts.divide(ranks, pictures.runtime.device)
     watch = pictures.watch(detector, config.seed)
-    feed = pictures.epochs_of_chosen(detector.image_features, config)
+    feed = pictures.epochs_of_chosen(detector.image_features, config, ranks)
 
     def epochs_after(record: Progressed | None, on_step: NowAndThen) -> Iterator[Progressed]:
         epochs = record.epochs if record is not None else ()

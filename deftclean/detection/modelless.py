@@ -47,7 +47,7 @@ class ModellessScan(ScanRequest):
         """
         run, progress, chosen = self.run, self.progress, self.chosen_backbone()
         preparation = Preparation.of(_LOOKED_AT, asked.decode, crop=False)
-        runtime = choose_runtime(run.device, run.precision, run.workers)
+        runtime = choose_runtime(run.device, run.precision, run.workers, run.ranks)
         with opened_reader(preparation, runtime, run, progress) as reader:
             names = self.manifest.class_names
             prepared = reader.prepare(self.manifest, self.reading, names)
@@ -119,6 +119,8 @@ class ModellessScan(ScanRequest):
         return finished_table(prepared, said, outcome, facts, outcome.near, self.progress)
 
     def _write(self, made: ScoreTable) -> None:
+        if not self.run.ranks.first:
+            return
         root, labels = self.manifest.root, self.manifest.labels_file
         target = detector_folder(self.output)
         with together(self.output, self.overwrite) as outputs:

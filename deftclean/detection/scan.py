@@ -101,15 +101,17 @@ def scan(
     asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
     check_compile(run, asked)
     gates = Gates.of(fail_on, baseline)
-    if recover(output) and resume:
+    if run.ranks.of_first(lambda: recover(output)) and resume:
         progress.say(f"{output} is whole: the run that was stopped had finished it")
-        return _finished(output, read_scores(output), gates, began)
+        made = run.ranks.of_first(lambda: read_scores(output))
+        return _finished(output, made, gates, began, run)
     if resume and not overwrite:
         parts = [checkpoint_folder(output, part) for part in PARTS]
-        refuse_finished(output, output, parts, "Give --overwrite to scan anew.")
+        anew = "Give --overwrite to scan anew."
+        run.ranks.of_first(lambda: refuse_finished(output, output, parts, anew))
     reading = reading or ManifestOptions()
     inputs = [*input_files(data, labels, reading), *evidence.files]
-    _check_outputs(output, overwrite, resume, inputs)
+    run.ranks.of_first(lambda: _check_outputs(output, overwrite, resume, inputs))
     manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
     gates.refuse_unknown_classes(manifest.class_names)
     for note in manifest.notes:
@@ -135,11 +137,14 @@ def scan(
         brought=brought,
         progress=progress,
     )
-    return _finished(output, work.finish(asked), gates, began)
+    return _finished(output, work.finish(asked), gates, began, run)
 
 
-def _finished(output: Path, made: ScoreTable, gates: Gates, began: float) -> ScanResult:
+def _finished(
+    output: Path, made: ScoreTable, gates: Gates, began: float, run: RunOptions
+) -> ScanResult:
     """What a run has made, now or before it was stopped."""
+    asked = gates.expressions and run.ranks.first
     return ScanResult(
         output,
         detector_folder(output) if detector_folder(output).exists() else None,
@@ -147,7 +152,7 @@ def _finished(output: Path, made: ScoreTable, gates: Gates, began: float) -> Sca
         summarise(made),
         tuple(made.metadata["warnings"]),
         time.monotonic() - began,
-        gates.check(output) if gates.expressions else None,
+        gates.check(output) if asked else None,
     )
 
 

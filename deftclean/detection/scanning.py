@@ -68,7 +68,7 @@ class Scan(ScanRequest):
         self._check_model(outline, asked)
         chosen = self.chosen_backbone()
         preparation = Preparation.of(outline.preprocess, asked.decode, asked.crop)
-        runtime = choose_runtime(run.device, run.precision, run.workers)
+        runtime = choose_runtime(run.device, run.precision, run.workers, run.ranks)
         with opened_reader(preparation, runtime, run, progress) as reader:
             prepared = reader.prepare(self.manifest, self.reading, self.manifest.class_names)
             refuse_one_class(self.manifest, prepared.rows)
@@ -112,7 +112,7 @@ class Scan(ScanRequest):
 
     def _say_settings(self, resolved: ResolvedConfig, runtime: Runtime) -> None:
         c, name = resolved.config, "" if self.options.is_deft else f"{self.options.strategy}, "
-        where = f"on {runtime.device} in {runtime.precision}"
+        where = runtime.where
         if not self.options.trains:
             self.progress.say(f"{name}without training, {where}")
             return
@@ -159,7 +159,8 @@ class Scan(ScanRequest):
         for part in parts:
             whose = {**identity, "half": part} if options.is_evidence else identity
             folder = checkpoint_folder(self.output, part)
-            kept.append(Keeping(Checkpoint(folder, whose), self.resume, compiled))
+            checkpoint = Checkpoint(folder, whose, self.run.ranks)
+            kept.append(Keeping(checkpoint, self.resume, compiled))
         return kept
 
     def _outcome(self, task: Task, keeping: list[Keeping], own: OwnNumbers) -> Outcome:
@@ -204,6 +205,8 @@ class Scan(ScanRequest):
         keeping: Sequence[Keeping],
     ) -> None:
         """Table and detector appear together, and what the run would be resumed from goes."""
+        if not self.run.ranks.first:
+            return
         root, labels = self.manifest.root, self.manifest.labels_file
         with together(self.output, self.overwrite) as outputs:
             folder = None

@@ -44,8 +44,9 @@ def judge(
     complementary: Tensor,
     agree: bool,
     pseudo: bool,
+    batch: int | None = None,
 ) -> Judgement:
-    """Judge a batch.
+    """Judge a batch, or what one process has of it.
 
     Args:
         detector: its prompts are encoded here.
@@ -54,9 +55,10 @@ def judge(
         complementary: ȳ, (B,) int64.
         agree: the rule, `agree` or `threshold`.
         pseudo: whether ŷ differs from y where y is judged wrong.
+        batch: rows of the whole batch, of all processes; None for B.
     """
-    # Where few thresholds are read, only those are encoded with a graph.
-    asked = len(given) * (4 if agree else 3 if pseudo else 2)
+    # Where few thresholds are read, only those are encoded with a graph: in all processes alike.
+    asked = (batch or len(given)) * (4 if agree else 3 if pseudo else 2)
     few = detector.prompts.few(asked)
     positive, negative = (detector.positive(image), None) if few else detector.both(image)
     likely = positive.argmax(dim=1) if pseudo else None

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from deftclean.core.errors import CollapseError
 from deftclean.core.metrics import auroc
+from deftclean.core.run import ALONE, Ranks
 from deftclean.core.runtime import Runtime, stream
 from deftclean.detection.step import Judgement, judge
 from deftclean.models.detector import DualPromptDetector
@@ -164,7 +165,8 @@ def train_detector(
 
     Args:
         detector: on the run's device; its trained tensors are changed in place.
-        feed: epoch from 0 -> batches of (rows, image features with gradient).
+        feed: epoch from 0 -> batches of (rows, image features with gradient); of several processes
+            each one's part of a batch.
         labels: (N,) int64 class of every row of the manifest, on the CPU.
         watch: made before the first step.
         config: resolved settings.
@@ -177,7 +179,7 @@ def train_detector(
     Raises:
         CollapseError: the features became constant or not finite.
     """
-    optimiser = Optimiser(detector, "sgd", config, runtime)
+    optimiser, ranks = Optimiser(detector, "sgd", config, runtime), runtime.ranks
     steps = _Steps(detector, labels, watch, config, optimiser, runtime, on_step, again)
     done, warmup_end = 0, config.warmup
     if start is not None:
@@ -191,8 +193,9 @@ def train_detector(
             epoch > warmup_end or warmup_end == config.warmup
         )
         optimiser.set_lr(learning_rate(config, epoch))
-        results = steps.epoch(epoch, feed(epoch - 1), in_warmup, pseudo)
-        metrics = _summarise(results, epoch, in_warmup, learning_rate(config, epoch))
+        results = _of_all(steps.epoch(epoch, feed(epoch - 1), in_warmup, pseudo), ranks)
+        lr = learning_rate(config, epoch)
+        metrics = ranks.of_first(functools.partial(_summarise, results, epoch, in_warmup, lr))
         low = in_warmup and epoch == warmup_end and metrics.separation < MIN_SEPARATION
         if low and not warmup_is_fixed and warmup_end < config.epochs // 2:
             warmup_end += 1
@@ -218,40 +221,49 @@ class _Steps:
         self, epoch: int, batches: Features, in_warmup: bool, pseudo: bool
     ) -> list[_StepResult]:
         """One pass over the rows, and a look for a collapse at its end."""
-        config, device = self.config, self.runtime.device
+        config, device, ranks = self.config, self.runtime.device, self.runtime.ranks
         classes = self.detector.prompts.classes
         complements = complementary_labels(self.labels, classes, config.seed, epoch)
         results: list[_StepResult] = []
         for rows, image in batches:
             given = self.labels[rows].to(device, non_blocking=True)
             complementary = complements[rows].to(device, non_blocking=True)
+            batch = ranks.total(len(rows))
             learn = functools.partial(
                 self._gradients,
                 given=given,
                 complementary=complementary,
+                batch=batch,
                 in_warmup=in_warmup,
                 pseudo=pseudo,
             )
             result = until_it_fits(learn, image, self.again)
+            self.optimiser.sum_over(ranks)
             self.optimiser.step()
 
             results.append(result)
             self.done += 1
-            self.on_step(StepReport(result.loss, result.clean))
+            self.on_step(StepReport(result.loss * (batch / len(rows)), result.clean))
             if _is_checked(self.done):
                 self.watch.check(f"after {self.done} steps")
         self.watch.check(f"in epoch {epoch}")
         return results
 
     def _gradients(
-        self, image: Tensor, given: Tensor, complementary: Tensor, in_warmup: bool, pseudo: bool
+        self,
+        image: Tensor,
+        given: Tensor,
+        complementary: Tensor,
+        batch: int,
+        in_warmup: bool,
+        pseudo: bool,
     ) -> _StepResult:
-        """Gradients of a batch, in place of those of the last one."""
+        """Gradients of a batch, or of this process's part, in place of those of the last one."""
         self.optimiser.zero_grad()
         agree = self.config.rule == "agree"
         with self.runtime.autocast():
-            seen = judge(self.detector, image, given, complementary, agree, pseudo)
-        loss, result = _losses(seen, given, self.config, in_warmup)
+            seen = judge(self.detector, image, given, complementary, agree, pseudo, batch)
+        loss, result = _losses(seen, given, self.config, in_warmup, self.runtime.ranks, batch)
         self.optimiser.backward(loss)
         return result
 
@@ -280,14 +292,27 @@ def complementary_labels(labels: Tensor, classes: int, seed: int, epoch: int) ->
 
 
 def _losses(
-    seen: Judgement, given: Tensor, config: DetectorConfig, in_warmup: bool
+    seen: Judgement,
+    given: Tensor,
+    config: DetectorConfig,
+    in_warmup: bool,
+    ranks: Ranks = ALONE,
+    batch: int | None = None,
 ) -> tuple[Tensor, _StepResult]:
-    loss = dual_prompt_loss(seen.refined, seen.complementary, config.positive_weight)
+    """The loss of a batch; of several processes each one's part of it, which add up to the whole.
+
+    Each mean is over other rows: a mean of the processes' own means would be another loss.
+    """
+    rows = len(given)
+    of_rows = functools.partial(ranks.part_of_mean, own=rows, whole=batch or rows)
+    loss = of_rows(dual_prompt_loss(seen.refined, seen.complementary, config.positive_weight))
     if in_warmup and config.warmup_loss == "sce":
-        loss = loss + symmetric_cross_entropy(seen.positive, given)
+        loss = loss + of_rows(symmetric_cross_entropy(seen.positive, given))
     else:
         selected = torch.ones_like(seen.clean) if in_warmup else seen.clean
-        loss = loss + similarity_loss(seen.positive, given, selected)
+        count = selected.sum()
+        similarity = similarity_loss(seen.positive, given, selected)
+        loss = loss + ranks.part_of_mean(similarity, count, ranks.total(count))
 
     with torch.no_grad():
         cross_entropy = F.cross_entropy(seen.positive, given, reduction="sum")
@@ -299,6 +324,20 @@ def _losses(
         seen.complementary.detach(),
     )
     return loss, result
+
+
+def _of_all(results: list[_StepResult], ranks: Ranks) -> list[_StepResult]:
+    """The steps of an epoch, each with the rows of all processes."""
+    if ranks.size == 1:
+        return results
+    found = ranks.every([_StepResult(*(each.cpu() for each in result)) for result in results])
+    return [_joined(step) for step in zip(*found, strict=True)]
+
+
+def _joined(parts: tuple[_StepResult, ...]) -> _StepResult:
+    loss, cross_entropy, *rows = zip(*parts, strict=True)
+    whole = (torch.cat(each) for each in rows)
+    return _StepResult(torch.stack(loss).sum(), torch.stack(cross_entropy).sum(), *whole)
 
 
 def _summarise(results: list[_StepResult], epoch: int, warmup: bool, lr: float) -> EpochMetrics:

@@ -1,10 +1,13 @@
 """Values of rows that arrive in batches, in arrays that are made once. Knows no model."""
 
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+from deftclean.core.run import ALONE, Ranks
 
 
 class RowColumns:
@@ -16,10 +19,12 @@ class RowColumns:
 
     Args:
         most: rows that may arrive.
+        ranks: the processes at which they arrive.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, ranks: Ranks = ALONE) -> None:
         self._most = most
+        self._ranks = ranks
         self._filled = 0
         self._columns: list[NDArray[Any]] = []
 
@@ -43,5 +48,9 @@ class RowColumns:
 
     def by_row(self) -> list[NDArray[Any]]:
         """The columns of every row that has arrived, by ascending row; the rows are the first."""
-        order = np.argsort(self._columns[0][: self._filled])
-        return [column[order] for column in self._columns]
+        columns = [column[: self._filled] for column in self._columns]
+        whole = [each for each in self._ranks.every(columns) if each]
+        joined = np.concatenate if len(whole) > 1 else itemgetter(0)
+        columns = [joined(parts) for parts in zip(*whole, strict=True)]
+        order = np.argsort(columns[0])
+        return [column[order] for column in columns]

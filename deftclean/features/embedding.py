@@ -1,5 +1,6 @@
 """Every distinct picture through a frozen model once, or out of the cache: features in a file."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,15 +36,20 @@ def embed_pictures(
     """
     digests, count = pictures.rows.distinct.digests, len(pictures.rows.distinct)
     missing = np.arange(count) if stored is None else stored.fill(embeddings, digests)
-    with progress.stage(stage, count) as advance:
+    ranks = pictures.runtime.ranks
+    # Each machine has a cache of its own: what one of them lacks is computed for all.
+    missing = functools.reduce(np.union1d, ranks.every(missing))
+    own = missing[ranks.part(len(missing), SCORING_BATCH)]
+    with progress.stage(stage, count - len(missing) + len(own)) as advance:
         advance(count - len(missing), "")
-        for batch, pixels in pictures.in_order(missing, "embedding"):
+        for batch, pixels in pictures.in_order(own, "embedding"):
             with torch.inference_mode(), pictures.runtime.autocast():
                 features = encode(filled(pixels))[: len(pixels)]
             embeddings.put(batch.numpy(), features.float().cpu().numpy())
             advance(len(batch), "")
             on_batch()
-    if stored is not None and len(missing):
+    embeddings.share(missing, ranks, SCORING_BATCH)
+    if stored is not None and len(missing) and not ranks.rank_here:
         stored.add(digests, missing, embeddings)
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deftclean.core.errors import RunError
 from deftclean.core.progress import Progress
+from deftclean.core.run import ALONE, Ranks
 from deftclean.core.runtime import stream
 from deftclean.features.class_texts import ClassTexts
 from deftclean.features.embedding import embed_pictures, stored_embeddings
@@ -32,6 +34,10 @@ from deftclean.training.feeds import EmbeddingEpochs, Encode, EpochBatches, Feat
 from deftclean.training.picture_sets import SCORING_BATCH, PictureSet, filled
 from deftclean.training.pieces import Again, no_more
 
+_NO_SECOND_TRY = (
+    "A training step does not fit into the device's memory; of several processes, none can try "
+    "again by itself."
+)
 _PROBE = 32  # pictures that the watch for a collapse looks at
 
 
@@ -81,7 +87,7 @@ class RunPictures:
         self.session = session
         self.runtime = session.runtime
         self.labels = torch.from_numpy(rows.labels)
-        self.by_picture = RowsByPicture(rows)
+        self.by_picture = RowsByPicture(rows, session.runtime.ranks)
         self._pictures = PictureSet(rows, preparation, cache, session.runtime)
         self._folder = folder
         self._embeddings: Embeddings | None = None
@@ -109,8 +115,9 @@ class RunPictures:
             for pictures, image in self.of(self._embeddings):
                 scorer.add(pictures, image)
             return scorer.scores()
-        with progress.stage("Embedding (zero-shot)", len(self.rows.distinct)) as advance:
-            for pictures, pixels in self._pictures.in_order(doing="embedding"):
+        own = self.own()
+        with progress.stage("Embedding (zero-shot)", len(own)) as advance:
+            for pictures, pixels in self._pictures.in_order(own, "embedding"):
                 scorer.add(pictures, self._features(encoder.image, pixels))
                 advance(len(pictures), "")
                 on_batch()
@@ -140,7 +147,8 @@ class RunPictures:
     def spool(self, encode: Encode, on_batch: Callable[[int], None]) -> Embeddings:
         """Features of every picture, un-augmented, in a file; the untuned ones if any.
 
-        The next call writes over what the last one gave.
+        Several processes compute some of them each, and have all of them then. The next call writes
+        over what the last one gave.
 
         Args:
             encode: of pixels.
@@ -153,15 +161,34 @@ class RunPictures:
         for pictures, image in self.in_order(encode):
             spool.put(pictures.numpy(), image.float().cpu().numpy())
             on_batch(len(pictures))
+        self.share_spool()
         return spool
 
+    def share_spool(self, chosen: NDArray[np.int64] | None = None) -> None:
+        """Give every process the features that each of them has put into the spool.
+
+        Args:
+            chosen: of these pictures only, as `in_order` was asked.
+        """
+        if self._spooled is not None:
+            pictures = self._every() if chosen is None else chosen
+            self._spooled.share(pictures, self.runtime.ranks, SCORING_BATCH)
+
+    def _every(self) -> NDArray[np.int64]:
+        return np.arange(len(self.rows.distinct))
+
+    def own(self, chosen: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Of every picture, or those chosen, what this process looks at: whole batches."""
+        pictures = self._every() if chosen is None else chosen
+        return pictures[self.runtime.ranks.part(len(pictures), SCORING_BATCH)]
+
     def of(self, embeddings: Embeddings, chosen: NDArray[np.int64] | None = None) -> Features:
-        """Every picture, or those chosen, and features out of a file, on the run's device."""
-        for pictures, image in embeddings.in_order(SCORING_BATCH, chosen):
+        """Every picture of `own`, and features out of a file, on the run's device."""
+        for pictures, image in embeddings.in_order(SCORING_BATCH, self.own(chosen)):
             yield pictures, image.to(self.runtime.device)
 
     def in_order(self, encode: Encode, chosen: NDArray[np.int64] | None = None) -> Features:
-        """Every picture and its features, un-augmented; from the embeddings where there are some.
+        """Every picture of `own` and its features, un-augmented; from embeddings if there are any.
 
         Args:
             encode: of pixels, where there are none.
@@ -170,13 +197,13 @@ class RunPictures:
         if self._embeddings is not None:
             yield from self.of(self._embeddings, chosen)
             return
-        for pictures, pixels in self._pictures.in_order(chosen, "scoring"):
+        for pictures, pixels in self._pictures.in_order(self.own(chosen), "scoring"):
             yield pictures, self._features(encode, pixels)
 
     def score(self, detector: DualPromptDetector, progress: Progress) -> DetectorScores:
         """Every readable row scored once, in order."""
         scorer = DetectorScorer(detector, self.by_picture, self.runtime)
-        with progress.stage("Scoring", len(self.rows.distinct)) as advance:
+        with progress.stage("Scoring", len(self.own())) as advance:
             for pictures, image in self.in_order(detector.image_features):
                 scorer.add(pictures, image)
                 advance(len(pictures), "")
@@ -193,22 +220,26 @@ class RunPictures:
         encoder = self.session.loaded.encoder
         untuned = ZeroShotScorer(encoder, texts, self.by_picture, self.runtime)
         tuned = DetectorScorer(detector, self.by_picture, self.runtime)
-        with progress.stage("Scoring", len(self.rows.distinct)) as advance:
-            for pictures, pixels in self._pictures.in_order(doing="scoring"):
+        own = self.own()
+        with progress.stage("Scoring", len(own)) as advance:
+            for pictures, pixels in self._pictures.in_order(own, "scoring"):
                 untuned.add(pictures, self._features(encoder.image, pixels))
                 tuned.add(pictures, self._features(detector.image_features, pixels))
                 advance(len(pictures), "")
         return untuned.scores(), tuned.scores()
 
-    def epochs_of_chosen(self, encode: Encode, config: DetectorConfig) -> "ChosenEpochs":
+    def epochs_of_chosen(
+        self, encode: Encode, config: DetectorConfig, ranks: Ranks = ALONE
+    ) -> "ChosenEpochs":
         """Training batches of epoch 0, 1, ... of some rows, at least one, which may change.
 
         Args:
             encode: of pixels, where there are no embeddings.
             config: batch size, mirroring, seed.
+            ranks: the processes that share out each batch.
         """
         rows = self.rows
-        batches = EpochBatches(rows.trainable, rows.pictures, config.batch_size, config.seed)
+        batches = EpochBatches(rows.trainable, rows.pictures, config.batch_size, config.seed, ranks)
         pieces = self.session.pieces
         if self._embeddings is not None:
             return ChosenEpochs(
@@ -219,6 +250,8 @@ class RunPictures:
         feed = PictureEpochs(pixels, pieces.of(encode), self.runtime)
 
         def again(error: torch.OutOfMemoryError) -> torch.Tensor:
+            if ranks.size > 1:  # the others are in the middle of the step
+                raise RunError(_NO_SECOND_TRY, "Give --micro-batch N, so many at once.") from error
             pieces.halve(config.batch_size, error)
             return feed.again()
 

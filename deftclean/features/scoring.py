@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deftclean.core.run import ALONE, Ranks
 from deftclean.core.runs import members
 from deftclean.core.runtime import Runtime
 from deftclean.features.class_texts import ClassTexts
@@ -71,14 +72,16 @@ class RowsByPicture:
     Args:
         rows: the run's rows; `labels` of a row without a label means nothing, and neither does
             what is said of it.
+        ranks: the processes that each see some of the pictures.
     """
 
-    def __init__(self, rows: UsableRows) -> None:
+    def __init__(self, rows: UsableRows, ranks: Ranks = ALONE) -> None:
         shown = rows.pictures[rows.readable]
         order = np.argsort(shown, kind="stable")
         self.labels = torch.from_numpy(rows.labels)
         self._labelled = torch.from_numpy(rows.labelled)
         self._rows = rows.readable[order]
+        self._ranks = ranks
         self._starts = np.searchsorted(shown[order], np.arange(len(rows.distinct) + 1))
 
     def of(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,8 +92,8 @@ class RowsByPicture:
         return torch.from_numpy(self._rows[at]), torch.from_numpy(places)
 
     def columns(self) -> RowColumns:
-        """Empty columns for all of the rows."""
-        return RowColumns(len(self._rows))
+        """Empty columns for all of the rows; full, they are those of all processes."""
+        return RowColumns(len(self._rows), self._ranks)
 
     def labelled_of(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Those of `of` that have a label."""

@@ -60,7 +60,7 @@ class Session:
         self, class_names: tuple[str, ...], config: DetectorConfig, rows: UsableRows
     ) -> dict[str, Any]:
         """What decides every number of a training run, by name."""
-        trained = rows.trainable
+        trained, ranks = rows.trainable, self.runtime.ranks
         return {
             "version of deftclean": __version__,
             "settings": config.as_dict(),
@@ -73,4 +73,5 @@ class Session:
             ),
             "device": self.runtime.device.type,
             "precision": self.runtime.precision,
+            **({"processes": ranks.size} if ranks.size > 1 else {}),
         }

@@ -162,14 +162,18 @@ class ImageChecks:
 
 
 class _Ranges:
-    """The batches of the first pass, made as they are asked for."""
+    """The batches of the first pass, made as they are asked for.
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    Args:
+        part: of the images.
+    """
+
+    def __init__(self, part: slice) -> None:
+        self.part = part
 
     def __iter__(self) -> Iterator[range]:
-        for start in range(0, self.count, _STEP):
-            yield range(start, min(start + _STEP, self.count))
+        for start in range(self.part.start, self.part.stop, _STEP):
+            yield range(start, min(start + _STEP, self.part.stop))
 
 
 def check_images(
@@ -179,13 +183,18 @@ def check_images(
     runtime: Runtime,
     progress: Progress,
 ) -> ImageChecks:
-    """Read, hash and decode every image once, and keep it resized in the cache: F findings."""
+    """Read, hash and decode every image once, and keep it resized in the cache: F findings.
+
+    Several processes look at some of the images each; all of them learn what all have found.
+    """
     found = []
-    workers = runtime.checkers if len(source) > _STEP or runtime.workers is not None else 0
-    workers = min(workers, -(-len(source) // _STEP))
-    with progress.stage("Checking images", len(source)) as advance:
+    part = runtime.ranks.part(len(source), _STEP)
+    count = part.stop - part.start
+    workers = runtime.checkers if count > _STEP or runtime.workers is not None else 0
+    workers = min(workers, -(-count // _STEP))
+    with progress.stage("Checking images", count) as advance:
         dataset = Checks(source, preparation, cache)
-        for batch in Batches(dataset, _Ranges(len(source)), workers, "checking images"):
+        for batch in Batches(dataset, _Ranges(part), workers, "checking images"):
             found.append(batch)
             advance(len(batch), "")
-    return ImageChecks.joined(found)
+    return ImageChecks.joined(runtime.ranks.every(ImageChecks.joined(found)))

@@ -76,7 +76,14 @@ class ImageReader:
     progress: Progress
 
     def check(self, images: RowImages) -> ImageChecks:
-        """Read, hash and decode each of F images once: F findings."""
+        """Read, hash and decode each of F images once: F findings.
+
+        Raises:
+            UsageError: of several processes, one has other images than the others.
+        """
+        self.runtime.ranks.refuse_other(
+            {"number of rows": len(images.of_row), "number of images": len(images.source)}
+        )
         return check_images(
             images.source, self.preparation, self.cache, self.runtime, self.progress
         )

@@ -7,12 +7,14 @@ Shapes: K classes, M context vectors, m of them in each branch, T branch tokens 
 W_text text width, D joint size.
 """
 
+from bisect import bisect_left
 from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
 
 from deftclean.core.errors import UsageError
+from deftclean.core.run import ALONE, Ranks
 from deftclean.core.text import readable_name
 from deftclean.models.encoder import TextTower
 from deftclean.models.prefixes import FEW_TOKENS, MOST_TOKENS, at_once, encode, in_pieces, pack, pad
@@ -84,12 +86,8 @@ class DualPrompts(nn.Module):
         order = sorted(range(len(branches)), key=lengths.__getitem__)
         self.longest = max(lengths)
         packed = [lengths[k] for k in order]
-        self.pieces_without_gradient = pack(packed, FEW_TOKENS, tower.device)
-        self.pieces = (
-            pack(packed, MOST_TOKENS, tower.device)
-            if sum(packed) <= MOST_TOKENS
-            else self.pieces_without_gradient
-        )
+        self._packed = packed
+        self.divide(ALONE, tower.device)
         rank = {k: place for place, k in enumerate(order)}
         ends = list(accumulate(packed))
         whole = {
@@ -111,6 +109,29 @@ class DualPrompts(nn.Module):
                 embedded = tower.token_embedding(torch.tensor(tokens, device=tower.device))
                 self.register_buffer(name, embedded, persistent=False)
 
+    def divide(self, ranks: Ranks, device: torch.device) -> None:
+        """Encode some of the classes in each of several processes, and put the features together.
+
+        From then on `features` and `features_of_both` are called by all of them. Fewer classes than
+        processes are encoded by everyone.
+
+        Args:
+            ranks: the processes.
+            device: of the text tower.
+        """
+        ranks = ranks if ranks.size <= len(self._packed) else ALONE
+        ends = list(accumulate(self._packed, initial=0))
+        self._own = _shares(ends, ranks.size)[ranks.rank]
+        self._own_tokens = slice(ends[self._own.start], ends[self._own.stop])
+        self._ranks = ranks
+        lengths = self._packed[self._own]
+        self.pieces_without_gradient = pack(lengths, FEW_TOKENS, device)
+        self.pieces = (
+            pack(lengths, MOST_TOKENS, device)
+            if sum(lengths) <= MOST_TOKENS
+            else self.pieces_without_gradient
+        )
+
     @property
     def classes(self) -> int:
         """K."""
@@ -128,15 +149,21 @@ class DualPrompts(nn.Module):
         return self.fixed.device.type == "cuda"
 
     @property
-    def _every(self) -> Tensor:
-        return torch.arange(self.classes, device=self.last.device)
+    def _some(self) -> Tensor:
+        """The classes that this process encodes, where they are not packed."""
+        own = self._ranks.part(self.classes)
+        return torch.arange(own.start, own.stop, device=self.last.device)
+
+    def _together(self, features: Tensor) -> Tensor:
+        """Of all classes, from those of `_some`."""
+        return self._ranks.together(features, self._ranks.part(self.classes), self.classes)
 
     def features(self, tower: TextTower, context: Tensor) -> Tensor:
         """Unit features of all classes, (K, D), with the positive or the negative context."""
         if tower.why_whole_prompts():
-            return self._whole(tower, context, self._every)
+            return self._together(self._whole(tower, context, self._some))
         if self._in_one_batch:
-            return self.features_of(tower, context, self._every)
+            return self._together(self.features_of(tower, context, self._some))
         return self._encoded(tower, self._stem(tower, context), self._branches(tower, context))
 
     def features_of_both(self, tower: TextTower) -> tuple[Tensor, Tensor]:
@@ -147,9 +174,11 @@ class DualPrompts(nn.Module):
             return positive, negative
         stems = torch.stack([self._stem(tower, context) for context in contexts])
         if self._in_one_batch:
-            padded = [self._padded(tower, each, self._every).flatten(0, 1) for each in contexts]
-            pieces = pad(self.last, self.longest)
-            positive, negative = encode(tower, stems, torch.stack(padded), pieces)
+            some = self._some
+            padded = [self._padded(tower, each, some).flatten(0, 1) for each in contexts]
+            pieces = pad(self.last[some], self.longest)
+            both = self._together(encode(tower, stems, torch.stack(padded), pieces))
+            positive, negative = both
             return positive, negative
         branches = torch.stack([self._branches(tower, context) for context in contexts])
         positive, negative = self._encoded(tower, stems, branches)
@@ -158,7 +187,9 @@ class DualPrompts(nn.Module):
     def _encoded(self, tower: TextTower, stem: Tensor, branches: Tensor) -> Tensor:
         """(..., K, D) in the order of the classes."""
         pieces = self.pieces if torch.is_grad_enabled() else self.pieces_without_gradient
-        return encode(tower, stem, branches, pieces).index_select(-2, self.rank)
+        some = encode(tower, stem, branches[..., self._own_tokens, :], pieces)
+        every = self._ranks.together(some, self._own, self.classes)
+        return every.index_select(-2, self.rank)
 
     def _branches(self, tower: TextTower, context: Tensor) -> Tensor:
         """(T, W_text) packed, with positions."""
@@ -208,6 +239,23 @@ class DualPrompts(nn.Module):
         own = self._in_branches(context)[classes]
         branches = self.fixed[within].index_put((rows, self.slots[classes]), own)
         return branches + tower.positional_embedding[1 + self.in_stem + offsets]
+
+
+def _shares(ends: list[int], count: int) -> list[slice]:
+    """K classes packed one after the other, cut into `count` parts of about as many tokens.
+
+    Args:
+        ends: (K + 1,) tokens before each class, and of all.
+        count: at most K; each part has a class.
+
+    >>> _shares([0, 2, 4, 6, 12], 2)
+    [slice(0, 3, None), slice(3, 4, None)]
+    """
+    classes, cuts = len(ends) - 1, [0]
+    for part in range(1, count):
+        found = bisect_left(ends, ends[-1] * part / count)
+        cuts.append(min(max(found, cuts[-1] + 1), classes - count + part))
+    return [slice(*pair) for pair in zip(cuts, [*cuts[1:], classes], strict=True)]
 
 
 def name_tokens(

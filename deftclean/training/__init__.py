@@ -13,4 +13,5 @@ In reading order::
     mixture: losses to how likely each is of the lower of two heaps
     checkpoint: what a stopped run is gone on with from
     epochs: the loop around epochs: resume, keep, stop
+    process_group: several processes that do one run together
 """

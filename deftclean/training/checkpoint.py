@@ -17,6 +17,7 @@ from torch import Tensor
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.files import read_text
 from deftclean.core.outputs import CHECKPOINT_MARK
+from deftclean.core.run import ALONE, Ranks
 from deftclean.core.switch import recover, remove_folder, whole_folder
 from deftclean.core.text import parsed_json
 from deftclean.models.tensors import load_tensors, write_tensors
@@ -29,19 +30,24 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The folder that a run resumes from.
+    """The folder that a run resumes from; of several processes the first one's alone.
 
     Attributes:
         folder: beside the output.
         identity: what decides every number of the run, by name: plain values and hashes.
+        ranks: the processes that do the run together; all of them call what is below.
     """
 
     folder: Path
     identity: Mapping[str, Any]
+    ranks: Ranks = ALONE
 
     @property
     def exists(self) -> bool:
         """Whether there is something to resume from."""
+        return self.ranks.of_first(self._is_there)
+
+    def _is_there(self) -> bool:
         recover(self.folder)
         return (self.folder / CHECKPOINT_MARK).is_file()
 
@@ -55,6 +61,8 @@ class Checkpoint:
         Raises:
             RunError: the disk is full.
         """
+        if not self.ranks.first:
+            return
         flat = {f"{g}.{name}": t for g, members in tensors.items() for name, t in members.items()}
         kept = {"identity": self.identity, **values}
         with whole_folder(self.folder, overwrite=True) as temporary:
@@ -76,7 +84,12 @@ class Checkpoint:
             UsageError: it belongs to other data, settings, model or device; says which.
             InputError: it is damaged.
         """
-        if not self.exists:
+        return self.ranks.of_first(lambda: self._read(make))
+
+    def _read(
+        self, make: Callable[[dict[str, Any], Mapping[str, dict[str, Tensor]]], Made]
+    ) -> Made | None:
+        if not self._is_there():
             return None
         try:
             values = parsed_json(read_text(self.folder / CHECKPOINT_MARK))
@@ -108,7 +121,8 @@ class Checkpoint:
 
     def remove(self) -> None:
         """The run is done, or going on would end the same way."""
-        remove_folder(self.folder)
+        if self.ranks.first:
+            remove_folder(self.folder)
 
 
 def _seal(kept: Mapping[str, Any], tensors: Path) -> str:

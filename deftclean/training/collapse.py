@@ -67,18 +67,20 @@ class CollapseWatch:
             CollapseError: the spread is below 1 % of its first value, or not finite.
         """
         now = self._measure()
-        # Written so that a spread that is not a number counts as collapsed.
-        lost = [
-            f"{name} (spread {now[name]:.2g}, {start:.2g} before training)"
-            for name, start in self._start.items()
-            if not now[name] >= COLLAPSED_SHARE * start
-        ]
-        if lost:
+        if lost := self._runtime.ranks.of_first(lambda: self._lost(now)):
             raise CollapseError(
                 f"Training collapsed {when}: all {' and all '.join(lost)} are the same now, so "
                 "every clean probability would be noise. No table was written.",
                 "Train more gently: --clip-grad 1, or a lower --lr (a tenth of it).",
             )
+
+    def _lost(self, now: dict[str, float]) -> list[str]:
+        # Written so that a spread that is not a number counts as collapsed.
+        return [
+            f"{name} (spread {now[name]:.2g}, {start:.2g} before training)"
+            for name, start in self._start.items()
+            if not now[name] >= COLLAPSED_SHARE * start
+        ]
 
     @torch.no_grad()
     def _measure(self) -> dict[str, float]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deftclean.core.files import make_sized
+from deftclean.core.run import Ranks
 from deftclean.core.runs import members
 from deftclean.images.cache import Cache, opened_regular
 
@@ -51,6 +52,22 @@ class Embeddings:
     def take(self, pictures: NDArray[np.int64]) -> Tensor:
         """The features of some pictures, (len(pictures), D), in the order asked."""
         return torch.from_numpy(self._file[pictures])
+
+    def share(self, pictures: NDArray[np.int64], ranks: Ranks, batch_size: int) -> None:
+        """Give every process what each of them has computed.
+
+        Args:
+            pictures: (n,) that were computed, `ranks.part(n, batch_size)` of them here.
+            ranks: the processes.
+            batch_size: of the computation.
+        """
+        if ranks.size == 1:
+            return
+        for source, part in enumerate(ranks.parts(len(pictures), batch_size)):
+            theirs = pictures[part]
+            for at in range(0, len(theirs), _BLOCK):
+                block = theirs[at : at + _BLOCK]
+                self.put(block, ranks.sent(self.take(block), source).numpy())
 
     def in_order(
         self, batch_size: int, chosen: NDArray[np.int64] | None = None

@@ -74,7 +74,9 @@ class ResumableTraining:
 
         Raises:
             UsageError, InputError: as `Checkpoint.load`.
+            UsageError: of several processes, one has other data or settings than the others.
         """
+        self.checkpoint.ranks.refuse_other(self.checkpoint.identity)
         earlier = self.checkpoint.load(read) if self.resume else None
         done = len(earlier.epochs) if earlier is not None else 0
         record = earlier

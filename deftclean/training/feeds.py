@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deftclean.core.errors import RunError
+from deftclean.core.run import ALONE, Ranks
 from deftclean.core.runtime import Runtime, stream
 from deftclean.images.loading import ImageBatch, ResizedPictures, Wanted
 from deftclean.images.usable_rows import UsableRows
@@ -34,6 +35,7 @@ class EpochBatches:
         pictures: (N,) the distinct picture of each row of the manifest.
         batch_size: B; the last batch may be smaller.
         seed: of order and augmentation.
+        ranks: the processes that share out each batch.
     """
 
     def __init__(
@@ -42,18 +44,21 @@ class EpochBatches:
         pictures: NDArray[np.int64],
         batch_size: int,
         seed: int,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.rows = rows
         self.pictures = pictures
         self.batch_size = batch_size
         self.seed = seed
+        self.ranks = ranks
         self.epoch = 0
 
     def row_batches(self) -> Iterator[NDArray[np.int64]]:
-        """The epoch's batches of rows."""
+        """The epoch's batches of rows; of each, what this process learns from."""
         order = stream(self.seed, "order", self.epoch).permutation(self.rows)
         for at in range(0, len(order), self.batch_size):
-            yield order[at : at + self.batch_size]
+            batch = order[at : at + self.batch_size]
+            yield batch[self.ranks.rows_of(len(batch))]
 
     def __iter__(self) -> Iterator[Wanted]:
         """The epoch's batches of rows, pictures and views."""

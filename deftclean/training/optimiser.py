@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from deftclean.core.run import Ranks
 from deftclean.core.runtime import Runtime
 from deftclean.models.tuners import OwnWeights
 from deftclean.settings.training import Schedule
@@ -100,6 +101,10 @@ class Optimiser:
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss, or of a part of it."""
         self._scaler.scale(loss).backward()
+
+    def sum_over(self, ranks: Ranks) -> None:
+        """Of several processes: add up what each has found, so that all take the same step."""
+        ranks.add_gradients(self._named.values())
 
     def step(self) -> None:
         """Take a step along the gradients."""

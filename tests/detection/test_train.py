@@ -256,6 +256,6 @@ def test_no_step_waits_for_the_device(rule, clip):
         labels = torch.zeros(6, dtype=torch.int64)
         for in_warmup, pseudo in ((True, False), (False, True)):
             image = detector.image_features(pixels)
-            steps._gradients(image, labels, labels + 1, in_warmup, pseudo)
+            steps._gradients(image, labels, labels + 1, 6, in_warmup, pseudo)
             optimiser.step()
     assert all(each.grad is not None for each in detector.tuner.parameters())
