@@ -75,24 +75,22 @@ def score(
 ) -> None:
     """Score new data with a saved detector, without training.
 
-    Labels that are none of the detector's classes, and images without a label, keep their
-    predictions and get no clean probability.
+    Images without a label, or with one of no class, keep predictions and get no clean probability.
     """
-    from deftclean.applying import parts as in_parts
-    from deftclean.applying import score as whole
+    import deftclean as api
     from deftclean.cli import results
 
-    run = replace(run, model=model)
     same: dict[str, Any] = {"output": output, "rule": rule, "threshold": threshold}
     same |= {"reading": reading, "evidence": own, "progress": progress_of(quiet)}
+    same["run"] = replace(run, model=model)
     of_whole = {"overwrite": overwrite, "fail_on": fail_on or (), "baseline": baseline}
     if parts.asked:
         _refuse(of_whole)
-        made = in_parts.score_parts(detector, data, labels, parts=parts, run=run, **same)
+        made = api.score_parts(detector, data, labels, parts=parts, **same)
         return show(made, json, results.print_parts)
     with taking_part() as ranks:
-        same |= {"run": replace(run, ranks=ranks), **of_whole}
-        result = whole.score(detector, data, labels, **same)
+        same |= {"run": replace(same["run"], ranks=ranks), **of_whole}
+        result = api.score(detector, data, labels, **same)
     show(result, json, results.print_result)
     return leave_by_gates(result.check, exit_zero, json)
 
