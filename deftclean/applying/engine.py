@@ -36,6 +36,12 @@ def by_ray(work: Work, actors: int | None, progress: Progress) -> Outcome:
     with _cluster(ray) as (processors, graphics):
         per_actor = 1.0 if graphics and work.run.device != "cpu" else 0.0
         most = int(graphics if per_actor else processors - 1)
+        hosts = sum(bool(node["Alive"]) for node in ray.nodes())
+        if hosts > 1 and work.fetched:
+            raise UsageError(
+                f"This cluster has {hosts} hosts, and what is behind URLs was fetched to this one.",
+                "Put it where all hosts see it; or give each host a --part.",
+            )
         wanted = most if actors is None else actors
         if not 1 <= wanted <= most:
             raise UsageError(

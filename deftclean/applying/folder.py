@@ -1,10 +1,13 @@
 """The folder that several processes fill: whole files under names that are agreed on."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from deftclean.core.errors import RunError, UsageError
 from deftclean.core.switch import whole_file
+from deftclean.stores.folder import UrlFolder
+from deftclean.stores.urls import Url, place_of_no_run
 
 
 class PartsFolder(Protocol):
@@ -75,3 +78,71 @@ class LocalFolder:
             return (self.root / name).stat().st_size
         except OSError:
             return None
+
+
+@dataclass(frozen=True)
+class FolderOfUrl:
+    """A folder behind a URL.
+
+    Attributes:
+        folder: the same; it raises where nothing is.
+    """
+
+    folder: UrlFolder
+
+    def create(self, name: str, data: bytes) -> bool:
+        """See `PartsFolder`."""
+        return self.folder.create(name, data)
+
+    def write(self, name: str, data: bytes) -> None:
+        """See `PartsFolder`."""
+        self.folder.write(name, data)
+
+    def read(self, name: str) -> bytes | None:
+        """See `PartsFolder`."""
+        try:
+            return self.folder.read(name)
+        except FileNotFoundError:
+            return None
+
+    def size(self, name: str) -> int | None:
+        """See `PartsFolder`."""
+        try:
+            return self.folder.size(name)
+        except FileNotFoundError:
+            return None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a folder of parts is: on this machine, or behind a URL.
+
+    Attributes:
+        path: of the folder; of a URL, a place that nothing is at, for the ways in metadata.
+        url: None on this machine.
+    """
+
+    path: Path
+    url: Url | None = None
+
+    @classmethod
+    def of(cls, url: Url) -> "Place":
+        """Behind a URL."""
+        return cls(place_of_no_run(url), url)
+
+    def __str__(self) -> str:
+        """As the user knows it."""
+        return str(self.path if self.url is None else self.url)
+
+    def folder(self, inner: tuple[str, ...]) -> PartsFolder:
+        """The folder, made where it is not there.
+
+        Args:
+            inner: sub-folders.
+
+        Raises:
+            RunError: it cannot be made.
+        """
+        return (
+            LocalFolder(self.path, inner) if self.url is None else FolderOfUrl(UrlFolder(self.url))
+        )

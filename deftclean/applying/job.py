@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from deftclean.applying.folder import Place
 from deftclean.applying.plan import Unit, units_of
 from deftclean.applying.sharded import RowsToScore
 from deftclean.core.run import RunOptions
@@ -13,6 +14,7 @@ from deftclean.data.options import ManifestOptions
 from deftclean.hearing.brought import Brought
 from deftclean.models.detector_card import DetectorCard
 from deftclean.settings.detector import Rule
+from deftclean.stores.urls import mirrored
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Work:
     reading: ManifestOptions
     rule: Rule
     threshold: float
-    output: Path
+    output: Place
     unit_rows: int
     brought: Brought
     run: RunOptions
@@ -45,6 +47,11 @@ class Work:
     def units(self) -> list[Unit]:
         """All, in the order of their rows."""
         return units_of(self.rows.count, self.unit_rows)
+
+    @property
+    def fetched(self) -> bool:
+        """Whether something was fetched from a URL to this machine."""
+        return any(mirrored(path) is not None for path in self.places if path is not None)
 
     @property
     def places(self) -> tuple[Path, Path | None, Path]:

@@ -7,9 +7,10 @@ scored again, and whoever finds that none is missing makes the folder a table.
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from deftclean.applying.asked import as_in_scan, check_evidence
+from deftclean.applying.folder import Place
 from deftclean.applying.job import Outcome, Work
 from deftclean.applying.options import PartsOptions
 from deftclean.applying.plan import Share
@@ -27,6 +28,8 @@ from deftclean.hearing.brought import read_brought
 from deftclean.models.detector_card import DetectorCard, read_card
 from deftclean.settings.detector import Rule
 from deftclean.settings.evidence import EvidenceOptions
+from deftclean.stores.door import opens_urls
+from deftclean.stores.urls import UrlPath, url_of
 from deftclean.table.parts import PLAN
 
 _SHOWN = 3  # failed units that are named
@@ -49,7 +52,7 @@ class PartsResult(Shown):
         seconds: wall time.
     """
 
-    output: Path
+    output: PurePath
     rows: int
     units: int
     scored: int
@@ -75,6 +78,7 @@ class PartsResult(Shown):
         }
 
 
+@opens_urls("detector", "data", "labels", "reading", "evidence", "run")
 def score_parts(
     detector: str | Path,
     data: str | Path,
@@ -104,11 +108,11 @@ def score_parts(
     """
     began = time.monotonic()
     progress, run = progress or Silent(), run or RunOptions()
-    output, home = Path(output), Path(detector)
+    home, place = Path(detector), _place(output, run)
     evidence = evidence or EvidenceOptions()
     parts = parts or PartsOptions("1/1")
     share = Share.parsed(parts.part or "1/1")
-    _check_output(output, [*input_files(data, labels, reading), home])
+    _check_output(place, [*input_files(data, labels, reading), home])
     card = read_card(home)
     threshold = card.threshold if threshold is None else threshold
     check_threshold(threshold)
@@ -122,7 +126,7 @@ def score_parts(
     brought = read_brought(evidence, rows.first, card.class_names, progress.say)
     brought = as_in_scan(brought, card, home)
     work = Work(
-        home, card, rows, reading, rule or card.rule, threshold, output, parts.unit_rows,
+        home, card, rows, reading, rule or card.rule, threshold, place, parts.unit_rows,
         brought, run,
     )  # fmt: skip
     if parts.engine is None:
@@ -131,7 +135,7 @@ def score_parts(
         from deftclean.applying.engine import by_ray
 
         outcome = by_ray(work, parts.actors, progress)
-    _refuse_failed(outcome, output)
+    _refuse_failed(outcome, place)
     return _result(work, outcome, time.monotonic() - began)
 
 
@@ -153,7 +157,7 @@ def _shared_out(work: Work, share: Share, progress: Progress) -> Outcome:
     return Outcome(len(wanted) - len(failed), len(mine) - len(wanted), failed, left, told)
 
 
-def _refuse_failed(outcome: Outcome, output: Path) -> None:
+def _refuse_failed(outcome: Outcome, output: Place) -> None:
     failed = outcome.failed
     if not failed:
         return
@@ -168,7 +172,7 @@ def _refuse_failed(outcome: Outcome, output: Path) -> None:
 def _result(work: Work, outcome: Outcome, seconds: float) -> PartsResult:
     told = outcome.told or {}
     return PartsResult(
-        work.output,
+        UrlPath(work.output.path) if work.output.url is not None else work.output.path,
         work.rows.count,
         len(work.units),
         outcome.scored,
@@ -181,12 +185,25 @@ def _result(work: Work, outcome: Outcome, seconds: float) -> PartsResult:
     )
 
 
-def _check_output(output: Path, inputs: Iterable[Path | None]) -> None:
-    check_name(output)
+def _place(output: str | Path, run: RunOptions) -> Place:
+    url = url_of(output)
+    if url is not None and run.offline:
+        raise UsageError(
+            f"--offline forbids opening {url}.", "Leave --offline out, or give a local path."
+        )
+    return Place(Path(output)) if url is None else Place.of(url)
+
+
+def _check_output(place: Place, inputs: Iterable[Path | None]) -> None:
+    output = place.path
+    if place.url is None:
+        check_name(output)
     if output.suffix.lower() == ".parquet":
         raise UsageError(
-            f"-o {output}: with --part a folder is filled.", "Leave .parquet out: -o scores/"
+            f"-o {place}: with --part a folder is filled.", "Leave .parquet out: -o scores/"
         )
+    if place.url is not None:
+        return
     refuse_input(output, inputs)
     if not output.parent.is_dir():
         raise UsageError(f"The folder {output.parent} does not exist.", "Make it first.")

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from deftclean import __version__
 from deftclean.applying.commit import commit, looked_over, unit_done
-from deftclean.applying.folder import LocalFolder
 from deftclean.applying.job import Work
 from deftclean.applying.judge import Judge, opened_judge
 from deftclean.applying.plan import FOLDERS, PLAN_VERSION, Plan, Unit, agreed
@@ -40,7 +39,7 @@ class Worker:
     def __init__(self, work: Work, judge: Judge, progress: Progress) -> None:
         self._work, self._judge, self._progress = work, judge, progress
         self.plan = _plan(work, judge)
-        self._folder = LocalFolder(work.output, FOLDERS)
+        self._folder = work.output.folder(FOLDERS)
         agreed(self.plan, self._folder, str(work.output))
 
     def is_done(self, unit: Unit) -> bool:
@@ -70,7 +69,7 @@ class Worker:
             self._judge, work.rows.of(unit), unit, work.reading, work.rule, work.threshold, place
         )
         file = place / "part.parquet"
-        put_scores(judged_by(scores, work.home), file, work.output / unit.part, *work.places)
+        put_scores(judged_by(scores, work.home), file, work.output.path / unit.part, *work.places)
         data = file.read_bytes()
         self._folder.write(unit.part, data)
         digest = hashlib.sha256(data).hexdigest()
@@ -90,7 +89,7 @@ class Worker:
         nothing = pa.table({name: [] for name in ("given_label", "clean_prob", "keep")})
         scores = judged_by(ScoreTable(nothing, metadata_of(self._judge, None)), work.home)
         decided = {**scores.metadata, "rule": work.rule, "threshold": work.threshold}
-        metadata = placed(decided, work.output, *work.places)
+        metadata = placed(decided, work.output.path, *work.places)
         return 0, commit(self.plan, state.done, metadata, self._folder)
 
 

@@ -1,7 +1,7 @@
 """How the end of scan, score and select looks on a terminal."""
 
 import shlex
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -61,7 +61,7 @@ def print_parts(result: "PartsResult", console: Console) -> None:
         console.print("next           the other parts; the last one to end makes it a table")
 
 
-def _next_steps(table: Path, console: Console) -> None:
+def _next_steps(table: PurePath, console: Console) -> None:
     """What people do with a table, to be copied."""
     name = str(table)
     steps = {

@@ -18,6 +18,7 @@ _WRITTEN = re.compile(r"([A-Za-z][A-Za-z0-9+.]+)://(.*)", re.DOTALL)
 _AS_PATH = re.compile(r"([A-Za-z][A-Za-z0-9+.]+):/+([^/].*)", re.DOTALL)
 _RUN = r"deftclean-run-[0-9a-f]{16}"
 _PLACES = "urls"
+_NO_RUN = f"deftclean-run-{0:016x}"  # a folder that no run makes
 _HOME = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
 
@@ -133,6 +134,11 @@ def mirror_of(run: Path) -> Path:
 def place_of(url: Url, mirror: Path) -> Path:
     """Where a URL has its place."""
     return mirror / url.scheme / url.path
+
+
+def place_of_no_run(url: Url) -> Path:
+    """A place for a URL that nothing is kept at: what ways and messages are made of."""
+    return place_of(url, mirror_of(Path(tempfile.gettempdir()).resolve() / _NO_RUN))
 
 
 def mirrored(path: PurePath) -> Url | None:

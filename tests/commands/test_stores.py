@@ -435,3 +435,50 @@ class TestOutputs:
         refused = run_cli(*score, cwd=tmp_path, COLUMNS="300")
         assert (refused.returncode, f"--model {url}" in refused.stderr) == (3, True)
         fine(run_cli(*score, "--model", url, cwd=tmp_path))
+
+
+@pytest.mark.slow
+def test_parts_are_written_to_a_url_and_read_there(
+    store: Store, folder: Path, tmp_path: Path
+) -> None:
+    """Two workers, one of whom the store refuses for a while: the rows of a folder here."""
+    url = store.put_folder(folder, "parts/images")
+    fine(run_cli("scan", folder, "-o", "one.parquet", *BRIEF, cwd=tmp_path))
+    store.put_folder(tmp_path / "one.detector", "parts/one.detector")
+    words = ("--unit-rows", "13", "--workers", "0")
+    away = (
+        "score",
+        "s3://bucket/parts/one.detector",
+        url,
+        "-o",
+        "s3://bucket/parts/scores",
+        *words,
+    )
+    with store.failing(first_times(2, "503 Slow Down", "rows-")):
+        fine(run_cli(*away, "--part", "2/2", cwd=tmp_path))
+    early = run_cli("check", "s3://bucket/parts/scores", cwd=tmp_path)
+    assert (early.returncode, "is not finished" in early.stderr) == (2, True)
+    done = fine(run_cli(*away, "--part", "1/2", cwd=tmp_path))
+    assert "s3://bucket/parts/scores" in done.stdout
+    assert "deftclean-run-" not in done.stdout + done.stderr
+    fine(
+        run_cli(
+            "score", "one.detector", folder, "-o", "here", *words, "--part", "1/1", cwd=tmp_path
+        )
+    )
+    gate = ("--fail-on", "noise_rate>0.99", "--format", "json")
+    said = fine(run_cli("check", "s3://bucket/parts/scores", *gate, cwd=tmp_path)).stdout
+    here = fine(run_cli("check", "here", *gate, cwd=tmp_path)).stdout
+    assert json.loads(said)["gates"] == json.loads(here)["gates"]
+    for name in ("far", "here"):
+        source = "s3://bucket/parts/scores" if name == "far" else "here"
+        fine(run_cli("export", source, "--to", "csv", "-o", f"{name}.csv", cwd=tmp_path))
+    assert (tmp_path / "far.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+    other = run_cli(*away, "--part", "1/2", "--threshold", "0.9", cwd=tmp_path)
+    assert (other.returncode, "holds the parts of another run" in other.stderr) == (2, True)
+    with store.failing(
+        lambda environ: "503 Slow Down" if "units/" in environ["PATH_INFO"] else None
+    ):
+        lost = run_cli(*away[:4], "s3://bucket/parts/new", *words, "--part", "1/1", cwd=tmp_path)
+    assert lost.returncode == 3
+    assert "_COMMIT.json" not in " ".join(store.names("parts/new"))
