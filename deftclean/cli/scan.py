@@ -96,8 +96,8 @@ Model = Annotated[
     str,
     typer.Option(
         help="open_clip name, hf-hub:ORG/REPO, local-dir:FOLDER, s3://BUCKET/FOLDER, or nano "
-        "(built in, for trials and CPU-only machines). none: load nothing, judge by --embeddings and "
-        "--pred-probs alone.",
+        "(built in, for trials and CPU-only machines). none: load nothing, judge by --embeddings "
+        "and --pred-probs alone.",
         rich_help_panel="Model",
     ),
 ]
