@@ -20,6 +20,7 @@ from deftclean.data.file_names import relative_name
 from deftclean.data.folders import IMAGE_SUFFIXES, walk_images
 from deftclean.data.hints import table_command
 from deftclean.data.options import ManifestOptions
+from deftclean.shards.packed import Shards
 from deftclean.stores.contents import Contents
 
 _LOOKED_AT = 32  # names, from all over the table
@@ -39,13 +40,14 @@ class Files:
     _listed: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _anywhere: dict[str, list[str]] | None = None
     _contents: Contents = field(init=False)
+    _shards: Shards = field(init=False)
 
     def __post_init__(self) -> None:
-        self._contents = Contents(self.root)
+        self._contents, self._shards = Contents(self.root), Shards(self.root)
 
     def has(self, name: str) -> bool:
         """Whether a file of this name is there."""
-        return bool(name) and self._contents.has(name)
+        return bool(name) and (self._contents.has(name) or self._shards.has(name))
 
     def completed(self, name: str) -> list[str]:
         """The images that are called so but for their ending."""
@@ -53,7 +55,8 @@ class Files:
         if ".." in folder.split("/") or folder.startswith("/"):
             return []  # what lies outside is not looked at
         if folder not in self._listed:
-            self._listed[folder] = _by_stem(self._contents.names(folder))
+            inside = [*self._contents.names(folder), *self._shards.below(folder)]
+            self._listed[folder] = _by_stem(inside)
         return [
             f"{folder}/{each}" if folder else each for each in self._listed[folder].get(stem, ())
         ]
@@ -62,6 +65,7 @@ class Files:
         """The images in any folder that are called so, with an ending or without."""
         if self._anywhere is None:
             found, _ = walk_images(self.root, follow=False)
+            found += self._shards.everything()
             self._anywhere = _by_stem(found)
             for each in found:
                 self._anywhere.setdefault(each.rpartition("/")[2], []).append(each)

@@ -35,6 +35,8 @@ from deftclean.data.options import ManifestOptions
 from deftclean.data.records import Records, read_records, without_index
 from deftclean.data.several_labels import out_of_lists, refuse_several
 from deftclean.data.table_rows import TableRows
+from deftclean.shards.patterns import refuse_compressed, shards_in, written_shards
+from deftclean.shards.webdataset import of_splits, packed_rows, refuse_links
 from deftclean.table.facts import check_facts
 from deftclean.table.parts import COMMIT
 from deftclean.table.reviewed import REVIEW_COLUMNS, EarlierReview, is_reviewed, review_of
@@ -112,6 +114,10 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
     table = data if labels is None else labels
     if not table.is_dir():
         recover(table)  # which may be what makes it be there
+    if packed := written_shards(data):
+        if labels is None:
+            return _from_tars(data.parent, packed, options)
+        data = data.parent
     if not data.exists():
         raise InputError(f"{data} does not exist.", "Give an image folder or a label table.")
     if (table / COMMIT).is_file():
@@ -147,6 +153,8 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
         return replace(
             table_manifest(root, root, options, read.records, read.images), labels_file=None
         )
+    if (packed := shards_in(root)) and not walk_images(root, options.allow_outside)[0]:
+        return _from_tars(root, packed, options)
     given = {
         "--path-column": options.path_column,
         "--label-column": options.label_column,
@@ -162,6 +170,7 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
         )
     names, notes = walk_images(root, options.allow_outside)
     if not names:
+        refuse_compressed(root)
         raise InputError(
             f"{root} holds no images.",
             f"Images end in {', '.join(sorted(IMAGE_SUFFIXES)[:6])}, ... in any case of letters.",
@@ -194,6 +203,27 @@ def _from_folder(root: Path, options: ManifestOptions) -> Manifest:
         labels_file=None,
         source_lines=pa.nulls(len(rows.names), pa.int64()),
         notes=(*notes, *rows.notes),
+    )
+
+
+def _from_tars(root: Path, shards: list[Path], options: ManifestOptions) -> Manifest:
+    """Pictures in tar files, with their labels beside them."""
+    if not options.allow_outside:
+        refuse_links(root, shards)
+    rows = of_splits(packed_rows(shards, options.label_column), shards, options.split)
+    labelled = name_labels(rows.labels, options.class_names, None, options.known_labels)
+    return Manifest(
+        source=root.name or str(root),
+        root=root,
+        columns=pa.table({} if rows.splits is None else {SPLIT: rows.splits}),
+        file_names=rows.names,
+        named=np.ones(len(rows.names), dtype=bool),
+        given_labels=labelled.given,
+        label_names=labelled.names,
+        images=None,
+        labels_file=None,
+        source_lines=pa.nulls(len(rows.names), pa.int64()),
+        notes=(*rows.notes, *labelled.notes),
     )
 
 

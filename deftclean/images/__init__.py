@@ -14,7 +14,7 @@ In reading order::
     look: what a picture looks like, in numbers
     quality: why a picture is a bad one
     sources: where encoded bytes come from
-    stored: images behind a URL, many read at once
+    stored: images behind a URL, or packed in tar files
     row_images: the image of every row of a manifest
     table_images: the pictures of a score table
     cache: resized pictures and embeddings that outlive a run

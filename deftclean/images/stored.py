@@ -1,4 +1,4 @@
-"""Images behind a URL, many of them read at once; and of any source, some of its images.
+"""Images that are no files here: behind a URL, many read at once, or packed in tar files.
 
 Names that lead out of the folder are never asked for. What the store does not have is `missing`;
 that it does not answer ends the run.
@@ -13,6 +13,13 @@ from numpy.typing import NDArray
 
 from deftclean.images.decoding import ImageError
 from deftclean.images.sources import MAX_BYTES, FolderImages, ImageSource, NamedSource
+from deftclean.shards.packed import (
+    NOT_PACKED,
+    NOT_THERE,
+    OUTSIDE,
+    Packed,
+    located_in_shards,
+)
 from deftclean.stores.contents import listed
 from deftclean.stores.objects import UNKNOWN, read_many
 from deftclean.stores.urls import Url, is_plain, mirrored
@@ -89,6 +96,52 @@ def _too_large(size: int) -> ImageError:
     return ImageError("too_large", f"{size:,} bytes; the limit is {MAX_BYTES:,}")
 
 
+@dataclass(frozen=True)
+class PackedImages:
+    """Images in tar files, and beside them some that are not.
+
+    Args:
+        files: the same F images by name, for those that are in no shard.
+        packed: where the others lie.
+    """
+
+    files: NamedSource
+    packed: Packed
+
+    @property
+    def file_names(self) -> NDArray[np.object_]:
+        """F names."""
+        return self.files.file_names
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one image, from its place.
+
+        Raises:
+            ImageError: as `ImageSource.read`.
+        """
+        where, size = int(self.packed.shard[index]), int(self.packed.sizes[index])
+        if where == NOT_PACKED:
+            return self.files.read(index)
+        if where == NOT_THERE:
+            raise ImageError("missing", "no such file")
+        if where == OUTSIDE:
+            raise ImageError("outside", "leads outside the data folder")
+        if size > MAX_BYTES:
+            raise _too_large(size)
+        try:
+            data = self.packed.read(index)
+        except OSError as error:
+            raise ImageError(
+                "unreadable", f"cannot be opened: {error.strerror or error}"
+            ) from error
+        if len(data) < size:
+            raise ImageError("unreadable", "its tar file is shorter than it was")
+        return data
+
+
 def images_below(root: Path, names: NDArray[np.object_], allow_outside: bool) -> NamedSource:
     """Images by name, on disk or behind the URL whose place the folder is.
 
@@ -97,6 +150,12 @@ def images_below(root: Path, names: NDArray[np.object_], allow_outside: bool) ->
         names: F names relative to it; an empty one means that no file is named.
         allow_outside: also open files that a name or a link leads to outside a folder on disk.
     """
+    files = _files_below(root, names, allow_outside)
+    packed = located_in_shards(root, names, allow_outside)
+    return files if packed is None else PackedImages(files, packed)
+
+
+def _files_below(root: Path, names: NDArray[np.object_], allow_outside: bool) -> NamedSource:
     url = mirrored(root.resolve())
     if url is None:
         return FolderImages(root, names, allow_outside)
