@@ -9,7 +9,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from deftclean.core.errors import RunError
 
@@ -101,6 +101,23 @@ def make_sized(path: Path, size: int) -> None:
 def linked_to(path: Path) -> Path:
     """What a link leads to, in whose place is written; the path itself where it is no link."""
     return path.resolve() if path.is_symlink() else path
+
+
+@contextlib.contextmanager
+def opened_regular(path: Path) -> Iterator[BinaryIO]:
+    """A file that was written here, for reading.
+
+    Raises:
+        OSError: it is not there, or something else: a link, a device, or a pipe, which would be
+            waited for.
+    """
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+    with os.fdopen(os.open(path, os.O_RDONLY | flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # exchanged meanwhile
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        yield file
 
 
 # ---------------------------------------------------------------- who holds what

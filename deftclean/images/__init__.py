@@ -17,11 +17,11 @@ In reading order::
     stored: images behind a URL, or packed in tar files
     row_images: the image of every row of a manifest
     table_images: the pictures of a score table
+    packs: resized pictures in few large files
     cache: resized pictures and embeddings that outlive a run
     workers: processes that make batches
     loading: batches of pixels, from the cache or decoded
     first_pass: read, hash, decode, resize, each image once
     usable_rows: which rows can be read, and what each can be used for
     prepared: how every command begins with its pictures
-    thumbnails: a small picture that fits into so many bytes
 """

@@ -1,143 +1,37 @@
 """What outlives a run: resized pictures and embeddings, found by the hash of their content.
 
-Files are written whole or not at all, so that runs may share a folder and be killed at any time;
-a file that is not whole, of another key or no regular file is not used. Only files that this module
-named are ever deleted.
+Pictures lie in packs (`packs.py`); other files are written whole or not at all. So runs may share a
+folder and be killed at any time; what is not whole, of another key or in no regular file is not
+used. Only files that this module named are ever deleted.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import math
 import multiprocessing
 import os
 import secrets
-import stat
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from deftclean.core.errors import UsageError
 from deftclean.core.files import cache_folder, expanded
 from deftclean.core.progress import Progress
 from deftclean.core.run import RunOptions
-from deftclean.images.look import LOOK
+from deftclean.images.packs import INDEX, LARGEST, MAX_STORED, PACK, PictureFolder
 from deftclean.images.resizing import Pixels
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
 
-MAX_STORED = 4 * 1024 * 1024
-"""Resized pictures of more bytes (strips) are not kept."""
-
-_SUFFIXES = (".pixels", ".vectors")
+_SUFFIXES = (PACK, ".vectors", ".pixels")  # the last of older versions, a file for each picture
 _TEMPORARY = ".deftclean-tmp"
+_SMALLEST = 256 * 1024  # bytes of a pack, however small the cache is
 _ABANDONED = 3600.0  # seconds after which a temporary file belongs to no living run
 _AHEAD = 365 * 86400.0  # seconds: a file dated later than that was written by a wrong clock
-_HEADER = np.dtype(
-    [
-        *(("magic", "S8"), ("key", "V32"), ("height", "<u4"), ("width", "<u4")),
-        *(("look", f"V{LOOK.itemsize}"), ("of_head", "<u4"), ("crc", "<u4")),
-    ]
-)
-_CHECKED = _HEADER.itemsize - 4  # bytes before the checksum of all
-_HEAD = _CHECKED - 4  # bytes before that of the header alone, which is read without the pixels
-_MAGIC = b"deftpix3"
-
-
-@dataclass(frozen=True)
-class PictureFolder:
-    """Resized pictures of one way to decode and resize, by the SHA-256 of the encoded bytes.
-
-    Args:
-        folder: need not exist.
-    """
-
-    folder: Path
-
-    def path(self, digest: bytes) -> Path:
-        """Where a picture lies or would lie."""
-        name = digest.hex()
-        return self.folder / name[:2] / f"{name}.pixels"
-
-    def read(self, digest: bytes) -> Pixels | None:
-        """A picture, (h, w, 3) uint8, or None where there is no whole one of this key."""
-        with contextlib.suppress(OSError), opened_regular(self.path(digest)) as file:
-            head = file.read(_HEADER.itemsize)
-            shape = self._shape(digest, head, os.fstat(file.fileno()).st_size)
-            if shape is None:
-                return None
-            body = file.read(math.prod(shape))
-            if len(body) == math.prod(shape) and _checksum(head, body) == head[_CHECKED:]:
-                return np.frombuffer(body, np.uint8).reshape(shape)
-        return None
-
-    def touch(self, digest: bytes) -> bool:
-        """Whether a picture of this key and the right length is there; marks it as used now."""
-        return self.visit(digest) is not None
-
-    def visit(self, digest: bytes) -> bytes | None:
-        """The look of a picture, a record of `look.LOOK`; None where `touch` is false."""
-        path, head, shape = self.path(digest), b"", None
-        with contextlib.suppress(OSError), opened_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            head = file.read(_HEADER.itemsize)
-            shape = self._shape(digest, head, size)
-        if shape is None:
-            return None
-        with contextlib.suppress(OSError):  # another user's cache may be read-only
-            os.utime(path)
-        return head[_HEAD - LOOK.itemsize : _HEAD]
-
-    def encoded(self, digest: bytes, pixels: Pixels, look: bytes) -> bytes:
-        """The file of a picture."""
-        body, shape = np.ascontiguousarray(pixels).tobytes(), pixels.shape[:2]
-        fields = (_MAGIC, self._key(digest), *shape, look, 0, 0)
-        head = np.array([fields], _HEADER).tobytes()[:_HEAD]
-        head += _checksum(head)
-        return head + _checksum(head, body) + body
-
-    def _key(self, digest: bytes) -> bytes:
-        # With the way of resizing: a file that was moved here from another folder is not believed.
-        return hashlib.sha256(self.folder.name.encode() + digest).digest()
-
-    def _shape(self, digest: bytes, head: bytes, size: int) -> tuple[int, int, int] | None:
-        """Of a stored picture, or None where `size` bytes cannot be one of this key."""
-        if len(head) < _HEADER.itemsize:
-            return None
-        (fields,) = np.frombuffer(head, _HEADER)
-        shape = int(fields["height"]), int(fields["width"]), 3
-        known = bytes(fields["magic"]) == _MAGIC and fields["key"].tobytes() == self._key(digest)
-        fits = size == _HEADER.itemsize + math.prod(shape) and math.prod(shape) <= MAX_STORED
-        whole = _checksum(head[:_HEAD]) == head[_HEAD:_CHECKED]
-        return shape if known and fits and whole else None
-
-
-def _checksum(head: bytes, body: bytes = b"") -> bytes:
-    """Of all but itself."""
-    return zlib.crc32(body, zlib.crc32(head[:_CHECKED])).to_bytes(4, "little")
-
-
-@contextlib.contextmanager
-def opened_regular(path: Path) -> Iterator[BinaryIO]:
-    """A file that was written here, for reading.
-
-    Raises:
-        OSError: it is not there, or something else: a link, a device, or a pipe, which would be
-            waited for.
-    """
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
-    with os.fdopen(os.open(path, os.O_RDONLY | flags), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # exchanged meanwhile
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        yield file
 
 
 @dataclass(frozen=True)
@@ -191,7 +85,9 @@ class Cache:
 
     def pictures(self, spec: Mapping[str, Any]) -> PictureFolder:
         """The pictures made in the way that `spec` says."""
-        return PictureFolder(self.folder("pictures", spec))
+        # Of a small cache, packs are small: what is not used goes a pack at a time.
+        largest = max(_SMALLEST, min(LARGEST, self.limit // 64))
+        return PictureFolder(self.folder("pictures", spec), largest)
 
     def folder(self, kind: str, spec: Mapping[str, Any]) -> Path:
         """A folder for what `spec`, plain JSON values, decides."""
@@ -200,9 +96,15 @@ class Cache:
 
     def put(self, folder: PictureFolder, digest: bytes, pixels: Pixels, look: bytes) -> None:
         """Keep a picture and its look, if there is room and the disk takes it."""
-        if pixels.nbytes > MAX_STORED:
+        size = folder.size_of(pixels)
+        if pixels.nbytes > MAX_STORED or not self._take(size):
             return
-        self.store(folder.path(digest), folder.encoded(digest, pixels, look))
+        try:
+            folder.add(digest, pixels, look)
+        except OSError:
+            with self.room.get_lock():
+                self.room.value += size
+                self.broken.value = True
 
     def store(self, path: Path, data: bytes) -> bool:
         """Write a file whole or not at all; says whether it was written."""
@@ -318,12 +220,28 @@ def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _files(root: Path) -> Iterator[tuple[int, int, str]]:
-    """Size, time of last use in ns, and path of every file of ours."""
+    """Size, time of last use in ns, and path of every file of ours; of a pack with its index."""
     for entry in _entries(root):
         if entry.name.endswith(_SUFFIXES):
             with contextlib.suppress(OSError):
                 status = entry.stat(follow_symlinks=False)
-                yield status.st_size, status.st_mtime_ns, entry.path
+                size = status.st_size + (_size(_index_of(entry.path)) if _is_pack(entry) else 0)
+                yield size, status.st_mtime_ns, entry.path
+
+
+def _is_pack(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(PACK)
+
+
+def _index_of(pack: str) -> Path:
+    return Path(pack).with_suffix(INDEX)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
 def _evict(root: Path, before: int, wanted: int) -> int:
@@ -339,15 +257,18 @@ def _evict(root: Path, before: int, wanted: int) -> int:
         if freed >= wanted:
             break
         with contextlib.suppress(OSError):
+            if path.endswith(PACK):  # first what leads to it
+                _index_of(path).unlink(missing_ok=True)
             Path(path).unlink()
             freed += size
     return freed
 
 
 def _sweep(root: Path, now: int) -> None:
-    """Delete temporary files of runs that were killed."""
+    """Delete temporary files of runs that were killed, and what is left of packs that are gone."""
     for entry in _entries(root):
-        if entry.name.endswith(_TEMPORARY):
+        alone = entry.name.endswith(INDEX) and not Path(entry.path).with_suffix(PACK).exists()
+        if alone or entry.name.endswith(_TEMPORARY):
             with contextlib.suppress(OSError):
                 age = (now - entry.stat().st_mtime_ns) / 1e9
                 if age > _ABANDONED or age < -_AHEAD:

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deftclean.images.cache import PictureFolder
 from deftclean.images.decoding import ImageError
+from deftclean.images.packs import PictureFolder
 from deftclean.images.resizing import Pixels, Preparation, Resize, View, seen
 from deftclean.images.sources import DistinctPictures
 from deftclean.images.stored import Encoded, encoded

@@ -6,6 +6,7 @@ In reading order::
     overview: a whole table in figures
     histogram: where the bars of the histogram stand
     choosing: which rows a gallery shows, and why
+    thumbnails: a small picture that fits into so many bytes
     pictures: small pictures of rows
     gallery: rows, each with its picture
     map: rows as points, look-alikes together

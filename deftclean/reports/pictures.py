@@ -12,7 +12,7 @@ from deftclean.core.progress import Progress
 from deftclean.images.decoding import ImageError
 from deftclean.images.stored import Encoded
 from deftclean.images.table_images import encoded_images
-from deftclean.images.thumbnails import Thumbnail, thumbnail
+from deftclean.reports.thumbnails import Thumbnail, thumbnail
 from deftclean.table.scores import ScoreTable
 
 

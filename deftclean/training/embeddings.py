@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deftclean.core.files import make_sized
+from deftclean.core.files import make_sized, opened_regular
 from deftclean.core.run import Ranks
 from deftclean.core.runs import members
-from deftclean.images.cache import Cache, opened_regular
+from deftclean.images.cache import Cache
 
 _BLOCK = 16_384  # vectors in a block at most: some tens of megabytes
 _SMALL_BLOCKS = 16  # so many blocks that are not half full are joined

@@ -16,9 +16,9 @@ from PIL import Image
 
 import deftclean
 from deftclean.core.errors import InputError, RunError, UsageError
-from deftclean.images.thumbnails import SIDES, thumbnail
 from deftclean.reports.choosing import suspicious_rows
 from deftclean.reports.page import MOST_BYTES, shown
+from deftclean.reports.thumbnails import SIDES, thumbnail
 from deftclean.table.scores import ScoreTable, read_scores, write_scores
 from tests.support.commands import run_cli
 from tests.support.pictures import encode, noise, with_exif
