@@ -94,7 +94,7 @@ def hear_new_rows(
     take, whole = own.features or untuned.embeddings.take, np.zeros(count, dtype=np.int64)
     scored, halves = [], []
     for detector, pictures in detectors:
-        scorer = DetectorScorer(detector, pictures.by_picture, pictures.runtime)
+        scorer = DetectorScorer(detector, pictures.by_own_picture, pictures.runtime)
         spool = pictures.spool_of_features()
         with progress.stage("Scoring", len(pictures.own())) as advance:
             for batch, image in pictures.in_order(detector.image_features):

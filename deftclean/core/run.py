@@ -49,7 +49,7 @@ class Ranks:
             step: how many stay together, so that batches are those of a single process.
         """
         steps = -(-count // step)
-        ends = [min(count, steps * rank // self.size * step) for rank in range(self.size + 1)]
+        ends = [min(count, -(-steps * rank // self.size) * step) for rank in range(self.size + 1)]
         return [slice(*pair) for pair in itertools.pairwise(ends)]
 
     def part(self, count: int, step: int = 1) -> slice:

@@ -33,7 +33,8 @@ class CostOfRun:
         looks = scored * (config.epochs - config.warmup) if options.reselects else 0
         tuned = options.stages * (trained + looks + scored)
         # Without a tuner the first pass is the only one that runs the image tower.
-        self._passes = scored if config.tuner == "none" else scored + tuned
+        passes = scored if config.tuner == "none" else scored + tuned
+        self._passes = passes / runtime.ranks.size
         self._what = "embedding" if config.tuner == "none" else "this run"
         self._on_cpu = runtime.device.type == "cpu"
         self._progress = progress

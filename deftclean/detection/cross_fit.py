@@ -106,10 +106,11 @@ def _cross_fit(
         epochs += metrics
     judged_by = 1 - halves
     asked = [np.flatnonzero(judged_by == number) for number in range(len(detectors))]
-    columns, spool = pictures.by_picture.columns(), pictures.spool_of_features()
+    rows_of, spool = pictures.by_own_picture, pictures.spool_of_features()
+    columns = rows_of.columns()
     with task.progress.stage("Scoring", sum(len(pictures.own(each)) for each in asked)) as advance:
         for detector, others in zip(detectors, asked, strict=True):
-            scorer = DetectorScorer(detector, pictures.by_picture, pictures.runtime, columns)
+            scorer = DetectorScorer(detector, rows_of, pictures.runtime, columns)
             for batch, image in pictures.in_order(detector.image_features, others):
                 scorer.add(batch, image)
                 spool.put(batch.numpy(), image.float().cpu().numpy())

@@ -73,6 +73,10 @@ class RunPictures:
         session: the model at work.
         folder: of the run's own files.
         cache: of pictures and embeddings, or None.
+
+    Attributes:
+        by_picture: the rows, for who sees every picture.
+        by_own_picture: for who sees those of `own`, as `in_order` and `of` give them.
     """
 
     def __init__(
@@ -87,7 +91,8 @@ class RunPictures:
         self.session = session
         self.runtime = session.runtime
         self.labels = torch.from_numpy(rows.labels)
-        self.by_picture = RowsByPicture(rows, session.runtime.ranks)
+        self.by_picture = RowsByPicture(rows)
+        self.by_own_picture = self.by_picture.divided(session.runtime.ranks)
         self._pictures = PictureSet(rows, preparation, cache, session.runtime)
         self._folder = folder
         self._embeddings: Embeddings | None = None
@@ -110,7 +115,7 @@ class RunPictures:
     ) -> ZeroShotScores:
         """What the untrained model says of every readable row."""
         encoder = self.session.loaded.encoder
-        scorer = ZeroShotScorer(encoder, texts, self.by_picture, self.runtime)
+        scorer = ZeroShotScorer(encoder, texts, self.by_own_picture, self.runtime)
         if self._embeddings is not None:
             for pictures, image in self.of(self._embeddings):
                 scorer.add(pictures, image)
@@ -202,7 +207,7 @@ class RunPictures:
 
     def score(self, detector: DualPromptDetector, progress: Progress) -> DetectorScores:
         """Every readable row scored once, in order."""
-        scorer = DetectorScorer(detector, self.by_picture, self.runtime)
+        scorer = DetectorScorer(detector, self.by_own_picture, self.runtime)
         with progress.stage("Scoring", len(self.own())) as advance:
             for pictures, image in self.in_order(detector.image_features):
                 scorer.add(pictures, image)
@@ -218,8 +223,8 @@ class RunPictures:
             zero_shot = self.zero_shot(texts, progress, lambda: None)
             return zero_shot, self.score(detector, progress)
         encoder = self.session.loaded.encoder
-        untuned = ZeroShotScorer(encoder, texts, self.by_picture, self.runtime)
-        tuned = DetectorScorer(detector, self.by_picture, self.runtime)
+        untuned = ZeroShotScorer(encoder, texts, self.by_own_picture, self.runtime)
+        tuned = DetectorScorer(detector, self.by_own_picture, self.runtime)
         own = self.own()
         with progress.stage("Scoring", len(own)) as advance:
             for pictures, pixels in self._pictures.in_order(own, "scoring"):

@@ -3,6 +3,7 @@
 Rows that show the same picture differ in their label alone.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,16 +73,15 @@ class RowsByPicture:
     Args:
         rows: the run's rows; `labels` of a row without a label means nothing, and neither does
             what is said of it.
-        ranks: the processes that each see some of the pictures.
     """
 
-    def __init__(self, rows: UsableRows, ranks: Ranks = ALONE) -> None:
+    def __init__(self, rows: UsableRows) -> None:
         shown = rows.pictures[rows.readable]
         order = np.argsort(shown, kind="stable")
         self.labels = torch.from_numpy(rows.labels)
         self._labelled = torch.from_numpy(rows.labelled)
         self._rows = rows.readable[order]
-        self._ranks = ranks
+        self._ranks = ALONE
         self._starts = np.searchsorted(shown[order], np.arange(len(rows.distinct) + 1))
 
     def of(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,8 +91,17 @@ class RowsByPicture:
         places, at = members(starts, counts)
         return torch.from_numpy(self._rows[at]), torch.from_numpy(places)
 
+    def divided(self, ranks: Ranks) -> "RowsByPicture":
+        """The same, where each of several processes sees some of the pictures.
+
+        What all of them have put into `columns` is there in each of them at the end.
+        """
+        same = copy.copy(self)
+        same._ranks = ranks
+        return same
+
     def columns(self) -> RowColumns:
-        """Empty columns for all of the rows; full, they are those of all processes."""
+        """Empty columns for all of the rows."""
         return RowColumns(len(self._rows), self._ranks)
 
     def labelled_of(self, pictures: Tensor) -> tuple[Tensor, Tensor]:

@@ -188,7 +188,7 @@ def check_images(
     Several processes look at some of the images each; all of them learn what all have found.
     """
     found = []
-    part = runtime.ranks.part(len(source), _STEP)
+    part = runtime.ranks.part(len(source))
     count = part.stop - part.start
     workers = runtime.checkers if count > _STEP or runtime.workers is not None else 0
     workers = min(workers, -(-count // _STEP))

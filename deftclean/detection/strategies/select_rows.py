@@ -322,7 +322,7 @@ def _look(task: Task, model: HeadedTower, progress: Progress) -> FullPass:
     count = len(task.pictures.rows.distinct)
     with progress.stage("Scoring", count) as advance, torch.inference_mode():
         features = task.pictures.spool(model.image_features, lambda done: advance(done, ""))
-        collector = EvidenceCollector(task.pictures.by_picture)
+        collector = EvidenceCollector(task.pictures.by_own_picture)
         for pictures, image in task.pictures.of(features):
             collector.add(pictures, model(image))
     evidence = collector.evidence()
