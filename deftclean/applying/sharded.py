@@ -130,7 +130,8 @@ def rows_to_score(data: Path, labels: Path | None, options: ManifestOptions) -> 
 def _parquet_files(table: Path) -> list[Path]:
     """Of one file, or of a folder of such and no images; none where any is our own table."""
     if table.is_dir():
-        return found_shards(table)
+        found = found_shards(table)
+        return found if all(path.suffix == ".parquet" for path in found) else []
     if table.suffix.lower() != ".parquet" or not table.is_file():
         return []
     return [] if METADATA_KEY in (columns_of(table, None).metadata or {}) else [table]

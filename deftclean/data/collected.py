@@ -20,6 +20,8 @@ from deftclean.data.columns import ImageColumn, image_column
 from deftclean.data.folders import walk_images
 from deftclean.data.options import ManifestOptions
 from deftclean.data.records import Records, read_records
+from deftclean.shards.saved_sets import SUFFIX as ARROW
+from deftclean.shards.saved_sets import arrow_schema, arrow_table, saved_files, split_of
 from deftclean.table.scores import METADATA_KEY
 from deftclean.table.splits import SPLIT, split_words
 
@@ -116,9 +118,15 @@ def holds_tables(data: Path) -> bool:
 
 
 def found_shards(root: Path) -> list[Path]:
-    """The Parquet files of a folder without images, or of its `data`; not tables of our own."""
+    """The files of a folder that are one table; not tables of our own.
+
+    Those of a data set saved to disk by Hugging Face's `datasets`; or the Parquet files of a folder
+    without images, or of its `data`.
+    """
     if not root.is_dir():
         return []
+    if saved := saved_files(root):
+        return saved
     places = (root, root / "data")
     found = next((each for place in places if (each := sorted(place.glob("*.parquet")))), [])
     if not found or walk_images(root, follow=False)[0]:
@@ -133,7 +141,7 @@ def splits_of(paths: list[Path], schema: pa.Schema) -> list[str | None] | None:
         paths: the files.
         schema: of their columns.
     """
-    splits = [split_words(path.stem.split("-")[0])[0] for path in paths]
+    splits = [split_of(path) or split_words(path.stem.split("-")[0])[0] for path in paths]
     return splits if SPLIT not in schema.names and all(splits) else None
 
 
@@ -152,10 +160,18 @@ def concatenated(root: Path, paths: list[Path], parts: list[pa.Table]) -> pa.Tab
         return pa.concat_tables(parts, promote_options="permissive")
     except pa.ArrowException as error:
         raise InputError(
-            f"{root}: columns of its Parquet files are of different types: "
+            f"{root}: columns of its files are of different types: "
             f"{str(error).splitlines()[0]}",
             f"Give one of them: deftclean scan {paths[0]}",
         ) from error
+
+
+def _schema(path: Path) -> pa.Schema:
+    return arrow_schema(path) if path.suffix == ARROW else columns_of(path, None)
+
+
+def _rows(path: Path, images: tuple[str, bool] | None) -> pa.Table:
+    return arrow_table(path, images) if path.suffix == ARROW else read_table(path, None, images)
 
 
 def read_shards(root: Path, paths: list[Path], options: ManifestOptions) -> Shards:
@@ -169,23 +185,23 @@ def read_shards(root: Path, paths: list[Path], options: ManifestOptions) -> Shar
     Raises:
         InputError: columns differ, or a file is damaged.
     """
-    schema = columns_of(paths[0], None)
-    others = [str(path) for path in paths if columns_of(path, None).names != schema.names]
+    schema, kind = _schema(paths[0]), "Arrow" if paths[0].suffix == ARROW else "Parquet"
+    others = [str(path) for path in paths if _schema(path).names != schema.names]
     if others:
         raise InputError(
-            f"{root}: {len(others)} of its {len(paths)} Parquet files have other columns than "
+            f"{root}: {len(others)} of its {len(paths)} {kind} files have other columns than "
             f"{paths[0].name}: {few(others)}.",
             f"Give one of them: deftclean scan {paths[0]}",
         )
     images = image_column(paths[0], schema, options.path_column)
     column = (images.name, images.nested) if images else None
-    parts = [read_table(path, None, column) for path in paths]
+    parts = [_rows(path, column) for path in paths]
     table = concatenated(root, paths, parts)
     splits = splits_of(paths, schema)
     if splits is not None:
         of_row = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         table = table.append_column(SPLIT, pa.array(splits, pa.string()).take(pa.array(of_row)))
-    note = f"{len(paths)} Parquet files are read as one table: {few([p.name for p in paths])}"
+    note = f"{len(paths)} {kind} files are read as one table: {few([p.name for p in paths])}"
     records = Records(
         table.replace_schema_metadata(schema.metadata),
         pa.nulls(len(table), pa.int64()),

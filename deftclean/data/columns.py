@@ -12,6 +12,8 @@ import pyarrow as pa
 from deftclean.core.errors import InputError
 from deftclean.core.text import few
 from deftclean.data.folders import IMAGE_SUFFIXES
+from deftclean.shards.saved_sets import SUFFIX as ARROW
+from deftclean.shards.saved_sets import arrow_images
 from deftclean.table.scores import SCORE_COLUMNS
 
 _LOOKED_AT = 16  # values of a column of bytes, to see whether they are text
@@ -114,7 +116,7 @@ def image_column(path: Path, schema: pa.Schema, wanted: str | None) -> ImageColu
     Raises:
         InputError: there are several.
     """
-    if path.suffix.lower() != ".parquet":
+    if path.suffix.lower() not in (".parquet", ARROW):
         return None
     nested = [f.name for f in schema if _has_bytes(path, f)]
     flat = [f.name for f in schema if _is_binary(f.type) and not _holds_names(path, f.name)]
@@ -148,6 +150,10 @@ def _has_bytes(path: Path, field: pa.Field) -> bool:
 
 def _holds_names(path: Path, name: str) -> bool:
     """Whether a column of bytes holds text: Parquet's older writers do not mark text as such."""
+    if path.suffix.lower() == ARROW:
+        values = next(arrow_images(path, name, nested=False), None)
+        first = [] if values is None else values.slice(0, _LOOKED_AT).drop_null().to_pylist()
+        return bool(first) and all(map(_is_name, first))
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:

@@ -24,6 +24,8 @@ from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.images.sources import RowImages, SpooledImages, TableImages
 from deftclean.images.stored import images_below
+from deftclean.shards.saved_sets import SUFFIX as ARROW
+from deftclean.shards.saved_sets import arrow_images, arrow_images_at, arrow_rows
 
 _ROWS_AT_ONCE = 256
 
@@ -105,6 +107,13 @@ def images_at(column: ImageColumn, rows: NDArray[np.int64]) -> Iterator[bytes | 
     """
     start = 0
     for table in column.tables:
+        if table.suffix == ARROW:
+            end = start + arrow_rows(table)
+            first, last = np.searchsorted(rows, [start, end])
+            wanted = rows[first:last] - start
+            yield from arrow_images_at(table, column.name, column.nested, wanted)
+            start = end
+            continue
         with _opened(table) as file:
             end = start + file.metadata.num_rows
             first, last = np.searchsorted(rows, [start, end])
@@ -141,6 +150,9 @@ def _all_images(column: ImageColumn) -> Iterator[bytes | None]:
         yield from images_at(column, np.arange(*column.rows))
         return
     for table in column.tables:
+        if table.suffix == ARROW:
+            yield from arrow_images(table, column.name, column.nested)
+            continue
         with _opened(table) as file:
             for values in _batches(file, column, None):
                 yield from (value.as_py() for value in values)

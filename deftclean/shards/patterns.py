@@ -1,5 +1,6 @@
 """Lists of shards as people write them: a folder, one file, train-{000..099}.tar, *.tar."""
 
+import contextlib
 import os
 import re
 from itertools import product
@@ -93,5 +94,7 @@ def refuse_compressed(root: Path) -> None:
 
 def _ending(root: Path, endings: tuple[str, ...]) -> list[str]:
     # Names alone: what each of very many files is, nobody has to ask.
-    names = os.listdir(root)  # noqa: PTH208 - strings, not paths
-    return sorted(n for n in names if n.lower().endswith(endings) and not n.startswith("."))
+    with contextlib.suppress(OSError), os.scandir(root) as entries:
+        names = [entry.name for entry in entries]
+        return sorted(n for n in names if n.lower().endswith(endings) and not n.startswith("."))
+    return []

@@ -1,5 +1,6 @@
 """Pictures in tar files, as WebDataset packs them, through the real command line."""
 
+import hashlib
 import io
 import json
 import tarfile
@@ -38,10 +39,20 @@ def columns(path: Path) -> dict[str, list[object]]:
     return pq.read_table(path).to_pydict()
 
 
-@pytest.mark.parametrize(
-    "label",
-    ["cls", *(pytest.param(each, marks=pytest.mark.slow) for each in ("json", "txt"))],
-)
+def test_each_picture_is_a_row_with_the_label_beside_it(folder: Path, tmp_path: Path) -> None:
+    names = packed(folder, tmp_path / "shards", "cls")
+    done = run_cli("scan", "shards", "-o", "a.parquet", *FAST, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = columns(tmp_path / "a.parquet")
+    shas = {
+        hashlib.sha256(p.read_bytes()).hexdigest(): p.parent.name for p in folder.rglob("*.png")
+    }
+    assert (found["file_name"], found["status"]) == (names, ["ok"] * 60)
+    assert found["given_label"] == [shas[str(sha)] for sha in found["content_sha256"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", ["cls", "json", "txt"])
 def test_shards_are_read_as_the_folder_that_was_packed(
     folder: Path, tmp_path: Path, label: str
 ) -> None:
