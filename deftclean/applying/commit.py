@@ -20,8 +20,8 @@ class Progressed:
     """How far a folder is.
 
     Attributes:
-        done: units that are there, and what they say.
-        open: those that are not.
+        done: units and what they say, where none is missing.
+        open: those that are not done, as far as was looked.
     """
 
     done: dict[Unit, UnitDone]
@@ -29,7 +29,11 @@ class Progressed:
 
 
 def looked_over(plan: Plan, folder: PartsFolder) -> Progressed:
-    """Which units are done, by this plan."""
+    """Which units are done, by this plan; where files are missing, nobody reads the others."""
+    there = {*folder.names("units/")}
+    missing = [unit for unit in plan.units if unit.facts not in there]
+    if missing:
+        return Progressed({}, missing)
     found = {unit: unit_done(plan, unit, folder) for unit in plan.units}
     return Progressed(
         {unit: done for unit, done in found.items() if done is not None},

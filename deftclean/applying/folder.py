@@ -1,5 +1,6 @@
 """The folder that several processes fill: whole files under names that are agreed on."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,9 @@ class PartsFolder(Protocol):
 
     def size(self, name: str) -> int | None:
         """Bytes of a file; None where there is none."""
+
+    def names(self, prefix: str) -> list[str]:
+        """The files whose names begin so, sorted."""
 
 
 class LocalFolder:
@@ -79,6 +83,13 @@ class LocalFolder:
         except OSError:
             return None
 
+    def names(self, prefix: str) -> list[str]:
+        """See `PartsFolder`."""
+        inner = prefix.rpartition("/")[0]
+        with os.scandir(self.root / inner) as entries:
+            found = [f"{inner}/{each.name}" if inner else each.name for each in entries]
+        return sorted(name for name in found if name.startswith(prefix))
+
 
 @dataclass(frozen=True)
 class FolderOfUrl:
@@ -111,6 +122,10 @@ class FolderOfUrl:
             return self.folder.size(name)
         except FileNotFoundError:
             return None
+
+    def names(self, prefix: str) -> list[str]:
+        """See `PartsFolder`."""
+        return self.folder.names(prefix)
 
 
 @dataclass(frozen=True)

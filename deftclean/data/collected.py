@@ -160,8 +160,7 @@ def concatenated(root: Path, paths: list[Path], parts: list[pa.Table]) -> pa.Tab
         return pa.concat_tables(parts, promote_options="permissive")
     except pa.ArrowException as error:
         raise InputError(
-            f"{root}: columns of its files are of different types: "
-            f"{str(error).splitlines()[0]}",
+            f"{root}: columns of its files are of different types: {str(error).splitlines()[0]}",
             f"Give one of them: deftclean scan {paths[0]}",
         ) from error
 
