@@ -14,6 +14,7 @@ import safetensors.torch
 
 from deftclean.table.scores import read_scores
 from tests.support.commands import run_cli
+from tests.support.nursery import TOO_LONG
 from tests.support.processes import start_python
 from tests.support.stage import contents
 from tests.support.together import environment, free_port
@@ -58,6 +59,7 @@ class Run:
         other: dict[str, str] | None = None,
         other_home: Path | None = None,
         limits: dict[str, int] | None = None,
+        patience: float = 120.0,
     ) -> list[Ended]:
         """Several processes to their ends.
 
@@ -69,6 +71,7 @@ class Run:
             other: what the environment says beside to the last of them.
             other_home: where the last of them runs.
             limits: of the last of them, see `Trial`.
+            patience: seconds after which a process is killed; those of `Trial`.
         """
         port, wishes = free_port(), []
         for rank in range(size):
@@ -77,7 +80,12 @@ class Run:
             at = (other_home or home) if last else home
             struck = kill[1:] if kill and kill[0] == rank else None
             most = (limits or {}) if last else {}
-            wishes.append(Trial(words, at, environment=said, kill=struck, limits=most))
+            short = {"deftclean.training.process_group.PATIENCE": patience / 3}
+            wish = Trial(
+                words, at, environment=said, kill=struck, limits=most, patience=patience,
+                patches=short,
+            )  # fmt: skip
+            wishes.append(wish)
         return self.trials.run(*wishes)
 
     def together(self, home: Path, *words: object, size: int = 2) -> Ended:
@@ -272,6 +280,18 @@ def test_a_killed_process_ends_the_run_which_goes_on_later(run, words, outputs, 
     assert "going on after" in first.errors
     for name in outputs:
         assert contents(whole / name) == contents(broken / name), name
+
+
+@pytest.mark.slow
+def test_a_process_that_hangs_is_not_waited_for_for_ever(run):
+    home = run.home()
+    words = ("scan", "data", *QUICK, "--strategy", "deft", "--epochs", 90, "--warmup", 6)
+    first, second = run.start(home, *words, kill=(1, signal.SIGSTOP, 6.0), patience=30.0)
+    assert second.code == TOO_LONG  # it stands still to this day
+    assert first.code == 3, first.errors
+    assert "does not answer any more" in first.errors
+    assert first.seconds < 25
+    assert not (home / "clean.parquet").exists()
 
 
 @pytest.mark.slow
