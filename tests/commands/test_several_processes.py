@@ -20,7 +20,8 @@ from tests.support.stage import contents
 from tests.support.together import environment, free_port
 from tests.support.trials import Ended, Trial, Trials
 
-QUICK = ("--model", "nano", "--workers", 0, "--offline", "--no-cache")
+PLAIN = ("--model", "nano", "--workers", 0, "--offline")
+QUICK = (*PLAIN, "--no-cache")
 NONE = (*QUICK, "--tuner", "none", "--epochs", 6, "--warmup", 3)
 # A last batch of four rows, and one of a single row, which both processes take.
 DEEP = (*QUICK, "--strategy", "deft", "--epochs", 4, "--warmup", 2, "-P", 2, "--batch-size", 14)
@@ -128,6 +129,7 @@ def test_other_commands_are_refused(command, tmp_path):
         # Where a head is fitted to 60 pictures, two threads against one move clean_prob by 0.04.
         (NONE, 2, "deft_prob", 1e-3),
         (NONE, 4, "deft_prob", 1e-3),
+        ((*NONE, "--features", "nano"), 2, "neighbours_prob", 1e-6),
     ],
 )
 def test_a_scan_is_that_of_one_process(run, options, size, column, most):
@@ -160,6 +162,20 @@ def test_other_strategies_see_the_same_features(run, options):
     assert alone.code == 0, alone.errors
     run.together(two, *words)
     assert contents(one / "clean.parquet") == contents(two / "clean.parquet")
+
+
+@pytest.mark.slow
+def test_every_machine_has_a_cache_of_its_own(run):
+    """What one has and another lacks is computed, and all have the same features."""
+    words = ("scan", "data", *PLAIN, "--tuner", "none", "--strategy", "deft", "--epochs", 3)
+    first, warm, cold = (run.home() for _ in range(3))
+    done = run.alone(warm, *words, "--cache-dir", "cache", "-o", "other.parquet")
+    assert done.code == 0, done.errors
+    ends = run.start(first, *words, "--cache-dir", "cache", other_home=warm)
+    assert [each.code for each in ends] == [0, 0], ends[0].errors
+    assert not (warm / "clean.parquet").exists()
+    run.together(cold, *words, "--no-cache")
+    assert contents(first / "clean.parquet") == contents(cold / "clean.parquet")
 
 
 @pytest.mark.slow
