@@ -56,15 +56,17 @@ OF_THE_COMMAND = {
 }
 # What a function can be told and its command cannot: it has no use for it, or knows it already.
 ONLY_IN_PYTHON = {
-    "scan": {"reading.known_labels"},
-    "score": {"reading.known_labels", "evidence.template", "evidence.descriptions"},
-    "adapt": {"run.model", "run.weights", "run.compile", "settings.method"},
+    "scan": {"reading.known_labels", "run.ranks"},
+    "score": {
+        *("reading.known_labels", "evidence.template", "evidence.descriptions", "run.ranks"),
+    },
+    "adapt": {"run.model", "run.weights", "run.compile", "run.ranks", "settings.method"},
     "predict": {
-        *("run.weights", "run.compile"),
+        *("run.weights", "run.compile", "run.ranks"),
         *("reading.known_labels", "reading.class_names", "reading.rename"),
     },
     "corrupt": {"reading.known_labels"},
-    "bench": {"run.weights"},
+    "bench": {"run.weights", "run.ranks"},
 }
 
 
