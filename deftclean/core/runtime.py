@@ -180,7 +180,7 @@ def _own_device(chosen: torch.device, name: str, ranks: Ranks) -> torch.device:
     if ranks.here > count:
         raise UsageError(
             f"torchrun has started {ranks.here} processes here, for {count} CUDA devices.",
-            f"Start one for each: --nproc-per-node {count}.",
+            f"Start as many as there are: {count} a node.",
         )
     return torch.device("cuda", ranks.rank_here)
 

@@ -24,8 +24,8 @@ from torch.distributed.rendezvous import rendezvous
 from deftclean.core.errors import DeftcleanError, ProcessLostError, RunError, UsageError
 from deftclean.core.run import Count, Launch, Ranks, Value
 
-PATIENCE = datetime.timedelta(minutes=30)
-"""How long a process waits for the others at any one point."""
+PATIENCE = 1800.0
+"""Seconds that a process waits for the others at any one point."""
 
 _BUCKET = 2**24  # numbers that are added up at once
 _MOMENT = 1.0  # seconds until a process that is ending has ended
@@ -271,12 +271,13 @@ def joined(launch: Launch) -> Iterator[ProcessGroup]:
 
 
 def _started(launch: Launch) -> ProcessGroup:
+    patience = datetime.timedelta(seconds=PATIENCE)
     both = torch.cuda.is_available() and dist.is_nccl_available()
     try:
-        store, _, _ = next(rendezvous("env://", launch.rank, launch.size, timeout=PATIENCE))
+        store, _, _ = next(rendezvous("env://", launch.rank, launch.size, timeout=patience))
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if both else "gloo",
-            timeout=PATIENCE,
+            timeout=patience,
             rank=launch.rank,
             world_size=launch.size,
             store=store,

@@ -14,12 +14,14 @@ import safetensors.torch
 
 from deftclean.table.scores import read_scores
 from tests.support.commands import run_cli
+from tests.support.nursery import TOO_LONG
 from tests.support.processes import start_python
 from tests.support.stage import contents
 from tests.support.together import environment, free_port
 from tests.support.trials import Ended, Trial, Trials
 
-QUICK = ("--model", "nano", "--workers", 0, "--offline", "--no-cache")
+PLAIN = ("--model", "nano", "--workers", 0, "--offline")
+QUICK = (*PLAIN, "--no-cache")
 NONE = (*QUICK, "--tuner", "none", "--epochs", 6, "--warmup", 3)
 # A last batch of four rows, and one of a single row, which both processes take.
 DEEP = (*QUICK, "--strategy", "deft", "--epochs", 4, "--warmup", 2, "-P", 2, "--batch-size", 14)
@@ -58,6 +60,7 @@ class Run:
         other: dict[str, str] | None = None,
         other_home: Path | None = None,
         limits: dict[str, int] | None = None,
+        patience: float = 120.0,
     ) -> list[Ended]:
         """Several processes to their ends.
 
@@ -69,6 +72,7 @@ class Run:
             other: what the environment says beside to the last of them.
             other_home: where the last of them runs.
             limits: of the last of them, see `Trial`.
+            patience: seconds after which a process is killed; those of `Trial`.
         """
         port, wishes = free_port(), []
         for rank in range(size):
@@ -77,7 +81,12 @@ class Run:
             at = (other_home or home) if last else home
             struck = kill[1:] if kill and kill[0] == rank else None
             most = (limits or {}) if last else {}
-            wishes.append(Trial(words, at, environment=said, kill=struck, limits=most))
+            short = {"deftclean.training.process_group.PATIENCE": patience / 3}
+            wish = Trial(
+                words, at, environment=said, kill=struck, limits=most, patience=patience,
+                patches=short,
+            )  # fmt: skip
+            wishes.append(wish)
         return self.trials.run(*wishes)
 
     def together(self, home: Path, *words: object, size: int = 2) -> Ended:
@@ -120,6 +129,7 @@ def test_other_commands_are_refused(command, tmp_path):
         # Where a head is fitted to 60 pictures, two threads against one move clean_prob by 0.04.
         (NONE, 2, "deft_prob", 1e-3),
         (NONE, 4, "deft_prob", 1e-3),
+        ((*NONE, "--features", "nano"), 2, "neighbours_prob", 1e-6),
     ],
 )
 def test_a_scan_is_that_of_one_process(run, options, size, column, most):
@@ -152,6 +162,20 @@ def test_other_strategies_see_the_same_features(run, options):
     assert alone.code == 0, alone.errors
     run.together(two, *words)
     assert contents(one / "clean.parquet") == contents(two / "clean.parquet")
+
+
+@pytest.mark.slow
+def test_every_machine_has_a_cache_of_its_own(run):
+    """What one has and another lacks is computed, and all have the same features."""
+    words = ("scan", "data", *PLAIN, "--tuner", "none", "--strategy", "deft", "--epochs", 3)
+    first, warm, cold = (run.home() for _ in range(3))
+    done = run.alone(warm, *words, "--cache-dir", "cache", "-o", "other.parquet")
+    assert done.code == 0, done.errors
+    ends = run.start(first, *words, "--cache-dir", "cache", other_home=warm)
+    assert [each.code for each in ends] == [0, 0], ends[0].errors
+    assert not (warm / "clean.parquet").exists()
+    run.together(cold, *words, "--no-cache")
+    assert contents(first / "clean.parquet") == contents(cold / "clean.parquet")
 
 
 @pytest.mark.slow
@@ -272,6 +296,18 @@ def test_a_killed_process_ends_the_run_which_goes_on_later(run, words, outputs, 
     assert "going on after" in first.errors
     for name in outputs:
         assert contents(whole / name) == contents(broken / name), name
+
+
+@pytest.mark.slow
+def test_a_process_that_hangs_is_not_waited_for_for_ever(run):
+    home = run.home()
+    words = ("scan", "data", *QUICK, "--strategy", "deft", "--epochs", 90, "--warmup", 6)
+    first, second = run.start(home, *words, kill=(1, signal.SIGSTOP, 6.0), patience=30.0)
+    assert second.code == TOO_LONG  # it stands still to this day
+    assert first.code == 3, first.errors
+    assert "does not answer any more" in first.errors
+    assert first.seconds < 25
+    assert not (home / "clean.parquet").exists()
 
 
 @pytest.mark.slow
