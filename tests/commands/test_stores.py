@@ -377,7 +377,9 @@ class TestOutputs:
         url = store.put_folder(folder, "work/images")
         home = "s3://bucket/work"
         table = f"{home}/clean.parquet"
-        fine(run_cli("scan", url, "-o", table, *BRIEF, cwd=tmp_path))
+        done = fine(run_cli("scan", url, "-o", table, *BRIEF, "--json", cwd=tmp_path))
+        said = json.loads(done.stdout)
+        assert (said["output"], said["detector"]) == (table, f"{home}/clean.detector")
         assert "work/clean.detector/detector.json" in store.names("work/clean.detector")
         fine(run_cli("check", table, "--verify", cwd=tmp_path))
         fine(run_cli("score", f"{home}/clean.detector/", folder, "-o", "s.parquet", cwd=tmp_path))
