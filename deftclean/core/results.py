@@ -4,7 +4,7 @@ import html
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 
@@ -60,13 +60,13 @@ def plain(value: object) -> Any:
         return {str(name): plain(each) for name, each in value.items() if _is_plain(each)}
     if isinstance(value, list | tuple):
         return [plain(each) for each in value if _is_plain(each)]
-    if isinstance(value, Path):
+    if isinstance(value, PurePath):
         return str(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _is_plain(value: object) -> bool:
-    kinds = (str, int, float, Path, Mapping, list, tuple)
+    kinds = (str, int, float, PurePath, Mapping, list, tuple)
     return value is None or isinstance(value, kinds) or is_dataclass(value)
 
 

@@ -89,6 +89,8 @@ class _Forms:
         """The name of the file that is there; the name itself where there is none."""
         if _composed(name) == unicodedata.normalize("NFD", name):
             return name  # there is no other form
+        if not self._contents.known():
+            return name  # a web server would have to be asked for each
         parts: list[str] = []
         for part in name.split("/"):
             here = "/".join(parts)

@@ -125,7 +125,7 @@ class Contents:
                 return sorted(path.name for path in (self.root / folder).iterdir())
             except (OSError, ValueError):
                 return []
-        self._list()
+        self.known()
         return sorted(self._folders.get(folder, ()))
 
     @cached_property
@@ -150,11 +150,18 @@ class Contents:
                 name = folder
         return found
 
-    def _list(self) -> None:
-        """List it now, if it was not and can be."""
+    def known(self) -> bool:
+        """List it, if it was not; whether its names are known now without asking for each.
+
+        Raises:
+            InputError, RunError: as `retried`.
+        """
         url = self.url
-        if self._known is not None or url is None or not can_list(url.scheme):
-            return
+        if url is None or self._known is not None:
+            return True
+        if not can_list(url.scheme):
+            return False
         keep_listing(list_url(url), self.root)
         for each in ("_known", "_names", "_folders"):
             self.__dict__.pop(each, None)
+        return True

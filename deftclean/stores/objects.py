@@ -81,7 +81,8 @@ def read_many(
         most: bytes of an object of unknown size that are read; one more says that it is larger.
 
     Raises:
-        InputError, RunError: as `retried`; never for want of an object.
+        InputError, RunError: as `retried`, never for want of an object; or one has changed since
+            it was listed.
     """
     for first, last in _groups(sizes):
         yield from _read_group(base, names[first:last], sizes[first:last], most)
@@ -104,13 +105,14 @@ def _read_group(
 ) -> list[bytes | None]:
     found: list[bytes | None] = [b""] * len(names)
     left = [at for at, size in enumerate(sizes.tolist()) if size != 0]
-    ends = [most + 1 if size < 0 else size for size in sizes.tolist()]
+    # One more than there are: then the end was seen.
+    ends = [(most if size < 0 else size) + 1 for size in sizes.tolist()]
     for wait in (*WAITS, None):
         answers = _ask(base, [names[at] for at in left], [ends[at] for at in left])
         again = []
         for at, answer in zip(left, answers, strict=True):
             if isinstance(answer, bytes):
-                found[at] = answer
+                found[at] = _whole(base / names[at], answer, int(sizes[at]))
             elif isinstance(answer, FileNotFoundError):
                 found[at] = None
             elif _is_empty(base / names[at], answer):
@@ -126,6 +128,12 @@ def _read_group(
         left = again
         time.sleep(wait or 0)
     return found
+
+
+def _whole(url: Url, data: bytes, size: int) -> bytes:
+    if size != UNKNOWN and len(data) != size:
+        raise RunError(f"{url} has changed since it was listed.", "Run again.")
+    return data
 
 
 def _ask(base: Url, names: Sequence[str], ends: Sequence[int]) -> list[bytes | Exception]:

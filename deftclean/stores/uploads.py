@@ -4,6 +4,7 @@ A store replaces an object whole or not at all, and knows no folders: of a folde
 first and old ones removed then; the output itself, which readers look for, comes last.
 """
 
+import contextlib
 import secrets
 import shutil
 import tempfile
@@ -130,9 +131,15 @@ def _put(place: Path, overwrite: bool) -> None:
         put_file(path, url / path.relative_to(place).as_posix(), overwrite)
     gone = old - {path.relative_to(place).as_posix() for path in files}
     if overwrite and gone:
-        opened = filesystem(url.scheme)
-        away = [(url / name).path_for_fsspec for name in sorted(gone)]
-        retried(url, "written", lambda: opened.rm(away))
+        for name in sorted(gone):
+            _remove(url / name)
+
+
+def _remove(url: Url) -> None:
+    """One object; not by `rm`, which takes [ and * in names for patterns."""
+    opened = filesystem(url.scheme)
+    with contextlib.suppress(FileNotFoundError):
+        retried(url, "removed", lambda: opened.rm_file(url.path_for_fsspec))
 
 
 def put_file(path: Path, url: Url, overwrite: bool) -> None:
@@ -171,8 +178,9 @@ def _is_same(opened: Any, url: Url, path: Path) -> bool:
 def _keep(output: Upload, new: list[Path]) -> Path:
     """Where what could not be uploaded stays, since it may have taken hours."""
     home = Path(tempfile.gettempdir()) / f"deftclean-kept-{secrets.token_hex(4)}"
+    home.mkdir(mode=0o700)
     for path in new:
         target = home / path.relative_to(output.place.parent)
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(path, target)
     return home / output.place.name

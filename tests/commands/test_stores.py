@@ -1,19 +1,27 @@
 """Data behind URLs, through the real command line: a store of S3's protocol on this machine."""
 
+import contextlib
 import csv
 import json
 import shutil
+import sys
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from deftclean.models.weights import NANO
 from deftclean.stores import filesystems, objects, retries
 from tests.support.commands import Finished, run_cli
-from tests.support.stores import Store, first_times, running_store, slow
+from tests.support.stores import Store, first_times, hanging_up, running_store, slow
 
 FAST = ("--model", "nano", "--recipe", "zero-shot-margin", "--tuner", "none", "--workers", "0")
 BRIEF = ("--model", "nano", "--recipe", "deft", "--tuner", "none", "--epochs", "2", "--warmup", "1")
@@ -46,6 +54,24 @@ def fetched(store: Store, key: str, path: Path) -> Path:
 def fine(done: Finished) -> Finished:
     assert done.returncode == 0, done.stderr
     return done
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A web server that shows a folder."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def write_labels(folder: Path, *more: str) -> Path:
@@ -174,6 +200,54 @@ class TestReading:
         assert status["leaf/empty.png"] == "unreadable"
 
 
+class Remembering(MemoryFileSystem):
+    """What a test puts where the hub's file system would look."""
+
+    protocol = "hf"
+    store: ClassVar[dict[str, object]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+
+@pytest.mark.slow
+class TestOtherStores:
+    """The same by other packages, as far as they can be tried here."""
+
+    def test_a_web_server(self, folder: Path, tmp_path: Path) -> None:
+        labels = write_labels(folder, "leaf/gone.png")
+        picture = folder / "leaf" / "01.png"
+        picture.rename(folder / "leaf" / "ü 1#?.png")
+        labels.write_text(labels.read_text().replace("leaf/01.png", "leaf/ü 1#?.png"))
+        with served(folder) as address:
+            url = f"{address}/labels.csv"
+            done = run_cli("scan", url, "-o", "b.parquet", *FAST, cwd=tmp_path)
+            fine(done)
+            images = run_cli("scan", f"{address}/leaf/", cwd=tmp_path)
+        fine(run_cli("scan", labels, "-o", "a.parquet", *FAST, cwd=tmp_path))
+        here, there = table_of(tmp_path / "a.parquet"), table_of(tmp_path / "b.parquet")
+        assert here[0].equals(there[0])
+        assert here[0]["status"].to_pylist()[-1] == "missing"
+        assert there[1]["image_root"] == address
+        assert images.returncode == 2
+
+    def test_a_file_system_that_asks_for_one_at_a_time(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules["fsspec.registry"]._registry, "hf", Remembering)
+        opened = fsspec.filesystem("hf", use_listings_cache=False)
+        for path in sorted(folder.rglob("*.png")):
+            name = path.relative_to(folder).as_posix()
+            opened.pipe_file(f"hf://datasets/org/name/images/{name}", path.read_bytes())
+        url = "hf://datasets/org/name/images"
+        out = "hf://datasets/org/name/clean.parquet"
+        fine(run_cli("scan", url, "-o", out, *FAST, cwd=tmp_path))
+        fine(run_cli("scan", folder, "-o", "a.parquet", *FAST, cwd=tmp_path))
+        fine(run_cli("report", out, "-o", "r.html", cwd=tmp_path))
+        (tmp_path / "b.parquet").write_bytes(opened.cat_file(out))
+        there, said = table_of(tmp_path / "b.parquet")
+        assert table_of(tmp_path / "a.parquet")[0].equals(there)
+        assert said["image_root"] == "images"
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("patience")
 class TestFaults:
@@ -222,6 +296,33 @@ class TestFaults:
             done = run_cli("scan", url, "-o", "c.parquet", *FAST, "--no-cache", cwd=tmp_path)
         assert done.returncode == 3, done.stderr
         assert "leaf/01.png could not be read" in done.stderr
+
+    def test_connections_that_are_lost_are_made_again(
+        self, store: Store, folder: Path, tmp_path: Path
+    ) -> None:
+        url = store.put_folder(folder, "lost")
+        with store.failing(hanging_up(2, "/lost/")):
+            fine(run_cli("scan", url, "-o", "b.parquet", *FAST, cwd=tmp_path))
+        assert set(table_of(tmp_path / "b.parquet")[0]["status"].to_pylist()) == {"ok"}
+        with store.failing(hanging_up(FOR_EVER, "leaf/01.png")):
+            done = run_cli("scan", url, "-o", "c.parquet", *FAST, cwd=tmp_path)
+        assert done.returncode == 3, done.stderr
+        assert "s3://bucket/lost/leaf/01.png could not be read, in 4 tries" in done.stderr
+
+    def test_an_object_that_changes_after_it_was_listed(
+        self, store: Store, folder: Path, tmp_path: Path
+    ) -> None:
+        url = store.put_folder(folder, "grown")
+        larger = [b"x" * 100_000]
+
+        def other(environ: dict[str, str]) -> None:
+            if environ["PATH_INFO"].endswith("leaf/01.png") and larger:
+                store.files().pipe_file("bucket/grown/leaf/01.png", larger.pop())
+
+        with store.failing(other):
+            done = run_cli("scan", url, "-o", "c.parquet", *FAST, cwd=tmp_path)
+        assert done.returncode == 3, done.stderr
+        assert f"{url}/leaf/01.png has changed since it was listed" in done.stderr
 
     def test_nobody_is_there(self, store: Store, tmp_path: Path) -> None:
         nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
@@ -276,7 +377,9 @@ class TestOutputs:
         url = store.put_folder(folder, "work/images")
         home = "s3://bucket/work"
         table = f"{home}/clean.parquet"
-        fine(run_cli("scan", url, "-o", table, *BRIEF, cwd=tmp_path))
+        done = fine(run_cli("scan", url, "-o", table, *BRIEF, "--json", cwd=tmp_path))
+        said = json.loads(done.stdout)
+        assert (said["output"], said["detector"]) == (table, f"{home}/clean.detector")
         assert "work/clean.detector/detector.json" in store.names("work/clean.detector")
         fine(run_cli("check", table, "--verify", cwd=tmp_path))
         fine(run_cli("score", f"{home}/clean.detector/", folder, "-o", "s.parquet", cwd=tmp_path))

@@ -5,6 +5,7 @@ moto answers as S3 does, If-None-Match too; what stands before it refuses, waits
 
 import contextlib
 import os
+import socket
 import threading
 import time
 import urllib.request
@@ -112,6 +113,18 @@ def slow(seconds: float, part: str) -> Fault:
     def fault(environ: dict[str, Any]) -> None:
         if part in environ["PATH_INFO"]:
             time.sleep(seconds)
+
+    return fault
+
+
+def hanging_up(count: int, part: str) -> Fault:
+    """The connection of the first so many such requests ends without an answer."""
+    counted = first_times(count, "hang up", part)
+
+    def fault(environ: dict[str, Any]) -> str | None:
+        if counted(environ) is not None:
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return None
 
     return fault
 
