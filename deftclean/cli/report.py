@@ -173,10 +173,15 @@ def _print_report(result: "ReportResult", console: Console) -> None:
         lines.append(f"reviewed       {result.overview.reviewed.rows:,}")
     if result.overview.audited is not None:
         lines += audit_lines(result.overview.audited)
-    of = f"{result.waiting:,} flagged rows to review"
+    beside = result.images - result.flagged
     if result.drawn is not None:
-        of = f"{result.drawn:,} rows drawn at random"
-    lines.append(f"gallery        {result.images:,} of {of}")
+        lines.append(f"gallery        {result.images:,} of {result.drawn:,} rows drawn at random")
+    else:
+        lines.append(
+            f"gallery        {result.flagged:,} of {result.waiting:,} flagged rows to review"
+        )
+    if beside and result.drawn is None:
+        lines.append(f"               {beside:,} kept rows beside them")
     if result.mapped is not None:
         lines.append(f"map            {result.mapped:,} rows")
     if result.problems:

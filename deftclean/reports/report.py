@@ -4,12 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.outputs import check_output
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown
 from deftclean.core.switch import whole_file
-from deftclean.reports.choosing import MOST_IMAGES, gallery_rows, sampled_rows, waiting_rows
+from deftclean.reports.choosing import (
+    MOST_IMAGES,
+    SHOWN_FOR,
+    gallery_rows,
+    sampled_rows,
+    waiting_rows,
+)
 from deftclean.reports.gallery import exhibits
 from deftclean.reports.map import MOST_POINTS, places
 from deftclean.reports.overview import Overview, overview
@@ -42,6 +50,7 @@ class ReportResult(Shown):
         overview: the figures in it.
         size: of the file, in bytes.
         images: rows in the gallery.
+        flagged: those of them that are flagged, where the gallery is no audit.
         mapped: rows on the map; None where there is none.
         waiting: flagged rows that nobody has decided about.
         problems: pictures that could not be shown, by kind.
@@ -52,6 +61,7 @@ class ReportResult(Shown):
     overview: Overview
     size: int
     images: int
+    flagged: int
     waiting: int
     problems: dict[str, int]
     drawn: int | None = None
@@ -151,11 +161,17 @@ def report(
         overview=figures,
         size=len(made),
         images=len(gallery),
+        flagged=0 if sample is not None else _count_of(chosen, "flagged"),
         waiting=waiting,
         problems=_problems([exhibit.problem for exhibit in gallery]),
         drawn=None if sample is None else len(sample.places),
         mapped=None if mapped is None else len(mapped.places.points),
     )
+
+
+def _count_of(chosen: ScoreTable, reason: str) -> int:
+    """How many of the chosen rows are shown for a reason."""
+    return int(pc.sum(pc.equal(chosen.table[SHOWN_FOR], reason)).as_py() or 0)
 
 
 def _check_map(embeddings: str | Path | None, audit: int | None) -> None:

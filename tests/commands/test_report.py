@@ -172,6 +172,21 @@ def test_more_pictures_than_a_page_takes(scored: Scored, tmp_path: Path, images:
         deftclean.report(scored.table, output=tmp_path / "r.html", images=images)
 
 
+def test_kept_rows_in_the_gallery_are_counted_as_such(scored: Scored, tmp_path: Path) -> None:
+    scores = read_scores(scored.table)
+    kept = scores.table["keep"].to_pylist()
+    kinds = ["bad_picture" if keep else None for keep in kept]
+    at = scores.table.column_names.index("kind")
+    table = scores.table.set_column(at, "kind", pa.array(kinds, pa.string()))
+    odd = sum(kept)
+    assert odd
+    odder = ScoreTable(table, scores.metadata)
+    write_scores(odder, scored.table, scored.images, overwrite=True)
+    done = run_cli("report", scored.table, "-o", "all.html", cwd=tmp_path)
+    assert "gallery        8 of 8 flagged rows to review\n" in done.stdout
+    assert f"               {odd} kept rows beside them\n" in done.stdout
+
+
 def test_thumbnails_fit_and_are_the_largest_that_do() -> None:
     data = encode(noise(900, 600))
     large, small = thumbnail(data, 10**6), thumbnail(data, 6000)
