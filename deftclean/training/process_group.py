@@ -59,7 +59,7 @@ class ProcessGroup(Ranks):
     def __init__(self, launch: Launch, store: Store) -> None:
         super().__init__(launch.rank, launch.size, launch.rank_here, launch.here)
         self._store = PrefixStore("deftclean", store)
-        self._store.set(f"process {self.rank}", json.dumps([socket.gethostname(), os.getpid()]))
+        self._store.set(f"process {self.rank}", json.dumps([_machine(), os.getpid()]))
         self._homes = [self._store.get(f"process {rank}") for rank in range(self.size)]
 
     def total(self, count: Count) -> Count:
@@ -191,8 +191,8 @@ class ProcessGroup(Ranks):
 
     def _is_dead(self, rank: int) -> bool:
         """Whether a process of this machine is there no more."""
-        host, pid = json.loads(self._homes[rank])
-        if host != socket.gethostname():
+        machine, pid = json.loads(self._homes[rank])
+        if machine != _machine():
             return False
         try:
             return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
@@ -204,6 +204,11 @@ class ProcessGroup(Ranks):
             if self._store.check([key]):
                 return json.loads(self._store.get(key))
         return None
+
+
+def _machine() -> list[str]:
+    """What tells this machine from the others: its name may be that of all."""
+    return [socket.gethostname(), os.environ.get("GROUP_RANK", "")]
 
 
 class _Together(torch.autograd.Function):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 
+from deftclean.datasets.demo import write_demo
 from deftclean.table.scores import read_scores
 from tests.support.commands import run_cli
 from tests.support.nursery import TOO_LONG
@@ -199,6 +200,21 @@ def test_scores_are_those_of_one_process(run, options):
     assert run.alone(home, *words, "-o", "one.parquet").code == 0
     run.together(home, *words, "-o", "two.parquet")
     assert furthest(home / "one.parquet", home / "two.parquet") < 1e-6
+
+
+@pytest.mark.slow
+def test_a_collapse_is_one_of_all_processes(run, tmp_path):
+    made = write_demo(tmp_path / "digits", 0)
+    made.labels.write_text("\n".join(made.labels.read_text().splitlines()[:200]))
+    words = ("scan", made.images, made.labels, *QUICK, "--noise", "synthetic", "--lr", 50)
+    home = run.home()
+    first, second = run.start(home, *words, "--epochs", 3, "--strategy", "deft")
+    assert (first.code, second.code, second.errors) == (3, 3, "")
+    assert first.told == 1
+    assert "Training collapsed in epoch" in first.errors
+    assert [each.name for each in home.iterdir()] == ["data"]
+    first = run.together(home, *words, "--epochs", 3)  # of halves, one is trained again
+    assert "it was trained again with a tenth of --lr" in first.errors
 
 
 @pytest.mark.slow
