@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deftclean.stores.filesystems import can_list, filesystem
-from deftclean.stores.objects import UNKNOWN
+from deftclean.stores.objects import UNKNOWN, kind_of
 from deftclean.stores.retries import retried
 from deftclean.stores.urls import Url, is_plain, mirrored
 
@@ -110,9 +110,8 @@ class Contents:
             return name in self._names or name in self._folders
         if not all(is_plain(part) for part in name.split("/")):
             return False
-        url = self.url / name
-        opened = filesystem(url.scheme)
-        return bool(retried(url, "read", lambda: opened.exists(url.path_for_fsspec)))
+        # Not `exists`, which takes a network error for an answer.
+        return kind_of(self.url / name) is not None
 
     def names(self, folder: str) -> list[str]:
         """What lies directly in a folder, sorted; nothing where it cannot be listed.

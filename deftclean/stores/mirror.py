@@ -5,14 +5,12 @@ are. Any other folder (a detector, Parquet files) is fetched whole.
 """
 
 from pathlib import Path
-from typing import Any
 
 from deftclean.core.errors import InputError
 from deftclean.core.files import IMAGE_SUFFIXES
 from deftclean.stores.contents import keep_listing, list_url
-from deftclean.stores.filesystems import can_list, filesystem
-from deftclean.stores.objects import fetch, fetch_all
-from deftclean.stores.retries import retried
+from deftclean.stores.filesystems import can_list
+from deftclean.stores.objects import fetch, fetch_all, kind_of
 from deftclean.stores.urls import Url, mirrored
 
 _METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
@@ -34,24 +32,6 @@ def bring(url: Url, place: Path, whole: bool = False) -> None:
         fetch(url, place)
     elif kind == "directory":
         _bring_folder(url, place, whole)
-
-
-def kind_of(url: Url) -> str | None:
-    """`file`, `directory`, or None where there is nothing.
-
-    Raises:
-        InputError, RunError: the store refuses, or does not answer.
-    """
-    opened = filesystem(url.scheme)
-
-    def info() -> dict[str, Any]:
-        found: dict[str, Any] = opened.info(url.path_for_fsspec)
-        return found
-
-    try:
-        return str(retried(url, "read", info)["type"])
-    except FileNotFoundError:
-        return None
 
 
 def _bring_folder(url: Url, place: Path, whole: bool) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import RunError
 from deftclean.stores.filesystems import filesystem
-from deftclean.stores.retries import WAITS, gave_up, passing, refusal, retried
+from deftclean.stores.retries import WAITS, gave_up, hidden_in, passing, refusal, retried
 from deftclean.stores.urls import Url
 
 AT_ONCE = 64
@@ -27,6 +27,24 @@ UNKNOWN = -1
 """In place of a size."""
 
 _THREADS = 16  # for packages that ask for one object at a time
+
+
+def kind_of(url: Url) -> str | None:
+    """`file`, `directory`, or None where there is nothing.
+
+    Raises:
+        InputError, RunError: the store refuses, or does not answer.
+    """
+    opened = filesystem(url.scheme)
+
+    def info() -> dict[str, Any]:
+        found: dict[str, Any] = opened.info(url.path_for_fsspec)
+        return found
+
+    try:
+        return str(retried(url, "read", info)["type"])
+    except FileNotFoundError:
+        return None
 
 
 def fetch(url: Url, place: Path, size: int | None = None) -> None:
@@ -108,7 +126,10 @@ def _read_group(
     # One more than there are: then the end was seen.
     ends = [(most if size < 0 else size) + 1 for size in sizes.tolist()]
     for wait in (*WAITS, None):
-        answers = _ask(base, [names[at] for at in left], [ends[at] for at in left])
+        answers = [
+            each if isinstance(each, bytes) else (hidden_in(each) or each)
+            for each in _ask(base, [names[at] for at in left], [ends[at] for at in left])
+        ]
         again = []
         for at, answer in zip(left, answers, strict=True):
             if isinstance(answer, bytes):

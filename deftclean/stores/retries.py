@@ -20,10 +20,10 @@ DEFINITE = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectory
 """Answers of a store, which another try would not change."""
 
 _LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
-_PACKAGES = ("aiohttp", "botocore", "aiobotocore", "google", "gcsfs", "azure", "httpx", "requests")
 _NOT_PASSING = ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError")
 _NO_CREDENTIALS = re.compile(r"credential|anonymous caller|DefaultAzure", re.IGNORECASE)
 _THERE_ALREADY = 412  # of a write that is to make and not to replace
+_ABSENT = (404, 410)
 _REFUSED = (400, 401, 403, 405, 412, 416)  # statuses of HTTP that another try does not change
 
 Answer = TypeVar("Answer")
@@ -45,17 +45,30 @@ def retried(url: Url, doing: str, call: Callable[[], Answer]) -> Answer:
     for wait in (*WAITS, None):
         try:
             return call()
-        except (*DEFINITE, DeftcleanError):
-            raise
-        except Exception as error:  # each package raises errors of its own
-            if _status(error) == _THERE_ALREADY:
-                raise FileExistsError(str(url)) from error
-            if not passing(error):
-                raise refusal(url, doing, error) from error
-            if wait is None:
-                raise gave_up(url, doing, error) from error
-            time.sleep(wait)
+        except (*DEFINITE, DeftcleanError) as answer:
+            if (hidden := hidden_in(answer)) is None:
+                raise
+            error: Exception = hidden
+        except Exception as other:  # noqa: BLE001 - each package raises errors of its own
+            error = other
+        if _status(error) == _THERE_ALREADY:
+            raise FileExistsError(str(url)) from error
+        if not passing(error):
+            raise refusal(url, doing, error) from error
+        if wait is None:
+            raise gave_up(url, doing, error) from error
+        time.sleep(wait)
     raise AssertionError("the last try returns or raises")
+
+
+def hidden_in(error: Exception) -> Exception | None:
+    """The error that a package took for an absent file, though no store has said so."""
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or not isinstance(cause, Exception):
+        return None
+    network = isinstance(cause, OSError) or _of_packages(cause)
+    said_so = isinstance(cause, DEFINITE) or _status(cause) in _ABSENT
+    return cause if network and not said_so else None
 
 
 def passing(error: BaseException) -> bool:
@@ -111,8 +124,7 @@ def said(error: BaseException) -> str:
 
 
 def _of_packages(error: BaseException) -> bool:
-    homes = [kind.__module__.partition(".")[0] for kind in type(error).__mro__]
-    return isinstance(error, TimeoutError) or any(home in _PACKAGES for home in homes)
+    return type(error).__module__.partition(".")[0] not in ("builtins", "deftclean")
 
 
 def _status(error: BaseException) -> int | None:
@@ -121,6 +133,8 @@ def _status(error: BaseException) -> int | None:
     while cause is not None:
         told = getattr(cause, "status", None) or getattr(cause, "status_code", None)
         answer = getattr(cause, "response", None)
+        if not isinstance(told, int):
+            told = getattr(answer, "status_code", None)
         if isinstance(answer, dict):
             told = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if isinstance(told, int):

@@ -16,7 +16,7 @@ from typing import Any
 from deftclean.core.errors import RunError, UsageError
 from deftclean.stores.contents import LISTING, list_url
 from deftclean.stores.filesystems import can_write, filesystem
-from deftclean.stores.mirror import kind_of
+from deftclean.stores.objects import kind_of
 from deftclean.stores.retries import retried
 from deftclean.stores.urls import Url, mirrored
 

@@ -57,10 +57,15 @@ def fine(done: Finished) -> Finished:
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """A web server that shows a folder."""
+def served(folder: Path, failing: str = "\0") -> Iterator[str]:
+    """A web server that shows a folder, and fails where a name ends so."""
 
     class Quiet(SimpleHTTPRequestHandler):
+        def send_head(self) -> object:
+            if self.path.endswith(failing):
+                return self.send_error(503)
+            return super().send_head()
+
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
@@ -228,6 +233,19 @@ class TestOtherStores:
         assert here[0]["status"].to_pylist()[-1] == "missing"
         assert there[1]["image_root"] == address
         assert images.returncode == 2
+
+    @pytest.mark.usefixtures("patience")
+    def test_a_web_server_that_fails_is_not_one_that_has_nothing(
+        self, folder: Path, tmp_path: Path
+    ) -> None:
+        write_labels(folder)
+        with served(folder, failing="01.png") as address:
+            scan = ("scan", f"{address}/labels.csv", "-o", "b.parquet", *FAST)
+            done = run_cli(*scan, cwd=tmp_path)
+        assert done.returncode == 3, done.stderr
+        assert "leaf/01.png could not be read, in 4 tries: 503" in done.stderr
+        gone = run_cli(*scan, cwd=tmp_path)
+        assert (gone.returncode, "labels.csv could not be read" in gone.stderr) == (3, True)
 
     def test_a_file_system_that_asks_for_one_at_a_time(
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

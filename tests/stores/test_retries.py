@@ -41,6 +41,19 @@ class NoCredentialsError(Exception):
     __module__ = "botocore.exceptions"
 
 
+class ConnectError(Exception):
+    """As httpx's."""
+
+    __module__ = "httpx2"
+
+
+def absent(cause: Exception) -> FileNotFoundError:
+    """As some packages answer whatever went wrong."""
+    made = FileNotFoundError("https://host/x")
+    made.__cause__ = cause
+    return made
+
+
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waited: list[float] = []
@@ -53,7 +66,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     [
         OSError(errno.EBUSY, "SlowDown"), ConnectionResetError("reset"), TimeoutError("slow"),
         TimeoutError(), ClientResponseError(503), ClientResponseError(429),
-        OSError("something of a proxy"),
+        OSError("something of a proxy"), absent(ConnectionResetError("reset")),
+        absent(ClientResponseError(503)), ConnectError("of a package that nobody has named"),
     ],
 )  # fmt: skip
 def test_what_may_pass_is_tried_again(error: Exception, waits: list[float]) -> None:
@@ -66,7 +80,10 @@ def test_what_may_pass_is_tried_again(error: Exception, waits: list[float]) -> N
     assert "hunter2" not in given_up.value.message
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError("no"), FileExistsError("there")])
+@pytest.mark.parametrize(
+    "error",
+    [FileNotFoundError("no"), FileExistsError("there"), absent(ClientResponseError(404))],
+)
 def test_an_answer_is_no_network_error(error: Exception, waits: list[float]) -> None:
     with pytest.raises(type(error)):
         retried(URL, "read", Answers(error))
@@ -83,6 +100,7 @@ def test_a_write_that_is_to_make_and_not_to_replace_finds_something() -> None:
     [
         (PermissionError("AccessDenied"), InputError, "may not be read: AccessDenied"),
         (ClientResponseError(403), InputError, "may not be read"),
+        (absent(ClientResponseError(403)), InputError, "may not be read"),
         (NoCredentialsError("Unable to locate credentials"), InputError, "no credentials"),
         (ClientResponseError(400), RunError, "could not be read: 400"),
         (OSError(errno.ENOSPC, "No space left on device"), RunError, "No space left"),
