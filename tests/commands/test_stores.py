@@ -182,7 +182,9 @@ class TestReading:
         (flat / "metadata.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
         url = store.put_folder(flat, "flat")
         fine(run_cli("scan", flat, "-o", "c.parquet", *FAST, cwd=tmp_path))
-        fine(run_cli("scan", url, "-o", "d.parquet", *FAST, cwd=tmp_path))
+        done = fine(run_cli("scan", url, "-o", "d.parquet", *FAST, cwd=tmp_path))
+        assert "61 files are listed" in done.stderr
+        assert "fetching 1 files of s3://bucket/flat" in done.stderr
         assert table_of(tmp_path / "c.parquet")[0].equals(table_of(tmp_path / "d.parquet")[0])
 
     def test_odd_objects_are_left_out_and_never_leave_the_folder(
