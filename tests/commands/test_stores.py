@@ -4,8 +4,11 @@ import contextlib
 import csv
 import json
 import shutil
+import signal
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +23,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from deftclean.models.weights import NANO
 from deftclean.stores import filesystems, objects, retries
-from tests.support.commands import Finished, run_cli
+from tests.support.commands import Finished, run_cli, start_process
 from tests.support.stores import Store, first_times, hanging_up, running_store, slow
 
 FAST = ("--model", "nano", "--recipe", "zero-shot-margin", "--tuner", "none", "--workers", "0")
@@ -343,6 +346,30 @@ class TestFaults:
             done = run_cli("scan", url, "-o", "c.parquet", *FAST, cwd=tmp_path)
         assert done.returncode == 3, done.stderr
         assert f"{url}/leaf/01.png has changed since it was listed" in done.stderr
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_run_that_is_stopped_leaves_nothing(
+        self, store: Store, folder: Path, tmp_path: Path, number: int
+    ) -> None:
+        url = store.put_folder(folder, "stop/images")
+        asked = threading.Event()
+
+        def fault(environ: dict[str, object]) -> None:
+            if str(environ["PATH_INFO"]).endswith("leaf/01.png"):
+                asked.set()
+                time.sleep(5)
+
+        scan = ("scan", url, "-o", "s3://bucket/stop/c.parquet", *FAST)
+        with store.failing(fault):
+            pipe = subprocess.PIPE
+            process = start_process(*scan, cwd=tmp_path, stderr=pipe, TMPDIR=str(tmp_path))
+            assert asked.wait(60)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+        assert process.returncode == 128 + number, errors
+        assert "Traceback" not in errors
+        assert list(tmp_path.glob("deftclean-*")) == []
+        assert [name for name in store.names("stop") if "/images/" not in name] == []
 
     def test_nobody_is_there(self, store: Store, tmp_path: Path) -> None:
         nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
