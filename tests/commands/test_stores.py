@@ -540,7 +540,10 @@ class TestOutputs:
         assert opened.cat_file("bucket/taken/c.parquet") != before
         assert "taken/c.detector/old.txt" not in store.names("taken")
 
-    def test_another_process_was_first(self, store: Store, folder: Path, tmp_path: Path) -> None:
+    def test_another_process_was_first(
+        self, store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         url = store.put_folder(folder, "race/images")
 
         def other(environ: dict[str, str]) -> None:
@@ -553,6 +556,7 @@ class TestOutputs:
         assert done.returncode == 2, done.stderr
         assert "s3://bucket/race/c.parquet is there already" in done.stderr
         assert store.files().cat_file("bucket/race/c.parquet") == b"theirs"
+        assert [path.name for path in tmp_path.glob("deftclean-kept-*/*")] == ["c.parquet"]
 
     def test_what_cannot_be_uploaded_is_kept(
         self, store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
