@@ -178,7 +178,7 @@ def test_a_room_without_torch_loads_none(room):
     assert done.stdout.strip() == "False"
 
 
-HEAVY = ("torch", "open_clip", "torchvision", "pandas", "pyarrow", "sklearn", "PIL")
+HEAVY = ("torch", "open_clip", "torchvision", "pandas", "pyarrow", "sklearn", "PIL", "fsspec")
 NOT_FOR_TABLES = tuple(name for name in HEAVY if name != "pyarrow")
 
 

@@ -61,7 +61,10 @@ def located_in_shards(root: Path, names: NDArray[np.object_], allow_outside: boo
     Raises:
         InputError: a shard is damaged.
     """
-    cut = pc.extract_regex(pa.array(names, pa.string()), _INNER)
+    texts = pa.array(names, pa.string())
+    if not pc.any(pc.match_substring(texts, ".tar/", ignore_case=True)).as_py():
+        return None  # seen in a tenth of the time that cutting names takes
+    cut = pc.extract_regex(texts, _INNER)
     if cut.null_count == len(cut):
         return None
     coded = pc.struct_field(cut, "shard").dictionary_encode()

@@ -176,7 +176,7 @@ class _Call:
                     place = self._model(member, url)
                 else:
                     self._say(f"opening {url}")
-                    bring(url, Path(place), (member or name) in _WHOLE)
+                    bring(url, Path(place), (member or name) in _WHOLE, self._say)
                 self.given[name] = replace(self.given[name], **{member: place}) if member else place
 
     def _model(self, member: str, url: Url) -> str:

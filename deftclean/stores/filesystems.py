@@ -12,17 +12,17 @@ from deftclean.core.errors import UsageError
 
 class _Needed(NamedTuple):
     package: str
-    extra: str
+    extra: str  # of deftclean, that brings it; empty where all of deftclean needs it anyway
 
 
 _PACKAGES = {
     "s3": _Needed("s3fs", "s3"),
     "gs": _Needed("gcsfs", "gcs"),
     "az": _Needed("adlfs", "azure"),
-    "hf": _Needed("huggingface_hub", "hf"),
+    "hf": _Needed("huggingface_hub", ""),
     "https": _Needed("aiohttp", "https"),
     "http": _Needed("aiohttp", "https"),
-    "memory": _Needed("fsspec", "s3"),
+    "memory": _Needed("fsspec", ""),
 }
 
 CONNECT = 10.0
@@ -41,8 +41,10 @@ def filesystem(scheme: str) -> Any:
         UsageError: its package is not installed.
     """
     package, extra = _PACKAGES[scheme]
-    if find_spec(package) is None:
-        raise UsageError(f"{scheme}:// needs {package}: pip install 'deftclean[{extra}]'")
+    install = f"pip install 'deftclean[{extra}]'" if extra else f"pip install {package}"
+    missing = [each for each in (package, "fsspec") if find_spec(each) is None]
+    if missing:
+        raise UsageError(f"{scheme}:// needs {missing[0]}: {install}")
     import fsspec
 
     try:
@@ -50,7 +52,7 @@ def filesystem(scheme: str) -> Any:
     except ImportError as error:
         raise UsageError(
             f"{scheme}:// needs {package}, which cannot be loaded: {error}.",
-            f"Install it anew: pip install 'deftclean[{extra}]'",
+            f"Install it anew: {install}",
         ) from error
     if scheme == "s3":
         made.retries = _INNER

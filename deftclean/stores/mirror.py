@@ -4,6 +4,7 @@ Of a folder of images only its tables of metadata are fetched; the images are re
 are. Any other folder (a detector, Parquet files) is fetched whole.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from deftclean.core.errors import InputError
@@ -16,13 +17,16 @@ from deftclean.stores.urls import Url, mirrored
 _METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
 
-def bring(url: Url, place: Path, whole: bool = False) -> None:
+def bring(
+    url: Url, place: Path, whole: bool = False, say: Callable[[str], None] = lambda _text: None
+) -> None:
     """Fetch a file, or list a folder and fetch what has to be here; nothing where there is nothing.
 
     Args:
         url: of it.
         place: where it is to be.
         whole: all of a folder is needed, images too: it is no data set.
+        say: told how much is fetched.
 
     Raises:
         InputError, RunError: the store refuses, or does not answer.
@@ -31,10 +35,10 @@ def bring(url: Url, place: Path, whole: bool = False) -> None:
     if kind == "file":
         fetch(url, place)
     elif kind == "directory":
-        _bring_folder(url, place, whole)
+        _bring_folder(url, place, whole, say)
 
 
-def _bring_folder(url: Url, place: Path, whole: bool) -> None:
+def _bring_folder(url: Url, place: Path, whole: bool, say: Callable[[str], None]) -> None:
     if not can_list(url.scheme):
         raise InputError(
             f"{url} is a folder, and a web server does not say what lies in it.",
@@ -48,6 +52,11 @@ def _bring_folder(url: Url, place: Path, whole: bool) -> None:
         for name, size in zip(listing.names, listing.sizes, strict=True)
         if not images or _is_metadata(name)
     }
+    if len(listing.names) > len(wanted):
+        say(f"{len(listing.names):,} files are listed in {url}")
+    if wanted:
+        size = sum(max(each, 0) for each in wanted.values())
+        say(f"fetching {len(wanted):,} files of {url} ({size / 1e6:,.1f} MB)")
     fetch_all(url, list(wanted), list(wanted.values()), place)
 
 

@@ -4,8 +4,11 @@ import contextlib
 import csv
 import json
 import shutil
+import signal
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +23,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from deftclean.models.weights import NANO
 from deftclean.stores import filesystems, objects, retries
-from tests.support.commands import Finished, run_cli
+from tests.support.commands import Finished, run_cli, start_process
 from tests.support.stores import Store, first_times, hanging_up, running_store, slow
 
 FAST = ("--model", "nano", "--recipe", "zero-shot-margin", "--tuner", "none", "--workers", "0")
@@ -182,7 +185,9 @@ class TestReading:
         (flat / "metadata.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
         url = store.put_folder(flat, "flat")
         fine(run_cli("scan", flat, "-o", "c.parquet", *FAST, cwd=tmp_path))
-        fine(run_cli("scan", url, "-o", "d.parquet", *FAST, cwd=tmp_path))
+        done = fine(run_cli("scan", url, "-o", "d.parquet", *FAST, cwd=tmp_path))
+        assert "61 files are listed" in done.stderr
+        assert "fetching 1 files of s3://bucket/flat" in done.stderr
         assert table_of(tmp_path / "c.parquet")[0].equals(table_of(tmp_path / "d.parquet")[0])
 
     def test_odd_objects_are_left_out_and_never_leave_the_folder(
@@ -341,6 +346,30 @@ class TestFaults:
             done = run_cli("scan", url, "-o", "c.parquet", *FAST, cwd=tmp_path)
         assert done.returncode == 3, done.stderr
         assert f"{url}/leaf/01.png has changed since it was listed" in done.stderr
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_run_that_is_stopped_leaves_nothing(
+        self, store: Store, folder: Path, tmp_path: Path, number: int
+    ) -> None:
+        url = store.put_folder(folder, "stop/images")
+        asked = threading.Event()
+
+        def fault(environ: dict[str, object]) -> None:
+            if str(environ["PATH_INFO"]).endswith("leaf/01.png"):
+                asked.set()
+                time.sleep(5)
+
+        scan = ("scan", url, "-o", "s3://bucket/stop/c.parquet", *FAST)
+        with store.failing(fault):
+            pipe = subprocess.PIPE
+            process = start_process(*scan, cwd=tmp_path, stderr=pipe, TMPDIR=str(tmp_path))
+            assert asked.wait(60)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+        assert process.returncode == 128 + number, errors
+        assert "Traceback" not in errors
+        assert list(tmp_path.glob("deftclean-*")) == []
+        assert [name for name in store.names("stop") if "/images/" not in name] == []
 
     def test_nobody_is_there(self, store: Store, tmp_path: Path) -> None:
         nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
@@ -511,7 +540,10 @@ class TestOutputs:
         assert opened.cat_file("bucket/taken/c.parquet") != before
         assert "taken/c.detector/old.txt" not in store.names("taken")
 
-    def test_another_process_was_first(self, store: Store, folder: Path, tmp_path: Path) -> None:
+    def test_another_process_was_first(
+        self, store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         url = store.put_folder(folder, "race/images")
 
         def other(environ: dict[str, str]) -> None:
@@ -524,6 +556,7 @@ class TestOutputs:
         assert done.returncode == 2, done.stderr
         assert "s3://bucket/race/c.parquet is there already" in done.stderr
         assert store.files().cat_file("bucket/race/c.parquet") == b"theirs"
+        assert [path.name for path in tmp_path.glob("deftclean-kept-*/*")] == ["c.parquet"]
 
     def test_what_cannot_be_uploaded_is_kept(
         self, store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
