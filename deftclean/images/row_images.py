@@ -150,12 +150,16 @@ def _all_images(column: ImageColumn) -> Iterator[bytes | None]:
         yield from images_at(column, np.arange(*column.rows))
         return
     for table in column.tables:
-        if table.suffix == ARROW:
-            yield from arrow_images(table, column.name, column.nested)
-            continue
-        with _opened(table) as file:
-            for values in _batches(file, column, None):
-                yield from (value.as_py() for value in values)
+        for values in _batches_of(table, column):
+            yield from (value.as_py() for value in values)
+
+
+def _batches_of(table: Path, column: ImageColumn) -> Iterator[pa.Array]:
+    if table.suffix == ARROW:
+        yield from arrow_images(table, column.name, column.nested)
+        return
+    with _opened(table) as file:
+        yield from _batches(file, column, None)
 
 
 def _batches(

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from deftclean.table.scores import read_scores
 from tests.support.commands import run_cli
 
 FAST = ("--model", "nano", "--recipe", "zero-shot-margin", "--tuner", "none", "--workers", "0")
@@ -56,6 +57,25 @@ def test_each_picture_of_a_saved_set_is_a_row(folder: Path, tmp_path: Path) -> N
     assert found["given_label"] == [CLASSES[at] for at in part["label"].to_pylist()]
     data = [image["bytes"] for image in part["image"].to_pylist()]
     assert found["content_sha256"] == [hashlib.sha256(each).hexdigest() for each in data]
+
+
+@pytest.mark.slow
+def test_a_saved_set_is_scored_in_parts(folder: Path, tmp_path: Path) -> None:
+    half = rows(folder)
+    saved(tmp_path / "saved", half.slice(0, 23), half.slice(23))
+    brief = ("--recipe", "deft", "--epochs", "1", "--warmup", "1")
+    words = ("scan", "saved", "-o", "a.parquet", "--model", "nano", "--tuner", "none", *brief)
+    done = run_cli(*words, "--workers", "0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    score = ("score", "a.detector", "saved", "--workers", "0")
+    assert run_cli(*score, "-o", "whole.parquet", cwd=tmp_path).returncode == 0
+    for which in ("1/2", "2/2"):
+        part = (*score, "-o", "parts", "--part", which, "--unit-rows", "9")
+        done = run_cli(*part, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    one, other = (read_scores(tmp_path / name).table for name in ("whole.parquet", "parts"))
+    for name in ("file_name", "given_label", "clean_prob", "content_sha256"):
+        assert one[name].equals(other[name]), name
 
 
 @pytest.mark.slow
