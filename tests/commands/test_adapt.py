@@ -116,7 +116,8 @@ def test_timm_loads_the_run_in_two_lines_and_says_the_same(scored, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "method", ["fft", "linear", "peft", pytest.param("vlpt", marks=pytest.mark.slow)]
+    "method",
+    ["fft", "linear", *(pytest.param(each, marks=pytest.mark.slow) for each in ("peft", "vlpt"))],
 )
 def test_every_method_learns_and_comes_back(method, scored, test_folder, tmp_path):
     settings = {"epochs": 4, "batch_size": 8, "lr": 0.01}
@@ -309,6 +310,7 @@ def test_another_image_folder_can_be_given(tmp_path):
     assert quick(scored, tmp_path / "run", options=AdaptOptions(data=moved)).cleaned.rows == 35
 
 
+@pytest.mark.slow
 def test_fewer_rows_are_seen_more_often_unless_epochs_are_given(scored, tmp_path):
     """40 of 48 rows are kept: as many steps as 10 epochs of all of them."""
     options = AdaptOptions(holdout=0, compare=True)

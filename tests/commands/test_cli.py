@@ -429,12 +429,9 @@ def test_an_interrupted_scan_writes_no_table_and_says_how_to_go_on(folder, tmp_p
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("recipe", "when"),
-    [
-        ("deft", "epoch 2/"),
-        pytest.param("evidence", "Training, half 1", marks=pytest.mark.slow),
-    ],
+    ("recipe", "when"), [("deft", "epoch 2/"), ("evidence", "Training, half 1")]
 )
 def test_a_scan_that_was_killed_goes_on_with_the_same_numbers(folder, tmp_path, recipe, when):
     settings = ("--epochs", "3", "--warmup", "1", "--noise", "synthetic", "--recipe", recipe)

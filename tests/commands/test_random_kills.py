@@ -84,6 +84,8 @@ class Kills:
             "exists already" in again.errors or "its run had finished" in again.errors
         )
         assert again.code == 0 or (stands and not over and state == self.new), again.errors
+        if stands:  # killed between its last output and clearing up, which the next work does
+            assert self.run(home, "--overwrite").code == 0
         assert self.plan.state_in(home) == self.new
         assert not hidden(home)
         allowed = {*self.plan.outputs, "tmp", "cache"}

@@ -135,7 +135,7 @@ def test_two_runs_that_share_a_cache(doubled: Path) -> None:
     assert [run.wait(timeout=300) for run in runs] == [0, 0]
     for index in range(2):
         assert (doubled / f"{index}.parquet").read_bytes() == wanted[0]
-    assert {path.suffix for path in cached(doubled)} == {".pixels", ".vectors"}
+    assert {path.suffix for path in cached(doubled)} == {".pack", ".index", ".vectors"}
     assert scan(doubled, *NONE, "--cache-dir", "cache")[:2] == wanted[:2]
 
 
@@ -145,7 +145,8 @@ def test_a_run_that_was_killed_leaves_a_cache_of_use(doubled: Path) -> None:
     run = start(doubled, "killed.parquet")
     began = time.monotonic()
     # A whole picture: what is being written may be gone a moment later.
-    while not list(doubled.glob("cache/**/*.pixels")) and time.monotonic() - began < 120:
+    while not any(path.stat().st_size for path in doubled.glob("cache/**/*.index")):
+        assert time.monotonic() - began < 120
         time.sleep(0.001)
     run.send_signal(signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL

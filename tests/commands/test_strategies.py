@@ -180,7 +180,8 @@ def test_longremix_begins_anew_with_rows_that_stayed_clean(folder, tmp_path):
     assert core <= min(*second[2:], kept) < 60
 
 
-@pytest.mark.parametrize("tuner", ["vpt-shallow", pytest.param("fft", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("tuner", ["vpt-shallow", "fft"])
 def test_gmm_trains_a_tuner_too(folder, tmp_path, tuner):
     more = {} if tuner == "vpt-deep" else {"lr": 3e-3, "tower_lr_share": 1.0}
     table = scanned(folder, tmp_path / "t.parquet", "gmm", tuner=tuner, **more).scores.table

@@ -248,6 +248,7 @@ def test_on_the_kept_rows_and_compared_with_all(scored, tmp_path):
     assert card["results"]["uncleaned"]["selected_from"] == COUNT - tested
 
 
+@pytest.mark.slow
 def test_a_timm_backbone_with_batch_statistics(scored, tmp_path):
     settings = {"epochs": 1, "batch_size": 4, "image_size": 32}
     result = turn(

@@ -131,7 +131,7 @@ def test_two_hashes_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(which=st.sampled_from([".pack", ".index"]), keep=st.floats(0, 1))
 def test_of_files_that_are_cut_what_is_whole_is_used(
@@ -175,7 +175,7 @@ def test_a_file_of_the_right_length_and_other_content_is_not_used(tmp_path: Path
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(bit=st.integers(0, 8 * (72 + 12) - 1))
 def test_any_bit_that_turns_is_found(tmp_path: Path, bit: int) -> None:
