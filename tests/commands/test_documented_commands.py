@@ -27,6 +27,7 @@ ELSEWHERE = {
     r"^deftclean dataset |cifar10n/": "downloads; tests/commands/test_datasets.py has them small",
     r"bench .*--data ": "downloads; tests/commands/test_bench_paper.py has them small",
     r"/models/|/new/place": "places of another machine",
+    r"--engine ray": "needs Ray; tests/commands/test_score_parts.py has it where it is there",
 }
 """What cannot be typed here, and why."""
 

@@ -126,6 +126,7 @@ def make_inputs(base: Path, trials: Trials) -> None:
         "export clean.parquet --to embeddings -o embeddings.parquet",
         "export clean.parquet --to fiftyone -o fiftyone-results",
         "export clean.parquet --to label-studio -o tasks",
+        "score clean.detector new_data new.parquet -o scores --part 1/1",
     ):
         _done(trials, base, line)
     digits = (base / "deftclean-demo" / "labels.csv").read_text().splitlines(keepends=True)
@@ -169,6 +170,8 @@ def _tables(base: Path, rows: list[tuple[str, str]]) -> None:
     _write_csv(base / "numbers.csv", [("file_name", "label"), *counted])
     beside = [(f"data/{name}", label) for name, label in rows]
     _write_csv(base / "beside.csv", [("file_name", "label"), *beside])
+    named = [{"file_name": name, "label": label} for name, label in rows]
+    pq.write_table(pa.Table.from_pylist(named), base / "new.parquet")
     _write_csv(
         base / "votes.csv",
         [("file_name", "label", "ann", "bob", "cleo")]
