@@ -5,6 +5,7 @@ In reading order::
     losses: the clean probability and DEFT's losses, each beside its equation
     optimiser: SGD or AdamW in any precision
     embeddings: image features that never change
+    ahead: batches on their way to the device
     feeds: rows or pictures and their features, batch by batch
     pieces: batches that go through a model in pieces, where memory is small
     sample: a part of the rows to train on

@@ -16,6 +16,7 @@ from deftclean.core.runtime import Runtime, stream
 from deftclean.images.loading import ImageBatch, ResizedPictures, Wanted
 from deftclean.images.usable_rows import UsableRows
 from deftclean.images.workers import Batches, Source
+from deftclean.training.ahead import on_device
 from deftclean.training.embeddings import Embeddings
 
 Features = Iterator[tuple[Tensor, Tensor]]
@@ -167,6 +168,10 @@ def pictures_in_order(
 def _on_device(
     loader: Iterable[ImageBatch], rows: UsableRows, runtime: Runtime
 ) -> Iterator[tuple[Tensor, Tensor]]:
+    return on_device(_whole(loader, rows), runtime.device)
+
+
+def _whole(loader: Iterable[ImageBatch], rows: UsableRows) -> Iterator[tuple[Tensor, Tensor]]:
     for batch in loader:
         if batch.failures:
             picture, reason = batch.failures[0]
@@ -175,5 +180,4 @@ def _on_device(
                 f"any more; the first is row {rows.first_row(picture)}: {reason}.",
                 "Leave the data folder alone while deftclean runs, and start again.",
             )
-        pixels = batch.pixels.pin_memory() if runtime.device.type == "cuda" else batch.pixels
-        yield batch.rows, pixels.to(runtime.device, non_blocking=True)
+        yield batch.rows, batch.pixels
