@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def names(files: int) -> Figures:
         found["manifest"] = seconds(lambda: read.append(read_manifest(made, None, reading)))
         images = row_images(read[0], reading, folder)
         source = images.source
-        found["read"] = seconds(lambda: [source.read(at) for at in range(files)])
+        found["read"] = seconds(lambda: deque(map(source.read, range(files)), maxlen=0))
         preprocess = preprocess_of("nano", None, True, silent.say)
         preparation = Preparation.of(preprocess, "exact", crop=False)
         cache = Cache.open(folder / "cache", 2**40)
