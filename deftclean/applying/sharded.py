@@ -4,6 +4,7 @@ A manifest of any other kind is read whole, and cut.
 """
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +37,15 @@ def _digest(manifest: Manifest) -> str:
                 stream.write_batch(batch)
             digest.update(sink.getvalue())
     return digest.hexdigest()
+
+
+def _footer(path: Path) -> str:
+    """SHA-256 of a Parquet file's footer: sizes, places and extremes of all that is in it."""
+    with path.open("rb") as file:
+        size = file.seek(-8, os.SEEK_END)
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(max(0, size - length))
+        return hashlib.sha256(file.read(length)).hexdigest()
 
 
 class RowsToScore(Protocol):
@@ -210,7 +220,7 @@ class ShardedRows:
     @property
     def identity(self) -> dict[str, Any]:
         """See `RowsToScore`."""
-        files = {path.name: [rows, path.stat().st_size] for path, rows in self.shards.files}
+        files = {path.name: [rows, _footer(path)] for path, rows in self.shards.files}
         columns = [self.options.path_column, self.options.label_column]
         return {"source": self.first.source, "files": files, "columns": columns}
 

@@ -173,6 +173,19 @@ def test_a_folder_of_another_run_is_left_alone(home: Path, parts: Path) -> None:
     assert before == {path: path.read_bytes() for path in parts.rglob("*") if path.is_file()}
 
 
+def test_other_labels_are_another_run(home: Path, tmp_path: Path) -> None:
+    """In as many rows."""
+    table = pq.read_table(home / "labels.parquet")
+    words = ("score", home / "clean.detector", home / "data", "l.parquet", "-o", "new", *QUICK[4:])
+    labels = table["label"].to_pylist()
+    for number in range(2):
+        pq.write_table(table.set_column(1, "label", pa.array(labels)), tmp_path / "l.parquet")
+        done = run_cli(*words, "--part", "1/2", "--unit-rows", 40, cwd=tmp_path)
+        assert done.returncode == (2 if number else 0), done.stderr
+        labels[1] = "aardvark"
+    assert "holds the parts of another run: l.parquet" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
