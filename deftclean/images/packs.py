@@ -65,7 +65,7 @@ class _Index:
     def of(cls, folder: Path) -> "_Index":
         """All that can be read; a line that is not whole is none."""
         packs, lines = [], [np.empty(0, _LINE)]
-        for path in sorted(folder.glob(f"*{INDEX}")):
+        for path in _indexes(folder):
             with contextlib.suppress(OSError), opened_regular(path) as file:
                 data = file.read(_MOST_INDEX)
                 lines.append(np.frombuffer(data, _LINE, len(data) // _LINE.itemsize))
@@ -84,6 +84,14 @@ class _Index:
         while line < len(self.begins) and self.begins[line] == begins:
             yield self.packs[self.pack[line]], int(self.at[line])
             line += 1
+
+
+def _indexes(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(each.path) for each in entries if each.name.endswith(INDEX))
+    except OSError:  # not there yet, or of another user
+        return []
 
 
 class _Writer:

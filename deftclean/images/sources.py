@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from deftclean.core.errors import RunError
 from deftclean.images.decoding import ImageError
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -77,6 +78,7 @@ class FolderImages:
 
         Raises:
             ImageError: as `read`, but for its content.
+            RunError: too many files are open.
         """
         return self._found(index, lambda path: path)
 
@@ -88,8 +90,9 @@ class FolderImages:
         name = self.file_names[index]
         if not name:
             raise ImageError("missing", "the row names no file")
+        path = self.root / name
         try:
-            path = (self.root / name).resolve()
+            path = path.resolve()
             if not self.allow_outside and not path.is_relative_to(self.root.resolve()):
                 raise ImageError("outside", "leads outside the data folder")
             return use(path)
@@ -98,6 +101,11 @@ class FolderImages:
         except RuntimeError as error:  # a loop of symbolic links, before Python 3.13
             raise ImageError("missing", "a link that leads to itself") from error
         except (OSError, ValueError) as error:
+            if getattr(error, "errno", None) in _OF_THE_MACHINE:
+                raise RunError(
+                    f"{path}: {error.strerror}.",  # type: ignore[union-attr]
+                    "Let the run open more files: ulimit -n 4096.",
+                ) from error
             if getattr(error, "errno", None) == errno.ELOOP:
                 raise ImageError("missing", "a link that leads to itself") from error
             reason = getattr(error, "strerror", None) or str(error)
@@ -133,6 +141,9 @@ def _read_plain(root: str, name: str) -> bytes | None:
     except (OSError, ValueError):
         return None
 
+
+_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE)
+"""What says nothing of a file, which may be as good as any."""
 
 _UNUSUAL = frozenset(("", ".", ".."))
 """Parts of a name that lead somewhere else than into a folder, or are not written as usual."""

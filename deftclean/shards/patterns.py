@@ -94,7 +94,9 @@ def refuse_compressed(root: Path) -> None:
 
 def _ending(root: Path, endings: tuple[str, ...]) -> list[str]:
     # Names alone: what each of very many files is, nobody has to ask.
-    with contextlib.suppress(OSError), os.scandir(root) as entries:
+    # Anything else that goes wrong says nothing of what lies there.
+    gone = (FileNotFoundError, NotADirectoryError, PermissionError)
+    with contextlib.suppress(*gone), os.scandir(root) as entries:
         names = [entry.name for entry in entries]
         return sorted(n for n in names if n.lower().endswith(endings) and not n.startswith("."))
     return []

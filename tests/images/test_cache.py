@@ -268,6 +268,22 @@ def test_the_cache_of_another_user(request: pytest.FixtureRequest) -> None:
     assert len(files(tmp_path)) == 6
 
 
+def test_a_folder_that_may_not_be_listed_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, place = filled(tmp_path, 1)
+
+    def closed(*_given: object) -> None:
+        raise PermissionError(errno.EACCES, "closed")
+
+    monkeypatch.setattr(os, "scandir", closed)
+    monkeypatch.setattr(os, "open", closed)
+    other = again(place)
+    assert other.read(digest()) is None
+    cache.put(other, digest(1), pixels(1), LOOK)
+    assert cache.broken.value
+
+
 def test_large_strips_are_not_kept(tmp_path: Path) -> None:
     cache, place = filled(tmp_path, 0)
     cache.put(place, digest(), np.zeros((100, 20_000, 3), np.uint8), LOOK)

@@ -1,5 +1,6 @@
 """Files below a folder and bytes in a table: what can be read and what cannot."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -43,6 +44,24 @@ def test_missing_files(tmp_path: Path, name: str) -> None:
 
 def test_a_row_that_names_no_file(tmp_path: Path) -> None:
     assert check(tmp_path, "") == ImageCheck("missing", "the row names no file", None)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files_say_nothing_of_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    (tmp_path / "a.png").write_bytes(encode(noise(3, 3)))
+    source = images.FolderImages(tmp_path, np.array(["a.png"], dtype=object))
+
+    def full(*_given: object, **_more: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", full)
+        patch.setattr(Path, "read_bytes", full)
+        with pytest.raises(RunError, match=r"a\.png: Too many open files"):
+            source.read(0)
+    assert source.read(0) == (tmp_path / "a.png").read_bytes()
 
 
 def test_dead_links_and_links_in_a_circle(tmp_path: Path) -> None:
