@@ -8,16 +8,14 @@ processor time and wall time of a step, for each process.
 """
 
 import argparse
-import contextlib
-import os
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from benchmarks.speed import class_names
-from deftclean.core.run import ALONE, Launch, Ranks
+from deftclean.cli.options import taking_part
+from deftclean.core.run import Ranks
 from deftclean.core.runtime import choose_runtime
 from deftclean.detection.train import train_detector
 from deftclean.models.saved_detector import build_detector
@@ -26,7 +24,6 @@ from deftclean.settings.detector import DetectorConfig
 from deftclean.training.collapse import CollapseWatch
 from deftclean.training.feeds import EpochBatches, Features
 from deftclean.training.pieces import Pieces, no_more
-from deftclean.training.process_group import joined
 
 _WARM_UP = 3  # epochs that are not counted
 
@@ -73,17 +70,6 @@ def measure(ranks: Ranks, classes: int, batch: int, steps: int) -> tuple[float, 
     return (time.process_time() - used) / count, (time.monotonic() - began) / count
 
 
-@contextlib.contextmanager
-def everybody() -> Iterator[Ranks]:
-    """The processes that torchrun has started, or this one."""
-    launch = Launch.of_environment(os.environ)
-    if launch is None:
-        yield ALONE
-        return
-    with joined(launch) as ranks:
-        yield ranks
-
-
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -91,7 +77,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=4)
     asked = parser.parse_args()
-    with everybody() as ranks:
+    with taking_part() as ranks:
         found = measure(ranks, asked.classes, asked.batch, asked.steps)
         for rank, (processor, wall) in enumerate(ranks.every(found)):
             if ranks.first:

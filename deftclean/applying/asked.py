@@ -1,15 +1,74 @@
 """What `score` was given beside the data, checked against what the scan of its detector had."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deftclean.core.errors import InputError, UsageError
-from deftclean.hearing.brought import Brought
-from deftclean.models.detector_card import DetectorCard
+from deftclean.core.run import RunOptions
+from deftclean.data.manifest import Manifest
+from deftclean.data.options import ManifestOptions
+from deftclean.detection.scan import check_compile, check_threshold
+from deftclean.hearing.brought import Brought, read_brought
+from deftclean.models.detector_card import DetectorCard, read_card
+from deftclean.settings.detector import Rule
 from deftclean.settings.evidence import EMBEDDINGS, FEATURES, PRED_PROBS, EvidenceOptions
 
 
-def check_evidence(evidence: EvidenceOptions, card: DetectorCard, home: Path) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """How rows are to be scored, whole or in parts.
+
+    Attributes:
+        home, card: the detector's folder and what it says of itself.
+        rule, threshold: of `keep`.
+        reading: how the input is read; its labels are those of the detector.
+        evidence: what the user brought.
+    """
+
+    home: Path
+    card: DetectorCard
+    rule: Rule
+    threshold: float
+    reading: ManifestOptions
+    evidence: EvidenceOptions
+
+    @classmethod
+    def of(
+        cls,
+        home: Path,
+        rule: Rule | None,
+        threshold: float | None,
+        reading: ManifestOptions | None,
+        evidence: EvidenceOptions,
+        run: RunOptions,
+    ) -> "Asked":
+        """From the arguments of `score`; None for what the detector says.
+
+        Raises:
+            UsageError: they are wrong, or do not go with the detector.
+            InputError: the folder is no detector, or damaged.
+        """
+        card = read_card(home)
+        threshold = card.threshold if threshold is None else threshold
+        check_threshold(threshold)
+        check_compile(run, card.config)
+        evidence.check(True, None, {})
+        _check_evidence(evidence, card, home)
+        reading = replace(reading or ManifestOptions(), known_labels=card.label_names)
+        return cls(home, card, rule or card.rule, threshold, reading, evidence)
+
+    def brought(self, manifest: Manifest, say: Callable[[str], None]) -> Brought:
+        """What the user brought, read, with the texts that the scan compared with.
+
+        Raises:
+            InputError: files that cannot be read, or do not fit.
+        """
+        made = read_brought(self.evidence, manifest, self.card.class_names, say)
+        return _as_in_scan(made, self.card, self.home)
+
+
+def _check_evidence(evidence: EvidenceOptions, card: DetectorCard, home: Path) -> None:
     """Refuse to judge by other things than the scan did.
 
     Raises:
@@ -47,7 +106,7 @@ def check_evidence(evidence: EvidenceOptions, card: DetectorCard, home: Path) ->
         )
 
 
-def as_in_scan(brought: Brought, card: DetectorCard, home: Path) -> Brought:
+def _as_in_scan(brought: Brought, card: DetectorCard, home: Path) -> Brought:
     """With the texts of the classes that the scan compared with.
 
     Raises:

@@ -6,14 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from deftclean.applying.asked import Asked
 from deftclean.applying.folder import Place
 from deftclean.applying.plan import Unit, units_of
 from deftclean.applying.sharded import RowsToScore
 from deftclean.core.run import RunOptions
-from deftclean.data.options import ManifestOptions
 from deftclean.hearing.brought import Brought
-from deftclean.models.detector_card import DetectorCard
-from deftclean.settings.detector import Rule
 from deftclean.stores.urls import mirrored
 
 
@@ -22,22 +20,16 @@ class Work:
     """What all units of a data set have in common; plain values, for any process.
 
     Attributes:
-        home, card: the detector.
+        asked: the detector, and how it is asked.
         rows: N of them.
-        reading: with which they are read.
-        rule, threshold: of `keep`.
         output: the folder.
         unit_rows: of a unit.
         brought: what the user brought beside the model; nothing that is known row by row.
         run: device, model, cache.
     """
 
-    home: Path
-    card: DetectorCard
+    asked: Asked
     rows: RowsToScore
-    reading: ManifestOptions
-    rule: Rule
-    threshold: float
     output: Place
     unit_rows: int
     brought: Brought
@@ -56,7 +48,7 @@ class Work:
     @property
     def places(self) -> tuple[Path, Path | None, Path]:
         """Data folder, label table and detector, as a table names them."""
-        return self.rows.first.root, self.rows.first.labels_file, self.home
+        return self.rows.first.root, self.rows.first.labels_file, self.asked.home
 
 
 @dataclass(frozen=True)

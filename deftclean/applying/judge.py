@@ -28,6 +28,7 @@ from deftclean.hearing.judging import Verdict, known_of, strangers_of
 from deftclean.hearing.own_numbers import OwnNumbers, own_numbers, seen_by
 from deftclean.images.prepared import ImageReader, PreparedRows, opened_reader
 from deftclean.images.resizing import Preparation
+from deftclean.images.usable_rows import UsableRows
 from deftclean.models.backbones import BackboneName
 from deftclean.models.detector import DualPromptDetector
 from deftclean.models.detector_card import DetectorCard
@@ -150,8 +151,7 @@ class Judge:
         if looked.heard is None:
             return self._alone(looked, near)
         every = np.arange(len(rows.distinct))
-        known = known_of(rows, prepared.manifest)
-        scores, verdict = verdict_on(self.kept, looked.heard, rows, every, known, self.progress)
+        scores, verdict = self._weighed(looked.heard, prepared.manifest, rows, every)
         odd = strangers_of(verdict.judged, looked.heard.found, looked.zero_shot, rows)
         verdict = replace(verdict, strangers=odd)
         said = Said.of(scores, looked.zero_shot, verdict, is_deft=False)
@@ -168,12 +168,15 @@ class Judge:
         if looked.heard is None:
             return self._alone(looked, None)
         rows, picture_of = prepared.rows.apart()
-        known = known_of(rows, prepared.manifest)
-        scores, verdict = verdict_on(
-            self.kept, looked.heard, rows, picture_of, known, self.progress
-        )
+        scores, verdict = self._weighed(looked.heard, prepared.manifest, rows, picture_of)
         said = Said.of(scores, looked.zero_shot, verdict, is_deft=False)
         return Opinion(said, looked.zero_shot, verdict, None)
+
+    def _weighed(
+        self, heard: Heard, manifest: Manifest, rows: UsableRows, picture_of: NDArray[np.int64]
+    ) -> tuple[DetectorScores, Verdict]:
+        known = known_of(rows, manifest)
+        return verdict_on(self.kept, heard, rows, picture_of, known, self.progress)
 
     def _alone(self, looked: Looked, near: NDArray[np.int64] | None) -> Opinion:
         assert looked.scores is not None  # noqa: S101 - nobody else was heard

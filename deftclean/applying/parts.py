@@ -6,10 +6,10 @@ scored again, and whoever finds that none is missing makes the folder a table.
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from deftclean.applying.asked import as_in_scan, check_evidence
+from deftclean.applying.asked import Asked
 from deftclean.applying.folder import Place
 from deftclean.applying.job import Outcome, Work
 from deftclean.applying.options import PartsOptions
@@ -23,13 +23,10 @@ from deftclean.core.run import RunOptions
 from deftclean.core.text import few
 from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions, input_files
-from deftclean.detection.scan import check_compile, check_threshold
-from deftclean.hearing.brought import read_brought
-from deftclean.models.detector_card import DetectorCard, read_card
 from deftclean.settings.detector import Rule
 from deftclean.settings.evidence import EvidenceOptions
 from deftclean.stores.door import opens_urls
-from deftclean.stores.urls import UrlPath, url_of
+from deftclean.stores.urls import UrlPath, forbidden, url_of
 from deftclean.table.parts import PLAN
 
 _SHOWN = 3  # failed units that are named
@@ -113,22 +110,14 @@ def score_parts(
     parts = parts or PartsOptions("1/1")
     share = Share.parsed(parts.part or "1/1")
     _check_output(place, [*input_files(data, labels, reading), home])
-    card = read_card(home)
-    threshold = card.threshold if threshold is None else threshold
-    check_threshold(threshold)
-    check_compile(run, card.config)
-    _check_asked(evidence, card, home)
-    reading = replace(reading or ManifestOptions(), known_labels=card.label_names)
-    rows = rows_to_score(Path(data), None if labels is None else Path(labels), reading)
+    _refuse_by_row(evidence)
+    asked = Asked.of(home, rule, threshold, reading, evidence, run)
+    rows = rows_to_score(Path(data), None if labels is None else Path(labels), asked.reading)
     _refuse_reviewed(rows.first)
     for note in rows.first.notes:
         progress.say(note)
-    brought = read_brought(evidence, rows.first, card.class_names, progress.say)
-    brought = as_in_scan(brought, card, home)
-    work = Work(
-        home, card, rows, reading, rule or card.rule, threshold, place, parts.unit_rows,
-        brought, run,
-    )  # fmt: skip
+    brought = asked.brought(rows.first, progress.say)
+    work = Work(asked, rows, place, parts.unit_rows, brought, run)
     if parts.engine is None:
         outcome = _shared_out(work, share, progress)
     else:
@@ -188,9 +177,7 @@ def _result(work: Work, outcome: Outcome, seconds: float) -> PartsResult:
 def _place(output: str | Path, run: RunOptions) -> Place:
     url = url_of(output)
     if url is not None and run.offline:
-        raise UsageError(
-            f"--offline forbids opening {url}.", "Leave --offline out, or give a local path."
-        )
+        raise forbidden(url)
     return Place(Path(output)) if url is None else Place.of(url)
 
 
@@ -211,15 +198,13 @@ def _check_output(place: Place, inputs: Iterable[Path | None]) -> None:
         refuse_foreign(output, (PLAN,), "is there, and is no folder of parts.")
 
 
-def _check_asked(evidence: EvidenceOptions, card: DetectorCard, home: Path) -> None:
+def _refuse_by_row(evidence: EvidenceOptions) -> None:
     by_row = [name for name in ("--embeddings", "--pred-probs") if name in evidence.given]
     if by_row:
         raise UsageError(
             f"{', '.join(by_row)} cannot go with --part: such a file is read whole.",
             "Score without --part, or give --features MODEL.",
         )
-    evidence.check(True, None, {})
-    check_evidence(evidence, card, home)
 
 
 def _refuse_reviewed(manifest: Manifest) -> None:

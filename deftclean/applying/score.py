@@ -6,16 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deftclean.applying.asked import as_in_scan, check_evidence
+from deftclean.applying.asked import Asked
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import RunOptions
 from deftclean.data.manifest import Manifest, read_manifest
 from deftclean.data.options import ManifestOptions, input_files
 from deftclean.detection.result import ScanResult
-from deftclean.detection.scan import check_compile, check_threshold
 from deftclean.gate.check import Gates
-from deftclean.hearing.brought import Brought, read_brought
-from deftclean.models.detector_card import DetectorCard, read_card
+from deftclean.models.detector_card import DetectorCard
 from deftclean.settings.detector import Rule
 from deftclean.settings.evidence import EvidenceOptions
 from deftclean.settings.strategies import StrategyOptions
@@ -72,23 +70,17 @@ def score(
     inputs = [*input_files(data, labels, reading), *evidence.files]
     run.ranks.of_first(lambda: check_table_output(output, overwrite, inputs))
     gates = Gates.of(fail_on, baseline)
-    card = read_card(home)
-    threshold = card.threshold if threshold is None else threshold
-    check_threshold(threshold)
-    check_compile(run, card.config)
-    evidence.check(True, None, {})
-    check_evidence(evidence, card, home)
-    reading = replace(reading or ManifestOptions(), known_labels=card.label_names)
-    manifest = read_manifest(Path(data), Path(labels) if labels is not None else None, reading)
+    asked = Asked.of(home, rule, threshold, reading, evidence, run)
+    card = asked.card
+    labelled = None if labels is None else Path(labels)
+    manifest = read_manifest(Path(data), labelled, asked.reading)
     labels_given = manifest.given_labels.drop_null().unique().to_pylist()
     gates.refuse_unknown_classes(dict.fromkeys([*card.class_names, *labels_given]))
     for note in manifest.notes:
         progress.say(note)
 
-    brought = read_brought(evidence, manifest, card.class_names, progress.say)
-    brought = as_in_scan(brought, card, home)
-    scored, read = _scored(home, card, manifest, reading, brought, run, progress)
-    decided = decide(scored, rule or card.rule, threshold)
+    scored, read = _scored(asked, manifest, run, progress)
+    decided = decide(scored, asked.rule, asked.threshold)
     made = with_kinds(_reviewed(decided, read, card))
     for text in new_warnings(made.metadata, scored.metadata):
         progress.warn(text)
@@ -107,19 +99,14 @@ def score(
 
 
 def _scored(
-    home: Path,
-    card: DetectorCard,
-    manifest: Manifest,
-    reading: ManifestOptions,
-    brought: Brought,
-    run: RunOptions,
-    progress: Progress,
+    asked: Asked, manifest: Manifest, run: RunOptions, progress: Progress
 ) -> tuple[ScoreTable, Manifest]:
     """Every row scored, and the manifest with what is known of its pictures; decided later."""
     from deftclean.applying.judge import opened_judge
 
-    with opened_judge(home, card, brought, run, progress) as judge:
-        prepared = judge.prepare(manifest, reading)
+    brought = asked.brought(manifest, progress.say)
+    with opened_judge(asked.home, asked.card, brought, run, progress) as judge:
+        prepared = judge.prepare(manifest, asked.reading)
         prepared.say_usual(progress)
         made = _table(judge, prepared, judge.of_set(prepared))
     return made, prepared.manifest

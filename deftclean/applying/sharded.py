@@ -123,15 +123,15 @@ def rows_to_score(data: Path, labels: Path | None, options: ManifestOptions) -> 
         return WholeRows(read_manifest(data, labels, options))
     counted = tuple((path, pq.read_metadata(path).num_rows) for path in files)
     shards = _Shards(data, labels, counted, schema, images)
-    end = min(UNIT_ROWS, shards.count)
-    first = shards.read(0, end, options)
+    records = shards.records(0, min(UNIT_ROWS, shards.count))
+    first = shards.manifest(records, options)
     exact = replace(
         options,
         exact_names=True,
         path_column=first.path_column,
         label_column=first.label_column,
     )
-    again = shards.read(0, end, exact)
+    again = shards.manifest(records, exact)
     if not again.file_names.equals(first.file_names):
         return WholeRows(read_manifest(data, labels, options))
     return ShardedRows(shards, exact, replace(again, notes=first.notes))
@@ -169,18 +169,20 @@ class _Shards:
         """N."""
         return sum(rows for _, rows in self.files)
 
-    def read(self, first: int, end: int, options: ManifestOptions) -> Manifest:
-        """Rows [first, end)."""
+    def manifest(self, records: Records, options: ManifestOptions) -> Manifest:
+        """What some of the rows mean."""
         table = self.data if self.labels is None else self.labels
         given = None if table.is_file() and self.labels is None else self.data
         images = self.images
         if images is not None:
             others = tuple(path for path, _ in self.files[1:])
-            images = replace(images, others=others, rows=(first, end))
-        made = table_manifest(table, given, options, self._records(first, end), images)
+            end = records.first + len(records.table)
+            images = replace(images, others=others, rows=(records.first, end))
+        made = table_manifest(table, given, options, records, images)
         return made if table.is_file() else replace(made, labels_file=None)
 
-    def _records(self, first: int, end: int) -> Records:
+    def records(self, first: int, end: int) -> Records:
+        """Rows [first, end), read."""
         found, start = [], 0
         bytes_of = None if self.images is None else (self.images.name, self.images.nested)
         splits = splits_of([path for path, _ in self.files], self.schema)
@@ -226,4 +228,4 @@ class ShardedRows:
 
     def of(self, unit: Unit) -> Manifest:
         """See `RowsToScore`."""
-        return self.shards.read(unit.first, unit.end, self.options)
+        return self.shards.manifest(self.shards.records(unit.first, unit.end), self.options)

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from deftclean.applying.asked import Asked
 from deftclean.applying.judge import Judge, Opinion
 from deftclean.applying.plan import Unit
 from deftclean.applying.unit_facts import UnitFacts
 from deftclean.data.manifest import Manifest
-from deftclean.data.options import ManifestOptions
 from deftclean.detection.assembly import Said, evidence_facts, score_table, table_metadata
 from deftclean.evidence.reliability import Reliability
 from deftclean.features.scoring import DetectorScores
 from deftclean.images.prepared import PreparedRows
 from deftclean.images.quality import quality_of
-from deftclean.settings.detector import Rule
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.table.estimate import EVIDENCE
 from deftclean.table.kinds import with_row_kinds
@@ -31,9 +30,7 @@ def judged_unit(
     judge: Judge,
     manifest: Manifest,
     unit: Unit,
-    reading: ManifestOptions,
-    rule: Rule,
-    threshold: float,
+    asked: Asked,
     folder: Path,
 ) -> tuple[ScoreTable, UnitFacts]:
     """Score the rows of a unit and decide about them.
@@ -42,19 +39,18 @@ def judged_unit(
         judge: the detector at work.
         manifest: the unit's rows.
         unit: where they stand among all.
-        reading: with which they were read.
-        rule, threshold: of `keep`.
+        asked: how they were read, and which are kept.
         folder: empty, for files of this unit alone.
 
     Raises:
         RunError: a picture cannot be read any more, or the disk is full.
     """
-    prepared = judge.look_at(manifest, reading, folder)
+    prepared = judge.look_at(manifest, asked.reading, folder)
     opinion = judge.of_each(prepared, folder) if len(prepared.rows.readable) else None
     table = _table(judge, prepared, opinion, unit)
     verdict = None if opinion is None else opinion.verdict
     foretold = None if verdict is None else verdict.foretold
-    decided = decide(ScoreTable(table, metadata_of(judge, foretold)), rule, threshold)
+    decided = decide(ScoreTable(table, metadata_of(judge, foretold)), asked.rule, asked.threshold)
     # Warnings about classes are of all rows, and said in the end.
     made = ScoreTable(decided.table, {**decided.metadata, "warnings": list(judge.card.warnings)})
     zero_shot = None if opinion is None else opinion.zero_shot

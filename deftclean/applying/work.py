@@ -4,10 +4,9 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from deftclean import __version__
 from deftclean.applying.commit import commit, looked_over, unit_done
@@ -18,7 +17,7 @@ from deftclean.applying.unit_facts import UnitDone
 from deftclean.applying.unit_rows import judged_unit, metadata_of
 from deftclean.core.errors import DeftcleanError
 from deftclean.core.progress import Progress
-from deftclean.table.scores import ScoreTable, judged_by, put_scores
+from deftclean.table.scores import put_scores
 from deftclean.table.seal import folder_digest
 from deftclean.table.ways import placed
 
@@ -65,11 +64,10 @@ class Worker:
 
     def _write(self, unit: Unit, place: Path) -> None:
         work = self._work
-        scores, facts = judged_unit(
-            self._judge, work.rows.of(unit), unit, work.reading, work.rule, work.threshold, place
-        )
+        scores, facts = judged_unit(self._judge, work.rows.of(unit), unit, work.asked, place)
+        made = replace(scores, metadata=self._told(scores.metadata))
         file = place / "part.parquet"
-        put_scores(judged_by(scores, work.home), file, work.output.path / unit.part, *work.places)
+        put_scores(made, file, work.output.path / unit.part, *work.places)
         data = file.read_bytes()
         self._folder.write(unit.part, data)
         digest = hashlib.sha256(data).hexdigest()
@@ -85,31 +83,35 @@ class Worker:
         state = looked_over(self.plan, self._folder)
         if state.open:
             return len(state.open), None
-        work = self._work
-        nothing = pa.table({name: [] for name in ("given_label", "clean_prob", "keep")})
-        scores = judged_by(ScoreTable(nothing, metadata_of(self._judge, None)), work.home)
-        decided = {**scores.metadata, "rule": work.rule, "threshold": work.threshold}
-        metadata = placed(decided, work.output.path, *work.places)
+        work, asked = self._work, self._work.asked
+        decided = {"rule": asked.rule, "threshold": asked.threshold}
+        told = self._told({**metadata_of(self._judge, None), **decided})
+        metadata = placed(told, work.output.path, *work.places)
         return 0, commit(self.plan, state.done, metadata, self._folder)
+
+    def _told(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        """With the digest of the detector, which is hashed once for all units."""
+        return {**metadata, "detector_sha256": self.plan.judge["detector"]}
 
 
 @contextmanager
 def opened_worker(work: Work, progress: Progress) -> Iterator[Worker]:
     """A worker and its model, for as long as it has units to score."""
-    with opened_judge(work.home, work.card, work.brought, work.run, progress) as judge:
+    asked = work.asked
+    with opened_judge(asked.home, asked.card, work.brought, work.run, progress) as judge:
         yield Worker(work, judge, progress)
 
 
 def _plan(work: Work, judge: Judge) -> Plan:
     """What a worker takes the folder to be for."""
     decided = {
-        "detector": folder_digest(work.home),
-        "model": work.card.weights_sha256,
+        "detector": folder_digest(work.asked.home),
+        "model": work.asked.card.weights_sha256,
         "tool_version": __version__,
         "device": judge.runtime.device.type,
         "precision": judge.runtime.precision,
-        "rule": work.rule,
-        "threshold": work.threshold,
+        "rule": work.asked.rule,
+        "threshold": work.asked.threshold,
         "features": None if judge.chosen is None else judge.chosen.name,
     }
     return Plan(PLAN_VERSION, work.rows.count, work.unit_rows, work.rows.identity, decided)

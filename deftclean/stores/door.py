@@ -19,6 +19,7 @@ from deftclean.core.progress import Advance, Progress
 from deftclean.stores.urls import (
     Url,
     UrlPath,
+    forbidden,
     mirror_of,
     mirrored,
     place_of,
@@ -146,9 +147,7 @@ class _Call:
         if not getattr(self.given.get("run"), "offline", False):
             return
         urls = [url for name in self.given for url in self._urls_of(name).values()]
-        raise UsageError(
-            f"--offline forbids opening {urls[0]}.", "Leave --offline out, or give local paths."
-        )
+        raise forbidden(urls[0])
 
     def _prepare_output(self) -> None:
         self.uploads = []

@@ -91,6 +91,13 @@ def url_of(value: str | PurePath) -> Url | None:
     return made
 
 
+def forbidden(url: Url) -> UsageError:
+    """What `--offline` says of a URL."""
+    return UsageError(
+        f"--offline forbids opening {url}.", "Leave --offline out, or give local paths."
+    )
+
+
 def _refuse_secrets(scheme: str, rest: str) -> None:
     """Nothing of what might be secret is repeated."""
     if "@" in rest.split("/")[0]:
