@@ -20,6 +20,7 @@ from deftclean.data.options import ManifestOptions
 from deftclean.detection.assembly import Said, near_copies
 from deftclean.evidence.saved import KeptEvidence
 from deftclean.features.backbone import check_features
+from deftclean.features.early import EarlyFeatures
 from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScores, ZeroShotScores
 from deftclean.features.session import Session
@@ -126,13 +127,27 @@ class Judge:
         except (KeyError, ValueError, TypeError) as error:
             raise InputError(f"{self.home} is damaged: of its evidence, {error}.") from error
 
-    def prepare(self, manifest: Manifest, reading: ManifestOptions) -> PreparedRows:
+    def prepare(
+        self, manifest: Manifest, reading: ManifestOptions, early: EarlyFeatures | None
+    ) -> PreparedRows:
         """Look at the picture of every row.
+
+        Args:
+            manifest: N rows.
+            reading: with which it was read.
+            early: from `early`.
 
         Raises:
             InputError: none of the pictures can be read.
         """
-        return self.reader.prepare(manifest, reading, self.card.class_names)
+        return self.reader.prepare(manifest, reading, self.card.class_names, early)
+
+    def early(self, folder: Path) -> EarlyFeatures | None:
+        """Who embeds the pictures of a manifest while others of it are read, where it pays."""
+        embeds = self.card.evidence is not None or self.card.config.tuner == "none"
+        if not (embeds and self.runtime.looks_on):
+            return None
+        return EarlyFeatures(lambda: self._session, folder / "early")
 
     def load(self) -> None:
         """Load everything, so that what is missing is told before the first picture."""
@@ -140,13 +155,19 @@ class Judge:
         if self.card.evidence is not None:
             _ = self.kept
 
-    def look_at(self, manifest: Manifest, reading: ManifestOptions, folder: Path) -> PreparedRows:
+    def look_at(
+        self,
+        manifest: Manifest,
+        reading: ManifestOptions,
+        folder: Path,
+        early: EarlyFeatures | None,
+    ) -> PreparedRows:
         """The same, though none can be read; files of these rows go to a folder."""
-        return self.reader.look_at(manifest, reading, self.card.class_names, folder)
+        return self.reader.look_at(manifest, reading, self.card.class_names, folder, early)
 
-    def of_set(self, prepared: PreparedRows) -> Opinion:
+    def of_set(self, prepared: PreparedRows, early: EarlyFeatures | None) -> Opinion:
         """Judge the rows as one data set: nearly identical pictures and strangers are told too."""
-        rows, looked = prepared.rows, self._look(prepared, self.reader.folder)
+        rows, looked = prepared.rows, self._look(prepared, self.reader.folder, early)
         near = near_copies(looked.untuned, self.progress)
         if looked.heard is None:
             return self._alone(looked, near)
@@ -157,14 +178,15 @@ class Judge:
         said = Said.of(scores, looked.zero_shot, verdict, is_deft=False)
         return Opinion(said, looked.zero_shot, verdict, near)
 
-    def of_each(self, prepared: PreparedRows, folder: Path) -> Opinion:
+    def of_each(self, prepared: PreparedRows, folder: Path, early: EarlyFeatures | None) -> Opinion:
         """Judge every row by itself, as if it were alone: what is said depends on no other row.
 
         Args:
             prepared: the rows.
             folder: for files of these rows alone.
+            early: who saw the pictures while they were read.
         """
-        looked = self._look(prepared, folder)
+        looked = self._look(prepared, folder, early)
         if looked.heard is None:
             return self._alone(looked, None)
         rows, picture_of = prepared.rows.apart()
@@ -183,13 +205,13 @@ class Judge:
         said = Said.of(looked.scores, looked.zero_shot, None, is_deft=True)
         return Opinion(said, looked.zero_shot, None, near)
 
-    def _look(self, prepared: PreparedRows, folder: Path) -> Looked:
+    def _look(self, prepared: PreparedRows, folder: Path, early: EarlyFeatures | None) -> Looked:
         texts = self.brought.texts
         untuned = self._pictures(prepared, folder)
         if self.card.evidence is None:
-            both = untuned.zero_shot_and_score(self._detectors[0], texts, self.progress)
+            both = untuned.zero_shot_and_score(self._detectors[0], texts, self.progress, early)
             return Looked(untuned, *both, None)
-        untuned.embed(self.progress, lambda: None)
+        untuned.embed(self.progress, lambda: None, early)
         zero_shot = untuned.zero_shot(texts, self.progress, lambda: None)
         # Both spool their features: into the same file, the second would write over the first.
         looking = [

@@ -106,9 +106,10 @@ def _scored(
 
     brought = asked.brought(manifest, progress.say)
     with opened_judge(asked.home, asked.card, brought, run, progress) as judge:
-        prepared = judge.prepare(manifest, asked.reading)
+        early = judge.early(judge.reader.folder)
+        prepared = judge.prepare(manifest, asked.reading, early)
         prepared.say_usual(progress)
-        made = _table(judge, prepared, judge.of_set(prepared))
+        made = _table(judge, prepared, judge.of_set(prepared, early))
     return made, prepared.manifest
 
 

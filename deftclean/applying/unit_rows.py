@@ -45,8 +45,9 @@ def judged_unit(
     Raises:
         RunError: a picture cannot be read any more, or the disk is full.
     """
-    prepared = judge.look_at(manifest, asked.reading, folder)
-    opinion = judge.of_each(prepared, folder) if len(prepared.rows.readable) else None
+    early = judge.early(folder)
+    prepared = judge.look_at(manifest, asked.reading, folder, early)
+    opinion = judge.of_each(prepared, folder, early) if len(prepared.rows.readable) else None
     table = _table(judge, prepared, opinion, unit)
     verdict = None if opinion is None else opinion.verdict
     foretold = None if verdict is None else verdict.foretold

@@ -63,6 +63,15 @@ class Runtime:
             return 0
         return self.decoders
 
+    @property
+    def looks_on(self) -> bool:
+        """Whether the model begins while pictures are still being read.
+
+        A CPU would only do the one instead of the other, and several processes read other pictures
+        than they compute.
+        """
+        return self.device.type != "cpu" and self.ranks.size == 1
+
     def place(self, model: torch.nn.Module) -> None:
         """Put a model on the device, as it likes it best there.
 

@@ -50,8 +50,13 @@ class CostOfRun:
         if self._done == last:
             self._say((time.monotonic() - self._started) / (last - first))
 
+    def begun(self, batches: int, pace: float) -> None:
+        """Some batches of the first pass were done before, at so many seconds each."""
+        self._done = max(self._MEASURED[1], batches)
+        self._say(pace)
+
     def _say(self, batch: float) -> None:
-        left = (self._passes - self._done) * batch
+        left = max(0.0, self._passes - self._done) * batch
         self._progress.say(f"{self._what} will take {_duration(left)} on this machine")
         if left > _HOURS:
             advice = "a GPU" if self._on_cpu else "a larger GPU"

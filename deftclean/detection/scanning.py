@@ -4,7 +4,8 @@ Knows the order of the work and everyone who does a part of it; what was asked i
 in `deftclean.detection.scan`.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from deftclean.detection.warnings import (
     warned,
     zero_shot_warnings,
 )
+from deftclean.features.early import EarlyFeatures
 from deftclean.features.pictures import RunPictures
 from deftclean.features.session import Session
 from deftclean.hearing.own_numbers import OwnNumbers, own_warnings
@@ -69,20 +71,24 @@ class Scan(ScanRequest):
         chosen = self.chosen_backbone()
         preparation = Preparation.of(outline.preprocess, asked.decode, asked.crop)
         runtime = choose_runtime(run.device, run.precision, run.workers, run.ranks)
+        load = functools.cache(
+            lambda: Session.load(
+                self.model, run.weights, run.offline, outline.preprocess, runtime, progress,
+                asked.micro_batch,
+            )
+        )  # fmt: skip
         with opened_reader(preparation, runtime, run, progress) as reader:
-            prepared = reader.prepare(self.manifest, self.reading, self.manifest.class_names)
+            early = self._early(asked, load, reader)
+            names = self.manifest.class_names
+            prepared = reader.prepare(self.manifest, self.reading, names, early)
             refuse_one_class(self.manifest, prepared.rows)
             prepared.say_usual(progress)
             refuse_small_sample(prepared.rows, asked)
             resolved = resolve(self.noise, self.given, len(prepared.rows.trainable))
             self._say_settings(resolved, runtime)
             warnings = warned(progress, list(resolved.warnings) if self.options.trains else [])
-            warnings += data_warnings(prepared.rows, self.manifest.class_names, progress)
-            session = Session.load(
-                self.model, run.weights, run.offline, outline.preprocess, runtime, progress,
-                resolved.config.micro_batch,
-            )  # fmt: skip
-            task = self._task(session, prepared, resolved, reader)
+            warnings += data_warnings(prepared.rows, names, progress)
+            task = self._task(load(), prepared, resolved, reader, early)
             warnings += zero_shot_warnings(task.zero_shot, prepared.rows, progress)
             own = self.own(chosen, asked.decode, prepared.rows, reader)
             warnings += warned(progress, own_warnings(own.witness, prepared.rows))
@@ -110,6 +116,15 @@ class Scan(ScanRequest):
             check_names(outline.text, class_names)
             fresh_tower(outline, len(class_names), asked)
 
+    def _early(
+        self, asked: DetectorConfig, load: Callable[[], Session], reader: ImageReader
+    ) -> EarlyFeatures | None:
+        """Who embeds pictures while others are read, where all of them will be embedded."""
+        wanted = asked.tuner == "none" or self.options.is_evidence
+        if not (wanted and reader.runtime.looks_on):
+            return None
+        return EarlyFeatures(load, reader.folder / "early")
+
     def _say_settings(self, resolved: ResolvedConfig, runtime: Runtime) -> None:
         c, name = resolved.config, "" if self.options.is_deft else f"{self.options.strategy}, "
         where = runtime.where
@@ -130,6 +145,7 @@ class Scan(ScanRequest):
         prepared: PreparedRows,
         resolved: ResolvedConfig,
         reader: ImageReader,
+        early: EarlyFeatures | None,
     ) -> Task:
         """The data in the eyes of the model before anything is trained."""
         rows, config = prepared.rows, resolved.config
@@ -140,8 +156,10 @@ class Scan(ScanRequest):
             untuned = pictures
         elif self.options.is_evidence:  # tuned and untuned features of the same pictures
             untuned = RunPictures(rows, reader.preparation, session, reader.folder, reader.cache)
+        if early is not None and early.pace is not None:
+            cost.begun(early.batches, early.pace)
         if untuned is not None:
-            untuned.embed(self.progress, cost)
+            untuned.embed(self.progress, cost, early)
         looked_at = untuned or pictures
         zero_shot = looked_at.zero_shot(self.brought.texts, self.progress, cost)
         return Task(pictures, untuned, self.manifest, resolved, zero_shot, self.progress)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -125,7 +126,10 @@ class BackboneSight:
         embeddings = Embeddings(folder / "backbone", len(rows.distinct), size)
         stored = stored_embeddings(pictures, sha256, self._loaded.preprocess, size)
         stage = f"Embedding ({self._chosen.name})"
-        embed_pictures(pictures, self._encode, embeddings, stored, stage, self._progress, on_batch)
+        done = np.zeros(len(rows.distinct), dtype=bool)
+        embed_pictures(
+            pictures, self._encode, embeddings, done, stored, stage, self._progress, on_batch
+        )
         return Sight(
             embeddings,
             {"from": FEATURES, "model": self._chosen.name, "size": size, "sha256": sha256},

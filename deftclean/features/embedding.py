@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from deftclean import __version__
 from deftclean.core.progress import Progress
@@ -18,6 +19,7 @@ def embed_pictures(
     pictures: PictureSet,
     encode: Encode,
     embeddings: Embeddings,
+    done: NDArray[np.bool_],
     stored: StoredEmbeddings | None,
     stage: str,
     progress: Progress,
@@ -29,16 +31,17 @@ def embed_pictures(
         pictures: of the run.
         encode: of pixels, without gradients.
         embeddings: the file.
+        done: (U,) whether a picture's features are in it already.
         stored: features in the cache, or None.
         stage: what is done, for people.
         progress: told what happens.
         on_batch: called after each batch that was computed.
     """
     digests, count = pictures.rows.distinct.digests, len(pictures.rows.distinct)
-    missing = np.arange(count) if stored is None else stored.fill(embeddings, digests)
+    new = np.arange(count) if stored is None else stored.fill(embeddings, digests)
     ranks = pictures.runtime.ranks
     # Each machine has a cache of its own: what one of them lacks is computed for all.
-    missing = functools.reduce(np.union1d, ranks.every(missing))
+    missing = functools.reduce(np.union1d, ranks.every(new[~done[new]]))
     own = missing[ranks.part(len(missing), SCORING_BATCH)]
     with progress.stage(stage, count - len(missing) + len(own)) as advance:
         advance(count - len(missing), "")
@@ -49,8 +52,9 @@ def embed_pictures(
             advance(len(batch), "")
             on_batch()
     embeddings.share(missing, ranks, SCORING_BATCH)
-    if stored is not None and len(missing) and not ranks.rank_here:
-        stored.add(digests, missing, embeddings)
+    new = np.union1d(new, missing)
+    if stored is not None and len(new) and not ranks.rank_here:
+        stored.add(digests, new, embeddings)
 
 
 def stored_embeddings(

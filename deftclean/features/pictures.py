@@ -13,6 +13,7 @@ from deftclean.core.progress import Progress
 from deftclean.core.run import ALONE, Ranks
 from deftclean.core.runtime import stream
 from deftclean.features.class_texts import ClassTexts
+from deftclean.features.early import EarlyFeatures
 from deftclean.features.embedding import embed_pictures, stored_embeddings
 from deftclean.features.scoring import (
     DetectorScorer,
@@ -31,7 +32,7 @@ from deftclean.settings.detector import DetectorConfig
 from deftclean.training.collapse import CollapseWatch, Watched
 from deftclean.training.embeddings import Embeddings
 from deftclean.training.feeds import EmbeddingEpochs, Encode, EpochBatches, Features, PictureEpochs
-from deftclean.training.picture_sets import SCORING_BATCH, PictureSet, filled
+from deftclean.training.picture_sets import SCORING_BATCH, PictureSet
 from deftclean.training.pieces import Again, no_more
 
 _NO_SECOND_TRY = (
@@ -98,16 +99,32 @@ class RunPictures:
         self._embeddings: Embeddings | None = None
         self._spooled: Embeddings | None = None
 
-    def embed(self, progress: Progress, on_batch: Callable[[], None]) -> None:
-        """Compute the untuned features of every picture, or take them from the cache."""
+    def embed(
+        self,
+        progress: Progress,
+        on_batch: Callable[[], None],
+        early: EarlyFeatures | None = None,
+    ) -> None:
+        """Compute the untuned features of every picture, or take them from the cache.
+
+        Args:
+            progress: told what happens.
+            on_batch: called after each batch that was computed.
+            early: features that were computed while the pictures were read.
+        """
         encoder, count = self.session.loaded.encoder, len(self.rows.distinct)
         size = encoder.text.joint_size
-        embeddings = Embeddings(self._folder / "embeddings", count, size)
+        known = None if early is None else early.of(self.rows.distinct)
+        if known is None:
+            embeddings = Embeddings(self._folder / "embeddings", count, size)
+            done = np.zeros(count, dtype=bool)
+        else:
+            embeddings, done = known
         sha256 = self.session.loaded.sha256
         stored = stored_embeddings(self._pictures, sha256, encoder.preprocess, size)
         stage = "Embedding (zero-shot)"
         image = self.session.pieces.of(encoder.image)
-        embed_pictures(self._pictures, image, embeddings, stored, stage, progress, on_batch)
+        embed_pictures(self._pictures, image, embeddings, done, stored, stage, progress, on_batch)
         self._embeddings = embeddings
 
     def zero_shot(
@@ -123,7 +140,7 @@ class RunPictures:
         own = self.own()
         with progress.stage("Embedding (zero-shot)", len(own)) as advance:
             for pictures, pixels in self._pictures.in_order(own, "embedding"):
-                scorer.add(pictures, self._features(encoder.image, pixels))
+                scorer.add(pictures, self.session.features(encoder.image, pixels))
                 advance(len(pictures), "")
                 on_batch()
         return scorer.scores()
@@ -203,7 +220,7 @@ class RunPictures:
             yield from self.of(self._embeddings, chosen)
             return
         for pictures, pixels in self._pictures.in_order(self.own(chosen), "scoring"):
-            yield pictures, self._features(encode, pixels)
+            yield pictures, self.session.features(encode, pixels)
 
     def score(self, detector: DualPromptDetector, progress: Progress) -> DetectorScores:
         """Every readable row scored once, in order."""
@@ -215,11 +232,15 @@ class RunPictures:
         return scorer.scores()
 
     def zero_shot_and_score(
-        self, detector: DualPromptDetector, texts: ClassTexts, progress: Progress
+        self,
+        detector: DualPromptDetector,
+        texts: ClassTexts,
+        progress: Progress,
+        early: EarlyFeatures | None = None,
     ) -> tuple[ZeroShotScores, DetectorScores]:
         """Both at one visit of each picture, where nothing has to happen in between."""
         if detector.tuner is None:
-            self.embed(progress, lambda: None)
+            self.embed(progress, lambda: None, early)
             zero_shot = self.zero_shot(texts, progress, lambda: None)
             return zero_shot, self.score(detector, progress)
         encoder = self.session.loaded.encoder
@@ -228,8 +249,8 @@ class RunPictures:
         own = self.own()
         with progress.stage("Scoring", len(own)) as advance:
             for pictures, pixels in self._pictures.in_order(own, "scoring"):
-                untuned.add(pictures, self._features(encoder.image, pixels))
-                tuned.add(pictures, self._features(detector.image_features, pixels))
+                untuned.add(pictures, self.session.features(encoder.image, pixels))
+                tuned.add(pictures, self.session.features(detector.image_features, pixels))
                 advance(len(pictures), "")
         return untuned.scores(), tuned.scores()
 
@@ -273,7 +294,3 @@ class RunPictures:
         wanted = Wanted.plain(self.rows.pictures[chosen])
         view = self._pictures.resized(self._pictures.preparation.scoring)
         return view.__getitems__(wanted).pixels
-
-    def _features(self, encode: Encode, pixels: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode(), self.runtime.autocast():
-            return self.session.pieces.of(encode)(filled(pixels))[: len(pixels)]

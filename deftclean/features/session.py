@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from deftclean import __version__
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
@@ -12,6 +14,8 @@ from deftclean.models.saved_detector import build_detector
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.detector import DetectorConfig
 from deftclean.training.checkpoint import digest
+from deftclean.training.feeds import Encode
+from deftclean.training.picture_sets import filled
 from deftclean.training.pieces import Pieces
 
 
@@ -49,6 +53,16 @@ class Session:
             raise RuntimeError(f"preprocessing {loaded.encoder.preprocess}, foretold {foretold}")
         runtime.place(loaded.encoder)
         return cls(model, weights, loaded, runtime, Pieces(micro_batch, runtime, progress.say))
+
+    def features(self, encode: Encode, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, D) features of (B, 3, h, w) uint8 pixels on the run's device, without gradients.
+
+        Args:
+            encode: of pixels.
+            pixels: at most `SCORING_BATCH` of them.
+        """
+        with torch.inference_mode(), self.runtime.autocast():
+            return self.pieces.of(encode)(filled(pixels))[: len(pixels)]
 
     def detector_for(
         self, class_names: tuple[str, ...], config: DetectorConfig

@@ -1,12 +1,12 @@
 """The first pass over the images themselves: read, hash, decode, resize, each of them once.
 
-Runs before any weights are loaded, in as many processes as there are cores.
+Runs in as many processes as there are cores; a model may look on meanwhile.
 """
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from deftclean.core.runtime import Runtime
 from deftclean.images.cache import Cache
 from deftclean.images.decoding import ImageError, ImageStatus
 from deftclean.images.look import LOOK, NO_LOOK, look_at
-from deftclean.images.resizing import Preparation
+from deftclean.images.resizing import Pixels, Preparation, View, seen
 from deftclean.images.sources import ImageSource
 from deftclean.images.stored import Encoded, encoded
 from deftclean.images.workers import Batches
@@ -42,45 +42,93 @@ class ImageCheck(NamedTuple):
     look: bytes = NO_LOOK
 
 
-class Checks:
-    """Findings, a batch of images at a time; resized pictures go into the cache on the way."""
+class Onlooker(Protocol):
+    """Who looks at pictures that were decoded, while others are still being read."""
 
-    def __init__(self, source: ImageSource, preparation: Preparation, cache: Cache | None) -> None:
+    def expect(self, count: int) -> None:
+        """There are F images."""
+
+    def see(self, images: NDArray[np.int64], pixels: NDArray[np.uint8]) -> None:
+        """Some pictures as scoring sees them.
+
+        Args:
+            images: (n,) index among the F images.
+            pixels: (n, 3, h, w).
+        """
+
+
+class Checks:
+    """Findings, a batch of images at a time; resized pictures go into the cache on the way.
+
+    Args:
+        source: F images.
+        preparation: how they are decoded and resized.
+        cache: for resized pictures, or None.
+        shows: give out those that had to be decoded.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        preparation: Preparation,
+        cache: Cache | None,
+        shows: bool = False,
+    ) -> None:
         self.source = source
         self.preparation = preparation
         self.cache = cache
+        self.shows = shows
         self.kept = (
             [(resize, cache.pictures(preparation.spec(resize))) for resize in preparation.resizes]
             if cache is not None
             else []
         )
 
-    def __getitems__(self, indices: range) -> "ImageChecks":
+    def __getitems__(self, indices: range) -> "CheckedBatch":
         """One batch."""
-        return ImageChecks.of([self._check(data) for data in encoded(self.source, indices)])
+        shown: dict[int, Pixels] = {}
+        checks = []
+        for index, data in zip(indices, encoded(self.source, indices), strict=True):
+            check, picture = self._check(data)
+            checks.append(check)
+            if picture is not None:
+                shown[index] = picture
+        return CheckedBatch(ImageChecks.of(checks), *self._stacked(shown))
 
     def check(self, index: int) -> ImageCheck:
         """One image; never raises for the image's sake."""
         (data,) = encoded(self.source, [index])
-        return self._check(data)
+        return self._check(data)[0]
 
-    def _check(self, data: Encoded) -> ImageCheck:
+    def _stacked(self, shown: dict[int, Pixels]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        scoring = self.preparation.scoring
+        pixels = np.empty((len(shown), 3, scoring.height, scoring.width), np.uint8)
+        for place, picture in zip(pixels, shown.values(), strict=True):
+            place[:] = seen(picture, View(), scoring.height, scoring.width)
+        return np.array(list(shown), dtype=np.int64), pixels
+
+    def _check(self, data: Encoded) -> tuple[ImageCheck, Pixels | None]:
+        """What was found, and the picture as scoring sees it where it is to be shown."""
         if isinstance(data, ImageError):
-            return ImageCheck(data.status, data.reason, None)
+            return ImageCheck(data.status, data.reason, None), None
         digest = hashlib.sha256(data).digest()
         looks = [folder.visit(digest) for _, folder in self.kept]
         if looks and None not in looks:
-            return ImageCheck("ok", None, digest, looks[0] or NO_LOOK)
+            return ImageCheck("ok", None, digest, looks[0] or NO_LOOK), None
         try:
             picture, size = self.preparation.sized(data)
         except ImageError as error:
-            return ImageCheck(error.status, error.reason, digest)
+            return ImageCheck(error.status, error.reason, digest), None
         look = look_at(picture, *size)
+        scoring = self.preparation.scoring
+        shown = scoring(picture) if self.shows else None
         if self.cache is not None and self.cache.accepts:
             for (resize, folder), kept in zip(self.kept, looks, strict=True):
                 if kept is None:
-                    self.cache.put(folder, digest, resize(picture), look)
-        return ImageCheck("ok", None, digest, look)
+                    same = shown if resize == scoring else None
+                    pixels = resize(picture) if same is None else same
+                    self.cache.put(folder, digest, pixels, look)
+        return ImageCheck("ok", None, digest, look), shown
 
 
 @dataclass(frozen=True)
@@ -161,6 +209,20 @@ class ImageChecks:
         return large.cast(pa.string())
 
 
+class CheckedBatch(NamedTuple):
+    """What a worker says of some images.
+
+    Attributes:
+        checks: of (B,) images.
+        images: (n,) int64, which of all images are shown.
+        pixels: (n, 3, h, w) uint8, as scoring sees them.
+    """
+
+    checks: ImageChecks
+    images: NDArray[np.int64]
+    pixels: NDArray[np.uint8]
+
+
 class _Ranges:
     """The batches of the first pass, made as they are asked for.
 
@@ -182,19 +244,33 @@ def check_images(
     cache: Cache | None,
     runtime: Runtime,
     progress: Progress,
+    onlooker: Onlooker | None = None,
 ) -> ImageChecks:
     """Read, hash and decode every image once, and keep it resized in the cache: F findings.
 
     Several processes look at some of the images each; all of them learn what all have found.
+
+    Args:
+        source: F images.
+        preparation: how they are decoded and resized.
+        cache: for resized pictures, or None.
+        runtime: workers and ranks.
+        progress: told what happens.
+        onlooker: shown what had to be decoded, meanwhile.
     """
     found = []
     part = runtime.ranks.part(len(source))
     count = part.stop - part.start
-    workers = runtime.checkers if count > _STEP or runtime.workers is not None else 0
+    most = runtime.checkers if onlooker is None else runtime.decoders
+    workers = most if count > _STEP or runtime.workers is not None else 0
     workers = min(workers, -(-count // _STEP))
     with progress.stage("Checking images", count) as advance:
-        dataset = Checks(source, preparation, cache)
+        if onlooker is not None:
+            onlooker.expect(len(source))
+        dataset = Checks(source, preparation, cache, onlooker is not None)
         for batch in Batches(dataset, _Ranges(part), workers, "checking images"):
-            found.append(batch)
-            advance(len(batch), "")
+            found.append(batch.checks)
+            if onlooker is not None:
+                onlooker.see(batch.images, batch.pixels)
+            advance(len(batch.checks), "")
     return ImageChecks.joined(runtime.ranks.every(ImageChecks.joined(found)))

@@ -18,7 +18,7 @@ from deftclean.core.runtime import Runtime, reproducible
 from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.images.cache import Cache, open_run_cache
-from deftclean.images.first_pass import ImageChecks, check_images
+from deftclean.images.first_pass import ImageChecks, Onlooker, check_images
 from deftclean.images.quality import Quality, quality_of
 from deftclean.images.resizing import Preparation
 from deftclean.images.row_images import row_images, work_folder
@@ -75,8 +75,12 @@ class ImageReader:
     folder: Path
     progress: Progress
 
-    def check(self, images: RowImages) -> ImageChecks:
+    def check(self, images: RowImages, onlooker: Onlooker | None = None) -> ImageChecks:
         """Read, hash and decode each of F images once: F findings.
+
+        Args:
+            images: of the rows.
+            onlooker: shown what had to be decoded, meanwhile.
 
         Raises:
             UsageError: of several processes, one has other images than the others.
@@ -85,11 +89,15 @@ class ImageReader:
             {"number of rows": len(images.of_row), "number of images": len(images.source)}
         )
         return check_images(
-            images.source, self.preparation, self.cache, self.runtime, self.progress
+            images.source, self.preparation, self.cache, self.runtime, self.progress, onlooker
         )
 
     def prepare(
-        self, manifest: Manifest, reading: ManifestOptions, class_names: tuple[str, ...]
+        self,
+        manifest: Manifest,
+        reading: ManifestOptions,
+        class_names: tuple[str, ...],
+        onlooker: Onlooker | None = None,
     ) -> PreparedRows:
         """Look at the picture of every row.
 
@@ -97,11 +105,12 @@ class ImageReader:
             manifest: N rows.
             reading: with which it was read.
             class_names: the K classes.
+            onlooker: shown what had to be decoded, meanwhile.
 
         Raises:
             InputError: none of the pictures can be read.
         """
-        prepared = self.look_at(manifest, reading, class_names, self.folder)
+        prepared = self.look_at(manifest, reading, class_names, self.folder, onlooker)
         refuse_unreadable(manifest, prepared.found, prepared.rows)
         return prepared
 
@@ -111,15 +120,16 @@ class ImageReader:
         reading: ManifestOptions,
         class_names: tuple[str, ...],
         folder: Path,
+        onlooker: Onlooker | None = None,
     ) -> PreparedRows:
         """The same, though none of the pictures can be read.
 
         Args:
-            manifest, reading, class_names: as `prepare`.
+            manifest, reading, class_names, onlooker: as `prepare`.
             folder: for files of these rows.
         """
         images = row_images(manifest, reading, folder)
-        checks = self.check(images)
+        checks = self.check(images, onlooker)
         rows = UsableRows.of(manifest, images, checks, class_names)
         found = checks.take(images.of_row)
         return PreparedRows(_with_review_of_these(manifest, found, self.progress), found, rows)

@@ -1,6 +1,6 @@
 """Rows and their pictures: which rows can be read, and what each can be used for.
 
-Settled once, before any weights are loaded; later passes read only rows that can be read.
+Settled once, before anything is trained; later passes read only rows that can be read.
 """
 
 from dataclasses import dataclass, replace
@@ -104,7 +104,7 @@ def distinct_pictures(
 
 
 def refuse_unreadable(manifest: Manifest, of_rows: ImageChecks, rows: UsableRows) -> None:
-    """Stop before weights are loaded where there is nothing to look at.
+    """Stop before anything is trained where there is nothing to look at.
 
     Args:
         manifest: N rows.
@@ -132,7 +132,7 @@ def refuse_unreadable(manifest: Manifest, of_rows: ImageChecks, rows: UsableRows
 
 
 def refuse_one_class(manifest: Manifest, rows: UsableRows) -> None:
-    """Stop before weights are loaded where there is nothing to tell apart.
+    """Stop before anything is trained where there is nothing to tell apart.
 
     Raises:
         InputError: nothing labelled, or one class only.

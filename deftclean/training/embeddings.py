@@ -43,6 +43,7 @@ class Embeddings:
 
     def __init__(self, path: Path, count: int, size: int) -> None:
         make_sized(path, count * size * 4)
+        self._path = path
         self._file = np.memmap(path, dtype=np.float32, mode="r+", shape=(count, size))
 
     def put(self, pictures: NDArray[np.int64], features: NDArray[np.float32]) -> None:
@@ -52,6 +53,22 @@ class Embeddings:
     def take(self, pictures: NDArray[np.int64]) -> Tensor:
         """The features of some pictures, (len(pictures), D), in the order asked."""
         return torch.from_numpy(self._file[pictures])
+
+    def keep(self, chosen: NDArray[np.int64]) -> None:
+        """Of these features only some, in that order; the file becomes as large as they are.
+
+        Args:
+            chosen: (V,) ascending, at least one of the U.
+        """
+        size = self._file.shape[1]
+        for at in range(0, len(chosen), _BLOCK):
+            part = chosen[at : at + _BLOCK]
+            # None of them stands before its new place: what is written over was read before.
+            self._file[at : at + len(part)] = self._file[part]
+        shape = len(chosen), size
+        del self._file  # a map of more than the file holds must not be touched
+        os.truncate(self._path, len(chosen) * size * 4)
+        self._file = np.memmap(self._path, dtype=np.float32, mode="r+", shape=shape)
 
     def share(self, pictures: NDArray[np.int64], ranks: Ranks, batch_size: int) -> None:
         """Give every process what each of them has computed.

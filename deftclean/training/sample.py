@@ -14,7 +14,7 @@ from deftclean.settings.detector import DetectorConfig
 
 
 def refuse_small_sample(rows: UsableRows, config: DetectorConfig) -> None:
-    """Stop before weights are loaded where a class would not be trained on.
+    """Stop before anything is trained where a class would not be trained on.
 
     Raises:
         UsageError: `train_on` is less than one row of every given label.

@@ -55,6 +55,21 @@ def test_the_runs_own_file(tmp_path: Path) -> None:
     assert np.array_equal(batches[1][1][3].numpy(), values[7])
 
 
+@pytest.mark.parametrize("block", [2, 3, 100])
+def test_of_a_file_some_are_kept(tmp_path: Path, monkeypatch: Any, block: int) -> None:
+    """Ascending, so that a block is read before anything is written over it."""
+    monkeypatch.setattr("deftclean.training.embeddings._BLOCK", block)
+    values = vectors(10)
+    run = Embeddings(tmp_path / "run", 10, SIZE)
+    run.put(np.arange(10), values)
+    chosen = np.array([0, 2, 3, 4, 7, 9])
+    run.keep(chosen)
+    assert np.array_equal(run.take(np.arange(6)).numpy(), values[chosen])
+    assert (tmp_path / "run").stat().st_size == 6 * SIZE * 4
+    run.put(np.array([5]), values[[1]])
+    assert np.array_equal(run.take(np.array([5])).numpy(), values[[1]])
+
+
 def test_what_is_kept_comes_back_bit_for_bit(tmp_path: Path) -> None:
     one, two = keep(tmp_path, 50), keep(tmp_path, 30, seed=1)
     asked = np.concatenate([digests(40, 1)[::-1], digests(50)])  # 10 new ones, in another order
