@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 Figures = dict[str, float]
 
@@ -104,7 +105,7 @@ def classes(count: int) -> Figures:
     encoder = load_model("nano", None, True, lambda _text: None).encoder
     every, labels = np.arange(_SCORED), np.arange(_SCORED) % count
     digests = np.zeros((_SCORED, 32), np.uint8)
-    distinct = DistinctPictures(FolderImages(Path(), np.empty(0, object)), every, digests)
+    distinct = DistinctPictures(FolderImages(Path(), pa.array([], pa.string())), every, digests)
     known = np.ones(_SCORED, dtype=bool)
     rows = RowsByPicture(UsableRows(labels, known, every, every, distinct, every))
     detector = build_detector(encoder, names, DetectorConfig(tuner="none"))

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import open_clip
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -214,7 +215,7 @@ def bench(model: str, loaded: LoadedModel, photos: Path, copies: int, folder: Pa
         for copy in range(copies):
             names.append(f"{copy}-{photo.name}")
             (images / names[-1]).write_bytes(photo.read_bytes() + bytes([copy]))
-    source = FolderImages(images, np.array(names, dtype=object))
+    source = FolderImages(images, pa.array(names, pa.string()))
     digests = b"".join(hashlib.sha256(source.read(i)).digest() for i in range(len(names)))
     everything: NDArray[np.int64] = np.arange(len(names))
     rows = UsableRows(

@@ -59,7 +59,8 @@ def walk_images(root: Path, follow: bool) -> tuple[list[str], tuple[str, ...]]:
             else:
                 others[suffix or "no suffix"] += 1
     _refuse_unprintable(names)
-    return sorted(names), _notes(others, linked, system)
+    names.sort()
+    return names, _notes(others, linked, system)
 
 
 def _listed_images(listing: Listing) -> tuple[list[str], tuple[str, ...]]:

@@ -4,6 +4,7 @@ Told by the names of splits and by shape: a split has class folders below it, mo
 other splits. What could be either is refused.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -217,8 +218,14 @@ def _ambiguous(root: Path, splits: list[_Split], others: list[_Split]) -> InputE
 
 def _of_classes(names: list[str], above: tuple[str, ...]) -> FolderRows:
     start = len("".join(f"{name}/" for name in above))
-    labels = [name[start:].split("/", 1)[0] if "/" in name[start:] else None for name in names]
+    labels = [_folder_of(name[start:]) for name in names]
     return FolderRows(names, labels)
+
+
+def _folder_of(name: str) -> str | None:
+    """The first folder of a name; the same object for all names in it, since there are many."""
+    folder, slash, _ = name.partition("/")
+    return sys.intern(folder) if slash else None
 
 
 def _of_splits(
@@ -238,7 +245,7 @@ def _of_splits(
             continue
         inner = name.removeprefix(starts[folder[0]])
         kept.append(name)
-        labels.append(inner.split("/", 1)[0] if "/" in inner and inner != name else None)
+        labels.append(_folder_of(inner) if inner != name else None)
         of_split.append(called[folder[0]])
     notes = _notes(above, tree, splits, Counter(of_split), called)
     return FolderRows(kept, labels, of_split, notes)

@@ -24,6 +24,7 @@ from deftclean.images.stored import Encoded, encoded
 from deftclean.images.workers import Batches
 
 _STEP = 64  # images that a worker is given at once
+_JOINED = 256  # batches whose findings are put together: many small arrays take twice the memory
 
 
 class ImageCheck(NamedTuple):
@@ -165,6 +166,8 @@ class ImageChecks:
     def joined(cls, parts: list["ImageChecks"]) -> "ImageChecks":
         """Several one after the other."""
         parts = parts or [cls.of([])]
+        if len(parts) == 1:
+            return parts[0]
         return cls(
             pa.concat_arrays([part.status for part in parts]),
             pa.concat_arrays([part.error for part in parts]),
@@ -178,6 +181,8 @@ class ImageChecks:
 
     def take(self, indices: NDArray[np.int64]) -> "ImageChecks":
         """The findings about some images, as often as they are asked for."""
+        if len(indices) == len(self) and np.array_equal(indices, np.arange(len(self))):
+            return self  # a file for each row: there is no second copy
         chosen = pa.array(indices)
         return ImageChecks(
             self.status.take(chosen),
@@ -258,7 +263,8 @@ def check_images(
         progress: told what happens.
         onlooker: shown what had to be decoded, meanwhile.
     """
-    found = []
+    found: list[ImageChecks] = []
+    latest: list[ImageChecks] = []
     part = runtime.ranks.part(len(source))
     count = part.stop - part.start
     most = runtime.checkers if onlooker is None else runtime.decoders
@@ -269,8 +275,13 @@ def check_images(
             onlooker.expect(len(source))
         dataset = Checks(source, preparation, cache, onlooker is not None)
         for batch in Batches(dataset, _Ranges(part), workers, "checking images"):
-            found.append(batch.checks)
+            latest.append(batch.checks)
+            if len(latest) == _JOINED:
+                found.append(ImageChecks.joined(latest))
+                latest.clear()
             if onlooker is not None:
                 onlooker.see(batch.images, batch.pixels)
             advance(len(batch.checks), "")
-    return ImageChecks.joined(runtime.ranks.every(ImageChecks.joined(found)))
+    here = ImageChecks.joined([*found, *latest])
+    del found, latest
+    return ImageChecks.joined(runtime.ranks.every(here))

@@ -54,17 +54,24 @@ def row_images(manifest: Manifest, reading: ManifestOptions, folder: Path) -> Ro
         files = images_below(manifest.root, table_names(manifest), reading.allow_outside)
         source = TableImages(spool_images(manifest.images, folder / "images"), files)
         return RowImages(source, np.arange(len(manifest)))
-    names = pc.if_else(pa.array(manifest.named), manifest.file_names, "").dictionary_encode()
-    files = names.dictionary.to_numpy(zero_copy_only=False).astype(object)
-    of_row = names.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    files, of_row = _distinct(table_names(manifest))
     return RowImages(images_below(manifest.root, files, reading.allow_outside), of_row)
 
 
-def table_names(manifest: Manifest) -> NDArray[np.object_]:
+def table_names(manifest: Manifest) -> pa.Array:
     """(N,) the file that each row of a table names; empty where it names none."""
-    names = pc.if_else(pa.array(manifest.named), manifest.file_names, "")
-    found: NDArray[np.object_] = names.to_numpy(zero_copy_only=False).astype(object)
-    return found
+    if manifest.named.all():
+        return manifest.file_names
+    return pc.if_else(pa.array(manifest.named), manifest.file_names, "")
+
+
+def _distinct(names: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Every name once, in the order of the (N,) rows; and (N,) which one a row has."""
+    # Those of a folder stand sorted: to look for equal ones would take as much memory again.
+    if pc.all(pc.less(names[:-1], names[1:])).as_py():
+        return names, np.arange(len(names))
+    coded = names.dictionary_encode()
+    return coded.dictionary, coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 # ---------------------------------------------------------------- in a Parquet column

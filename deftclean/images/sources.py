@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from deftclean.core.errors import RunError
@@ -47,8 +48,8 @@ class NamedSource(ImageSource, Protocol):
     """F encoded images by index, each of which has a name."""
 
     @property
-    def file_names(self) -> NDArray[np.object_]:
-        """F names; an empty one names nothing."""
+    def file_names(self) -> pa.Array:
+        """F strings; an empty one names nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,13 @@ class FolderImages:
 
     Args:
         root: the data folder.
-        file_names: F POSIX paths relative to it; an empty one means that no file is named.
+        file_names: F strings, POSIX paths relative to it; an empty one means that no file is
+            named.
         allow_outside: also open files that a name or a link leads to outside the folder.
     """
 
     root: Path
-    file_names: NDArray[np.object_]
+    file_names: pa.Array
     allow_outside: bool = False
 
     def __len__(self) -> int:
@@ -70,7 +72,8 @@ class FolderImages:
 
     def read(self, index: int) -> bytes:
         """The bytes of one file inside the folder."""
-        plain = _read_plain(self._real_root, self.file_names[index]) if _NO_LINK else None
+        name = self.file_names[index].as_py()
+        plain = _read_plain(self._real_root, name) if _NO_LINK else None
         return self._found(index, _read_regular_file) if plain is None else plain
 
     def path(self, index: int) -> Path:
@@ -87,7 +90,7 @@ class FolderImages:
         return os.path.realpath(self.root)
 
     def _found(self, index: int, use: Callable[[Path], Made]) -> Made:
-        name = self.file_names[index]
+        name = self.file_names[index].as_py()
         if not name:
             raise ImageError("missing", "the row names no file")
         path = self.root / name
@@ -227,7 +230,7 @@ class TableImages:
 
     def read(self, index: int) -> bytes:
         """The bytes of one row."""
-        if self.spooled.present[index] or not self.files.file_names[index]:
+        if self.spooled.present[index] or not self.files.file_names[index].as_py():
             return self.spooled.read(index)
         return self.files.read(index)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from deftclean.images.decoding import ImageError
@@ -34,13 +35,13 @@ class StoredImages:
 
     Args:
         url: the data folder.
-        file_names: F names relative to it; an empty one means that no file is named.
+        file_names: F strings, relative to it; an empty one means that no file is named.
         sizes: (F,) bytes; `UNKNOWN` where nobody has looked.
         complete: whether the folder was listed, so that a file without a size is not there.
     """
 
     url: Url
-    file_names: NDArray[np.object_]
+    file_names: pa.Array
     sizes: NDArray[np.int64]
     complete: bool
 
@@ -67,14 +68,14 @@ class StoredImages:
         """
         refused = {index: why for index in indices if (why := self._refusal(index)) is not None}
         asked = [index for index in indices if index not in refused]
-        names = [str(self.file_names[index]) for index in asked]
+        names = self.file_names.take(pa.array(asked, pa.int64())).to_pylist()
         answers = read_many(self.url, names, self.sizes[asked], MAX_BYTES)
         for index in indices:
             yield refused[index] if index in refused else _image(next(answers))
 
     def _refusal(self, index: int) -> ImageError | None:
         """Why an object is not asked for."""
-        name, size = str(self.file_names[index]), int(self.sizes[index])
+        name, size = self.file_names[index].as_py(), int(self.sizes[index])
         if not name:
             return ImageError("missing", "the row names no file")
         if name.startswith("/") or ".." in name.split("/"):
@@ -109,8 +110,8 @@ class PackedImages:
     packed: Packed
 
     @property
-    def file_names(self) -> NDArray[np.object_]:
-        """F names."""
+    def file_names(self) -> pa.Array:
+        """F strings."""
         return self.files.file_names
 
     def __len__(self) -> int:
@@ -142,12 +143,12 @@ class PackedImages:
         return data
 
 
-def images_below(root: Path, names: NDArray[np.object_], allow_outside: bool) -> NamedSource:
+def images_below(root: Path, names: pa.Array, allow_outside: bool) -> NamedSource:
     """Images by name, on disk or behind the URL whose place the folder is.
 
     Args:
         root: the data folder.
-        names: F names relative to it; an empty one means that no file is named.
+        names: F strings, relative to it; an empty one means that no file is named.
         allow_outside: also open files that a name or a link leads to outside a folder on disk.
     """
     files = _files_below(root, names, allow_outside)
@@ -155,14 +156,14 @@ def images_below(root: Path, names: NDArray[np.object_], allow_outside: bool) ->
     return files if packed is None else PackedImages(files, packed)
 
 
-def _files_below(root: Path, names: NDArray[np.object_], allow_outside: bool) -> NamedSource:
+def _files_below(root: Path, names: pa.Array, allow_outside: bool) -> NamedSource:
     url = mirrored(root.resolve())
     if url is None:
         return FolderImages(root, names, allow_outside)
     listing = listed(root.resolve())
     if listing is None:
         return StoredImages(url, names, np.full(len(names), UNKNOWN, np.int64), complete=False)
-    return StoredImages(url, names, listing.sizes_of(names.tolist()), complete=True)
+    return StoredImages(url, names, listing.sizes_of(names.to_pylist()), complete=True)
 
 
 def encoded(source: ImageSource, indices: Sequence[int]) -> Iterator[Encoded]:

@@ -43,9 +43,8 @@ def images_of_table(
     root = _root_of(scores, table, data)
     names = scores.table["file_name"].combine_chunks()
     coded = pc.fill_null(names, "").dictionary_encode()
-    files = coded.dictionary.to_numpy(zero_copy_only=False).astype(object)
     of_row = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return RowImages(images_below(root, files, allow_outside), of_row)
+    return RowImages(images_below(root, coded.dictionary, allow_outside), of_row)
 
 
 def encoded_images(
@@ -66,12 +65,12 @@ def encoded_images(
         rows = scores.table["row"].to_numpy().astype(np.int64)
         return map(_present, images_at(column, rows), repeat(files), rows.tolist())
     root = _root_of(scores, table, data)
-    names = np.array(scores.table["file_name"].to_pylist(), dtype=object)
+    names = pc.fill_null(scores.table["file_name"].combine_chunks(), "")
     return encoded(images_below(root, names, allow_outside), range(len(names)))
 
 
 def _present(data: bytes | None, files: NamedSource, row: int) -> Encoded:
-    if data is None and files.file_names[row]:
+    if data is None and files.file_names[row].as_py():
         return _read(files, row)
     if data is None:
         return ImageError("missing", "the table holds no image bytes in this row")

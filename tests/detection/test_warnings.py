@@ -1,6 +1,7 @@
 """What is said of data before anything is trained."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from deftclean.core.progress import Silent
@@ -13,7 +14,7 @@ def said(*counts: int) -> list[str]:
     """Of classes a, b, ... with so many rows, and one row more of each that is not trained on."""
     labels = np.concatenate([np.repeat(np.arange(len(counts)), counts), np.arange(len(counts))])
     chosen = np.arange(sum(counts))
-    files = np.array([], dtype=object)
+    files = pa.array([], pa.string())
     nothing = DistinctPictures(
         FolderImages(None, files), chosen, np.zeros((0, 32), np.uint8)  # type: ignore[arg-type]
     )  # fmt: skip

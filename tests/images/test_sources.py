@@ -51,7 +51,7 @@ def test_too_many_open_files_say_nothing_of_a_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     (tmp_path / "a.png").write_bytes(encode(noise(3, 3)))
-    source = images.FolderImages(tmp_path, np.array(["a.png"], dtype=object))
+    source = images.FolderImages(tmp_path, pa.array(["a.png"], pa.string()))
 
     def full(*_given: object, **_more: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -179,7 +179,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_name_is_read_as_if_it_were_resolved(
     tree: Path, parts: list[str], outside: bool
 ) -> None:
-    source = FolderImages(tree, np.array(["/".join(parts)], dtype=object), outside)
+    source = FolderImages(tree, pa.array(["/".join(parts)], pa.string()), outside)
     resolved = outcome(lambda: source._found(0, images._read_regular_file))
     assert outcome(lambda: source.read(0)) == resolved
 
@@ -190,7 +190,7 @@ def test_plain_names_are_not_resolved_one_by_one(
     (tmp_path / "sub").mkdir()
     for number in range(20):
         (tmp_path / "sub" / f"{number}.png").write_bytes(encode(noise(2, 2, number)))
-    source = FolderImages(tmp_path, np.array([f"sub/{n}.png" for n in range(20)], dtype=object))
+    source = FolderImages(tmp_path, pa.array([f"sub/{n}.png" for n in range(20)], pa.string()))
     resolved = 0
     plain = Path.resolve
 
@@ -211,7 +211,7 @@ def test_what_becomes_a_link_to_the_outside_is_not_opened(tmp_path: Path, exchan
     for folder in (data / "sub", secret):
         folder.mkdir(parents=True)
         (folder / "a.png").write_bytes(encode(noise(2, 2)))
-    source = FolderImages(data, np.array(["sub/a.png"], dtype=object))
+    source = FolderImages(data, pa.array(["sub/a.png"], pa.string()))
     assert source.read(0)
     if exchanged == "file":
         (data / "sub" / "a.png").unlink()
@@ -235,7 +235,7 @@ def test_a_file_that_grows_meanwhile_is_read_whole(
         file.write_bytes(b"begin and end")
         return plain(handle, size)
 
-    source = FolderImages(tmp_path, np.array(["a.png"], dtype=object))
+    source = FolderImages(tmp_path, pa.array(["a.png"], pa.string()))
     monkeypatch.setattr(os, "read", growing)
     assert source.read(0) == b"begin and end"
 

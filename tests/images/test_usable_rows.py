@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deftclean.core.errors import InputError
 from deftclean.core.progress import Silent
@@ -13,10 +15,16 @@ from deftclean.core.runtime import choose_runtime
 from deftclean.data.manifest import Manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.images.first_pass import ImageChecks, check_images
+from deftclean.images.look import LOOK
 from deftclean.images.resizing import Preparation
 from deftclean.images.row_images import row_images
 from deftclean.images.sources import RowImages
-from deftclean.images.usable_rows import UsableRows, refuse_one_class, refuse_unreadable
+from deftclean.images.usable_rows import (
+    UsableRows,
+    distinct_pictures,
+    refuse_one_class,
+    refuse_unreadable,
+)
 from tests.support.pictures import encode, noise, preprocess
 
 LABELS = {"cat": "cat", "dog": "dog"}
@@ -114,3 +122,32 @@ def test_hopeless_data_are_refused(tmp_path: Path) -> None:
         given = manifest(tmp_path, [*names], [*labels])
         with pytest.raises(InputError, match=message):
             refuse_hopeless(given)
+
+
+class _Nothing:
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.integers(0, 2)), max_size=30))
+def test_pictures_are_told_apart_by_their_whole_digest(files: list[tuple[bool, int, int]]) -> None:
+    """Also where the first eight bytes of two are the same, which hashes hardly ever are."""
+    digests = np.zeros((len(files), 32), np.uint8)
+    for row, (_, start, rest) in enumerate(files):
+        digests[row, 3], digests[row, 20] = start, rest
+    status = pa.array(["ok" if fine else "missing" for fine, _, _ in files], pa.string())
+    looks = np.zeros(len(files), LOOK)
+    checks = ImageChecks(status, status, digests, np.ones(len(files), bool), looks)
+    distinct, of_file = distinct_pictures(_Nothing(len(files)), checks)  # type: ignore[arg-type]
+    seen: dict[tuple[int, int], int] = {}
+    first = []
+    for row, (fine, start, rest) in enumerate(files):
+        if fine and (start, rest) not in seen:
+            seen[start, rest] = len(seen)
+            first.append(row)
+    assert distinct.files.tolist() == first
+    assert np.array_equal(distinct.digests, digests[first])
+    assert of_file.tolist() == [seen[s, r] if fine else 0 for fine, s, r in files]

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -152,14 +153,14 @@ def test_names_lead_to_places(tmp_path: Path) -> None:
     write(elsewhere / "y.tar", [member(*each) for each in twice])
     (root / "y.tar").symlink_to(elsewhere / "y.tar")
     names = ["sub/x.tar/a.jpg", "sub/x.tar/none.jpg", "plain.jpg", "y.tar/b.jpg", "no.tar/a.jpg"]
-    packed = located_in_shards(root, np.array(names, dtype=object), allow_outside=False)
+    packed = located_in_shards(root, pa.array(names, pa.string()), allow_outside=False)
     assert packed is not None
     assert packed.shard[1:].tolist() == [NOT_THERE, NOT_PACKED, OUTSIDE, NOT_PACKED]
     assert packed.read(0) == b"new"
-    followed = located_in_shards(root, np.array(names, dtype=object), allow_outside=True)
+    followed = located_in_shards(root, pa.array(names, pa.string()), allow_outside=True)
     assert followed is not None
     assert followed.read(3) == b"b"
-    assert located_in_shards(root, np.array(["plain.jpg"], dtype=object), False) is None
+    assert located_in_shards(root, pa.array(["plain.jpg"], pa.string()), False) is None
     shards = Shards(root)
     assert shards.has("sub/x.tar/b.jpg")
     assert not shards.has("sub/x.tar/c.jpg")

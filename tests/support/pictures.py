@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from deftclean.images.first_pass import Checks, ImageCheck
@@ -54,7 +55,7 @@ def photo(seed: int, width: int = 64, height: int = 64) -> Image.Image:
 
 
 def folder(root: Path, *names: str, allow_outside: bool = False) -> FolderImages:
-    return FolderImages(root, np.array(names, dtype=object), allow_outside)
+    return FolderImages(root, pa.array(names, pa.string()), allow_outside)
 
 
 def check(root: Path, name: str, allow_outside: bool = False) -> ImageCheck:
