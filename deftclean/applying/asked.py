@@ -12,7 +12,7 @@ from deftclean.detection.scan import check_compile, check_threshold
 from deftclean.hearing.brought import Brought, read_brought
 from deftclean.models.detector_card import DetectorCard, read_card
 from deftclean.settings.detector import Rule
-from deftclean.settings.evidence import EMBEDDINGS, FEATURES, PRED_PROBS, EvidenceOptions
+from deftclean.settings.evidence import EMBEDDINGS, FEATURES, PRED_PROBS, WORDS, EvidenceOptions
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _check_evidence(evidence: EvidenceOptions, card: DetectorCard, home: Path) -
         )
     if facts is None:
         return
-    wrong = [name for name in ("--template", "--descriptions") if name in evidence.given]
+    wrong = [name for name in WORDS if name in evidence.given]
     if wrong:
         raise UsageError(
             f"{', '.join(wrong)}: {home} has the texts that its scan compared with.",

@@ -73,7 +73,7 @@ def trained_detector(
         CollapseError, UsageError: as `detect_rows`.
     """
     pictures, config, checkpoint = task.pictures, task.config, keeping.checkpoint
-    detector = pictures.session.detector_for(task.manifest.class_names, config)
+    detector = pictures.session.detector_for(task.manifest.class_names, config, task.prompt_texts)
     if keeping.compiled:
         detector.compile_images()
     ranks = pictures.runtime.ranks

@@ -100,6 +100,7 @@ def scan(
     check_threshold(threshold)
     asked = resolve(noise, given, rows=1).config  # wrong settings are found before reading
     check_compile(run, asked)
+    evidence.refuse_with(asked.class_specific)
     gates = Gates.of(fail_on, baseline)
     if run.ranks.of_first(lambda: recover(output)) and resume:
         progress.say(f"{output} is whole: the run that was stopped had finished it")

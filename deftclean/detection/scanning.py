@@ -111,7 +111,7 @@ class Scan(ScanRequest):
         if self.options.strategy == "confident-learning":
             require_cleanlab()
         if self.options.prompts:
-            build_detector(outline, class_names, asked)
+            build_detector(outline, class_names, asked, self.brought.prompt_texts)
         else:
             check_names(outline.text, class_names)
             fresh_tower(outline, len(class_names), asked)
@@ -162,7 +162,8 @@ class Scan(ScanRequest):
             untuned.embed(self.progress, cost, early)
         looked_at = untuned or pictures
         zero_shot = looked_at.zero_shot(self.brought.texts, self.progress, cost)
-        return Task(pictures, untuned, self.manifest, resolved, zero_shot, self.progress)
+        texts = self.brought.prompt_texts
+        return Task(pictures, untuned, self.manifest, resolved, zero_shot, texts, self.progress)
 
     def _keeping(self, task: Task) -> list[Keeping]:
         """What becomes of each training of a detector if it is stopped."""
@@ -171,6 +172,8 @@ class Scan(ScanRequest):
         parts = (PARTS if options.is_evidence else PARTS[:1]) if options.prompts else ()
         identity = pictures.session.identity(names, task.config, pictures.rows)
         identity["--compile"] = compiled
+        if task.prompt_texts is not None:
+            identity["--prompt-texts"] = [list(each) for each in task.prompt_texts]
         if task.manifest.review is not None:
             identity["review"] = task.manifest.review.digest
         kept = []

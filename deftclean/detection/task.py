@@ -24,6 +24,7 @@ from deftclean.images.prepared import ImageReader
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.backbones import BackboneName
 from deftclean.models.detector import DualPromptDetector
+from deftclean.models.detector_card import Texts
 from deftclean.settings.detector import DetectorConfig, Noise, ResolvedConfig, Rule
 from deftclean.settings.strategies import StrategyOptions
 from deftclean.settings.training import Decode
@@ -101,6 +102,7 @@ class Task:
         manifest: N rows and the K classes.
         resolved: settings.
         zero_shot: of every readable row.
+        prompt_texts: of each class, that DEFT's prompts are made around; None for its name.
         progress: told what happens.
     """
 
@@ -109,6 +111,7 @@ class Task:
     manifest: Manifest
     resolved: ResolvedConfig
     zero_shot: ZeroShotScores
+    prompt_texts: Texts | None
     progress: Progress
 
     @property

@@ -10,6 +10,7 @@ from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector import DualPromptDetector
+from deftclean.models.detector_card import Texts
 from deftclean.models.saved_detector import build_detector
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.detector import DetectorConfig
@@ -65,10 +66,11 @@ class Session:
             return self.pieces.of(encode)(filled(pixels))[: len(pixels)]
 
     def detector_for(
-        self, class_names: tuple[str, ...], config: DetectorConfig
+        self, class_names: tuple[str, ...], config: DetectorConfig, texts: Texts | None
     ) -> DualPromptDetector:
         """An untrained detector around the model."""
-        return build_detector(self.loaded.encoder, class_names, config).to(self.runtime.device)
+        made = build_detector(self.loaded.encoder, class_names, config, texts)
+        return made.to(self.runtime.device)
 
     def identity(
         self, class_names: tuple[str, ...], config: DetectorConfig, rows: UsableRows

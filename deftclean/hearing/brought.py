@@ -20,6 +20,7 @@ class Brought:
         features: name and weights of a backbone to look with; None for none.
         texts: of the K classes.
         own_texts: whether these are the user's.
+        in_prompts: whether DEFT's prompts are made around them too.
     """
 
     embeddings: OwnFile | None
@@ -27,6 +28,12 @@ class Brought:
     features: tuple[str, str | None] | None
     texts: ClassTexts
     own_texts: bool
+    in_prompts: bool
+
+    @property
+    def prompt_texts(self) -> ClassTexts | None:
+        """Around which DEFT's prompts are made; None for the class names."""
+        return self.texts if self.in_prompts else None
 
 
 def read_brought(
@@ -59,7 +66,7 @@ def read_brought(
     own = options.template is not None or descriptions is not None
     weights = None if options.features_weights is None else str(options.features_weights)
     features = None if options.features is None else (options.features, weights)
-    return Brought(embeddings, pred_probs, features, texts, own)
+    return Brought(embeddings, pred_probs, features, texts, own, options.prompt_texts)
 
 
 def _own(option: str, path: Path | None, manifest: Manifest) -> OwnFile | None:

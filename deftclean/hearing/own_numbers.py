@@ -42,19 +42,22 @@ class OwnNumbers:
         witness: an opinion; None where there is none.
         sight: what the features are, as plain values for a card; None without features.
         texts: of the classes, where they are the user's.
+        in_prompts: whether DEFT's prompts are made around them.
     """
 
     features: Take | None = None
     witness: OwnProbabilities | None = None
     sight: dict[str, Any] | None = None
     texts: ClassTexts | None = None
+    in_prompts: bool = False
 
     @property
     def card(self) -> dict[str, Any]:
         """What `score` has to know of it, as plain values."""
         features = {} if self.sight is None else {"features": self.sight}
         texts = {} if self.texts is None else {"texts": [list(each) for each in self.texts]}
-        return {**features, **texts}
+        prompts = {"prompt_texts": True} if self.in_prompts else {}
+        return {**features, **texts, **prompts}
 
 
 def own_numbers(
@@ -81,7 +84,8 @@ def own_numbers(
     if brought.pred_probs is not None:
         file = folder / "own-probabilities"
         witness = OwnProbabilities(_by_picture(brought.pred_probs, rows, file, _probabilities).take)
-    return OwnNumbers(features, witness, seen, brought.texts if brought.own_texts else None)
+    texts = brought.texts if brought.own_texts else None
+    return OwnNumbers(features, witness, seen, texts, brought.in_prompts)
 
 
 def seen_by(

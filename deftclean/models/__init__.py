@@ -7,6 +7,7 @@ In reading order::
     tuners: visual tuners: prompts, LoRA, AdaptFormer, BitFit, all weights
     prefixes: prompts that begin alike, without encoding the beginning twice
     prompts: the dual textual contexts (Eq. 2 and 3)
+    averaged_prompts: contexts around several texts of each class
     detector: towers, tuner and contexts to similarities
     preprocessing: how a model wants its pictures
     tensors: tensors to files, and from files that nobody vouches for

@@ -6,8 +6,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from deftclean.models.averaged_prompts import AveragedPrompts
 from deftclean.models.encoder import Encoder, wide
 from deftclean.models.prompts import DualPrompts
+
+Prompts = DualPrompts | AveragedPrompts
+"""Around the names of the classes, or around several texts of each."""
 
 
 class DetectorOutput(NamedTuple):
@@ -28,10 +32,10 @@ class DualPromptDetector(nn.Module):
     Args:
         encoder: frozen CLIP.
         tuner: of the image tower, or None for the plain tower.
-        prompts: positive and negative contexts around the K class names.
+        prompts: positive and negative contexts around what stands for the K classes.
     """
 
-    def __init__(self, encoder: Encoder, tuner: nn.Module | None, prompts: DualPrompts) -> None:
+    def __init__(self, encoder: Encoder, tuner: nn.Module | None, prompts: Prompts) -> None:
         super().__init__()
         self.encoder = encoder
         self.tuner = tuner

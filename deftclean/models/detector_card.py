@@ -21,7 +21,14 @@ FORMAT_VERSION = 2
 """Newest; 1 is a folder without evidence, which is still written as such."""
 
 
-_OF_USER: dict[str, Any] = {"features": dict[str, Any] | None, "texts": list[list[str]] | None}
+Texts = tuple[tuple[str, ...], ...]
+"""One text or more for each of the K classes."""
+
+_OF_USER: dict[str, Any] = {
+    "features": dict[str, Any] | None,
+    "texts": list[list[str]] | None,
+    "prompt_texts": bool | None,
+}
 """What a user may have brought to the evidence."""
 
 
@@ -60,6 +67,14 @@ class DetectorCard:
     def class_names(self) -> tuple[str, ...]:
         """The K classes, in order."""
         return tuple(dict.fromkeys(self.label_names.values()))
+
+    @property
+    def texts(self) -> Texts | None:
+        """Around which its prompts are made, of each class; None for the class names."""
+        facts = self.evidence or {}
+        if not facts.get("prompt_texts"):
+            return None
+        return tuple(map(tuple, facts["texts"]))
 
     @property
     def tensor_files(self) -> tuple[str, ...]:

@@ -40,6 +40,8 @@ class DualPrompts(nn.Module):
         class_specific: every class has contexts of its own, (K, M, W_text) instead of
             (M, W_text).
         generator: draws the start values, N(0, 0.02²), the positive context first.
+        called: what the names are, in messages.
+        way: what to do about those that cannot be prompts; None for what helps with names.
 
     Raises:
         UsageError: names that have no tokens, do not fit beside M context vectors, or cannot be
@@ -62,9 +64,11 @@ class DualPrompts(nn.Module):
         position: ClassPosition,
         class_specific: bool,
         generator: torch.Generator,
+        called: str = "Class names",
+        way: str | None = None,
     ) -> None:
         super().__init__()
-        tokens = name_tokens(tower, names, length, position)
+        tokens = name_tokens(tower, names, length, position, called, way)
         before = {"end": length, "middle": length // 2, "front": 0}[position]
         self.in_stem = 0 if class_specific else before
         first, second = before - self.in_stem, length - before
@@ -259,7 +263,12 @@ def _shares(ends: list[int], count: int) -> list[slice]:
 
 
 def name_tokens(
-    tower: TextTower, names: tuple[str, ...], length: int, position: ClassPosition
+    tower: TextTower,
+    names: tuple[str, ...],
+    length: int,
+    position: ClassPosition,
+    called: str = "Class names",
+    way: str | None = None,
 ) -> list[list[int]]:
     """Tokens of every name, the last of which carries the full stop of the prompt.
 
@@ -308,7 +317,7 @@ def name_tokens(
         ways.append("Write labels of one class alike where they are given.")
     if problems:
         raise UsageError(
-            f"Class names that cannot be prompts: {'. '.join(problems)}.", " ".join(ways)
+            f"{called} that cannot be prompts: {'. '.join(problems)}.", way or " ".join(ways)
         )
     return tokens
 

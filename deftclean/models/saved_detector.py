@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from deftclean.core.errors import InputError, WeightsError
 from deftclean.core.files import expanded
 from deftclean.core.runtime import initial_weights
-from deftclean.models.detector import DualPromptDetector
-from deftclean.models.detector_card import CARD, EVIDENCE, DetectorCard
+from deftclean.models.averaged_prompts import SHORTER, AveragedPrompts, numbered
+from deftclean.models.detector import DualPromptDetector, Prompts
+from deftclean.models.detector_card import CARD, EVIDENCE, DetectorCard, Texts
 from deftclean.models.encoder import Encoder
 from deftclean.models.prompts import DualPrompts
 from deftclean.models.tensors import load_tensors, write_tensors
@@ -26,24 +28,45 @@ from deftclean.stores.models import source_of
 
 
 def build_detector(
-    encoder: Encoder, class_names: tuple[str, ...], config: DetectorConfig
+    encoder: Encoder,
+    class_names: tuple[str, ...],
+    config: DetectorConfig,
+    texts: Texts | None = None,
 ) -> DualPromptDetector:
     """An untrained detector; its start values depend on the seed alone.
 
+    Args:
+        encoder: frozen towers.
+        class_names: K.
+        config: settings.
+        texts: of each class, one or more, that prompts are made around; None for its name.
+
     Raises:
-        UsageError: the model cannot take the prompts, or class names cannot be prompts.
+        UsageError: the model cannot take the prompts, or names or texts cannot be prompts.
     """
     generator = initial_weights(config.seed)
-    prompts = DualPrompts(
-        encoder.text,
-        class_names,
-        config.context_length,
-        config.class_position,
-        config.class_specific,
-        generator,
-    )
+    prompts = _prompts(encoder, class_names, config, texts, generator)
     tuner = make_tuner(config, encoder.image, generator)
     return DualPromptDetector(encoder, tuner, prompts)
+
+
+def _prompts(
+    encoder: Encoder,
+    class_names: tuple[str, ...],
+    config: DetectorConfig,
+    texts: Texts | None,
+    generator: torch.Generator,
+) -> Prompts:
+    length, position = config.context_length, config.class_position
+    if texts is None:
+        return DualPrompts(
+            encoder.text, class_names, length, position, config.class_specific, generator
+        )
+    every, of_classes = numbered(encoder.text, texts)
+    each = DualPrompts(
+        encoder.text, every, length, position, False, generator, called="Texts", way=SHORTER
+    )
+    return AveragedPrompts(each, of_classes)
 
 
 def put_detectors(
@@ -103,7 +126,7 @@ def load_detectors(
         )
     detectors = []
     for name in card.tensor_files:
-        detector = build_detector(model.encoder, card.class_names, card.config)
+        detector = build_detector(model.encoder, card.class_names, card.config, card.texts)
         try:
             detector.load_trained(load_tensors(folder / name))
         except (ValueError, FileNotFoundError) as error:

@@ -15,6 +15,8 @@ _PANEL = "Evidence"
 EMBEDDINGS = "--embeddings"
 PRED_PROBS = "--pred-probs"
 FEATURES = "--features"
+WORDS = ("--template", "--descriptions", "--prompt-texts")
+"""Options about the words of the classes."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class EvidenceOptions:
         features_weights: its weights, a file or folder; None for its own by name.
         template: texts with `{}` for the class name; zero-shot takes the mean of all.
         descriptions: file with texts of each class; zero-shot takes the mean of all.
+        prompt_texts: DEFT's prompts are made around these texts too, not around class names.
     """
 
     embeddings: Path | None = setting(
@@ -64,6 +67,12 @@ class EvidenceOptions:
         "JSON object from class to a list of texts, or a table with columns label and text.",
         panel=_PANEL,
     )
+    prompt_texts: bool = setting(
+        False,
+        "DEFT's prompts are made around the texts of --template and --descriptions too, a class "
+        "being their mean, in place of the class names. A training step encodes every text.",
+        panel=_PANEL,
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.template, str):
@@ -84,6 +93,7 @@ class EvidenceOptions:
             "--features-weights": self.features_weights,
             "--template": self.template,
             "--descriptions": self.descriptions,
+            "--prompt-texts": self.prompt_texts or None,
         }
         return [option for option, value in options.items() if value is not None]
 
@@ -111,7 +121,7 @@ class EvidenceOptions:
                 "--model none: without a model there is nothing to judge by.",
                 f"Give {EMBEDDINGS} FILE, {PRED_PROBS} FILE or {FEATURES} NAME.",
             )
-        unfit = [name for name in self.given if name in ("--template", "--descriptions")]
+        unfit = [name for name in self.given if name in WORDS]
         unfit += [name for name, value in others.items() if value]
         if not evidence:
             unfit.append("--recipe")
@@ -121,6 +131,18 @@ class EvidenceOptions:
                 "Leave it out, of deftclean.toml too, or name a model.",
             )
 
+    def refuse_with(self, class_specific: bool) -> None:
+        """Refuse contexts of each class around texts, which share theirs.
+
+        Raises:
+            UsageError: both were asked for.
+        """
+        if self.prompt_texts and class_specific:
+            raise UsageError(
+                "--prompt-texts and --class-specific exclude each other: all texts share contexts.",
+                "Leave one out.",
+            )
+
     def _check_values(self) -> None:
         wrong = [text for text in self.template or () if text.count("{}") != 1]
         if wrong:
@@ -128,7 +150,11 @@ class EvidenceOptions:
                 f"--template {wrong[0]!r} has no place for the class name.",
                 "Write {} once, where the class name goes: 'a satellite photo of {}'.",
             )
-
+        if self.prompt_texts and self.template is None and self.descriptions is None:
+            raise UsageError(
+                "--prompt-texts: there are no texts for prompts.",
+                "Give some: --template 'a satellite photo of {}', or --descriptions FILE.",
+            )
         if self.features is not None and self.embeddings is not None:
             raise UsageError(
                 f"{EMBEDDINGS} and {FEATURES} exclude each other: both say what is looked at.",

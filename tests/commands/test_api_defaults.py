@@ -62,7 +62,7 @@ ONLY_IN_PYTHON = {
     "scan": {"reading.known_labels", "reading.exact_names"},
     "score": {
         *("reading.known_labels", "reading.exact_names"),
-        *("evidence.template", "evidence.descriptions"),
+        *("evidence.template", "evidence.descriptions", "evidence.prompt_texts"),
     },
     "adapt": {"run.model", "run.weights", "run.compile", "settings.method"},
     "predict": {

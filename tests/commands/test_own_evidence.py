@@ -129,11 +129,12 @@ def test_features_of_a_backbone_and_texts_go_into_the_detector(
     (tmp_path / "d.json").write_text(json.dumps({name: [f"all {name}", name] for name in NAMES}))
     output = tmp_path / "c.parquet"
     options = ("--features", "nano", "--template", "the colour {}", "--descriptions", "d.json")
-    done = scan(pictures, output, *TRAINING, *options)
+    done = scan(pictures, output, *TRAINING, *options, "--prompt-texts")
     assert done.returncode == 0, done.stderr
     assert wrong(output) == TRULY
     evidence = json.loads((tmp_path / "c.detector" / "detector.json").read_text())["evidence"]
     assert evidence["features"]["model"] == "nano"
+    assert evidence["prompt_texts"] is True
     assert evidence["texts"][0] == [f"the colour {NAMES[0]}", f"all {NAMES[0]}", NAMES[0]]
     again = ("score", tmp_path / "c.detector", pictures, "-o", tmp_path / "s.parquet", *FAST)
     assert run_cli(*again, cwd=tmp_path).returncode == 2
@@ -141,6 +142,10 @@ def test_features_of_a_backbone_and_texts_go_into_the_detector(
     assert scored.returncode == 0, scored.stderr
     first, second = (pq.read_table(tmp_path / name) for name in ("c.parquet", "s.parquet"))
     assert first["zero_shot_prob"].equals(second["zero_shot_prob"])
+    without = tmp_path / "without.parquet"
+    assert scan(pictures, without, *TRAINING, *options).returncode == 0
+    assert not pq.read_table(without)["deft_prob"].equals(first["deft_prob"])
+    assert pq.read_table(without)["zero_shot_prob"].equals(first["zero_shot_prob"])
     (tmp_path / "c.detector" / "detector.json").write_text(
         (tmp_path / "c.detector" / "detector.json").read_text().replace('"--features"', "7")
     )
@@ -163,6 +168,10 @@ def test_features_of_a_backbone_and_texts_go_into_the_detector(
         (["--recipe", "deft", "--embeddings", "e.npy"], "for --recipe evidence alone"),
         (["--embeddings", "e.npy", "--features", "nano"], "exclude each other"),
         (["--features-weights", "e.npy"], "goes with --features NAME"),
+        (["--prompt-texts"], "there are no texts for prompts"),
+        (["--prompt-texts", "--template", "a {}", "--class-specific"], "exclude each other"),
+        (["--model", "none", "--pred-probs", "p.csv", "--template", "a {}", "--prompt-texts"],
+         "--template, --prompt-texts: nothing is loaded"),
         (["--model", "none", "--features", "resnet1"], "There is no backbone 'resnet1'"),
         (["--model", "none", "--features", "resnet18", "--offline"],
          "--features-weights with a file or folder"),
