@@ -31,7 +31,6 @@ from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector_card import FORMAT_VERSION, DetectorCard
 from deftclean.models.saved_detector import portable_name
 from deftclean.settings.strategies import StrategyOptions
-from deftclean.table.copies import first_of_same
 from deftclean.table.emptied import new_warnings
 from deftclean.table.estimate import EVIDENCE
 from deftclean.table.kinds import with_kinds
@@ -188,7 +187,7 @@ def score_table(
         "error": found.error,
         "content_sha256": found.sha256,
         "source_line": manifest.source_lines,
-        "duplicate_of": first_of_same(found.sha256),
+        "duplicate_of": found.first_of_same,
         "near_duplicate_group": _of_rows(near, rows, count),
         "quality": prepared.quality.reasons,
         "kind": _off_topic(said, prepared.quality.unclear),

@@ -19,7 +19,6 @@ from deftclean.images.first_pass import ImageChecks, check_images
 from deftclean.images.resizing import Preparation
 from deftclean.images.row_images import row_images, work_folder
 from deftclean.models.weights import preprocess_of
-from deftclean.table.copies import first_of_same
 from deftclean.table.scores import SCHEMA_VERSION, SCORE_SCHEMA, ScoreTable, write_scores
 
 
@@ -75,7 +74,7 @@ def _table(manifest: Manifest, checks: ImageChecks) -> pa.Table:
         "error": checks.error,
         "content_sha256": checks.sha256,
         "source_line": manifest.source_lines,
-        "duplicate_of": first_of_same(checks.sha256),
+        "duplicate_of": checks.first_of_same,
     }
     return pa.table(
         [known.get(field.name, pa.nulls(count, field.type)) for field in SCORE_SCHEMA],

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.core.arrow import int_array_where
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
 from deftclean.images.cache import Cache
@@ -24,6 +25,7 @@ from deftclean.images.stored import Encoded, encoded
 from deftclean.images.workers import Batches
 
 _STEP = 64  # images that a worker is given at once
+_WRITTEN = 65_536  # digests that are written as text at once
 _JOINED = 256  # batches whose findings are put together: many small arrays take twice the memory
 
 
@@ -198,20 +200,54 @@ class ImageChecks:
         return pc.equal(self.status, "ok").to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
     @property
-    def sha256(self) -> pa.Array:
+    def sha256(self) -> pa.ChunkedArray:
         """(F,) hexadecimal strings, null where there was nothing to hash."""
-        digits = np.frombuffer(b"0123456789abcdef", np.uint8)
-        nibbles = np.stack([self.digests >> 4, self.digests & 15], axis=2)
-        text = digits[nibbles].reshape(-1, 64)[self.hashed]
-        lengths = np.where(self.hashed, 64, 0)
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        large = pa.LargeStringArray.from_buffers(
-            len(self),
-            pa.py_buffer(offsets.astype(np.int64)),
-            pa.py_buffer(np.ascontiguousarray(text)),
-            pa.py_buffer(np.packbits(self.hashed, bitorder="little")),
-        )
-        return large.cast(pa.string())
+        starts = range(0, max(1, len(self)), _WRITTEN)
+        blocks = [slice(start, start + _WRITTEN) for start in starts]
+        chunks = [_hexadecimal(self.digests[block], self.hashed[block]) for block in blocks]
+        return pa.chunked_array(chunks, pa.string())
+
+    @property
+    def first_of_same(self) -> pa.Array:
+        """(F,) int64, the first with the same bytes; null for that one, and where it is alone."""
+        hashed = np.flatnonzero(self.hashed)
+        first = np.arange(len(self))
+        first[hashed] = hashed[first_alike(self.digests, hashed)]
+        return int_array_where(first, first != np.arange(len(first)))
+
+
+def _hexadecimal(digests: NDArray[np.uint8], hashed: NDArray[np.bool_]) -> pa.Array:
+    """(n, 32) bytes to n strings, null where there was nothing to hash."""
+    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
+    found = digests[hashed]
+    text = digits[np.stack([found >> 4, found & 15], axis=2)]
+    offsets = np.concatenate([[0], np.cumsum(np.where(hashed, 64, 0))])
+    return pa.StringArray.from_buffers(
+        len(hashed),
+        pa.py_buffer(offsets.astype(np.int32)),
+        pa.py_buffer(text),
+        pa.py_buffer(np.packbits(hashed, bitorder="little")),
+    )
+
+
+def first_alike(digests: NDArray[np.uint8], files: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) for each of some files, the place among them of the first with its digest.
+
+    Digests are hashes: the first of four numbers tells them apart, in a quarter of the memory.
+    Where it does not, whole digests are sorted.
+    """
+    numbers = digests.view("<u8")  # (F, 4)
+    order = np.argsort(numbers[files, 0], kind="stable")
+    ordered = files[order]
+    same = [numbers[ordered[1:], at] == numbers[ordered[:-1], at] for at in range(4)]
+    if not np.array_equal(same[0], np.logical_and.reduce(same)):
+        keys = digests[files].view("S32").ravel()
+        _, places, group = np.unique(keys, return_index=True, return_inverse=True)
+        return places[group]
+    begins = np.concatenate([[True], ~same[0]])[: len(order)]
+    first = np.empty_like(order)
+    first[order] = order[begins][np.cumsum(begins) - 1]
+    return first
 
 
 class CheckedBatch(NamedTuple):

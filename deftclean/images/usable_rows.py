@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError
 from deftclean.data.manifest import Manifest
-from deftclean.images.first_pass import ImageChecks
+from deftclean.images.first_pass import ImageChecks, first_alike
 from deftclean.images.sources import DistinctPictures, ImageSource, RowImages
 
 
@@ -92,32 +92,12 @@ def distinct_pictures(
 ) -> tuple[DistinctPictures, NDArray[np.int64]]:
     """Pictures by content, and which one each of the F images shows."""
     files = np.flatnonzero(checks.fine)
-    first = _first_alike(checks.digests, files)
+    first = first_alike(checks.digests, files)
     new = first == np.arange(len(files))
     of_file = np.zeros(len(source), dtype=np.int64)
     of_file[files] = (np.cumsum(new) - 1)[first]
     chosen = files[new]
     return DistinctPictures(source, chosen, checks.digests[chosen]), of_file
-
-
-def _first_alike(digests: NDArray[np.uint8], files: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) for each of some files, the place among them of the first with its digest.
-
-    Digests are hashes: the first of four numbers tells them apart, in a quarter of the memory.
-    Where it does not, whole digests are sorted.
-    """
-    numbers = digests.view("<u8")  # (F, 4)
-    order = np.argsort(numbers[files, 0], kind="stable")
-    ordered = files[order]
-    same = [numbers[ordered[1:], at] == numbers[ordered[:-1], at] for at in range(4)]
-    if not np.array_equal(same[0], np.logical_and.reduce(same)):
-        keys = digests[files].view("S32").ravel()
-        _, places, group = np.unique(keys, return_index=True, return_inverse=True)
-        return places[group]
-    begins = np.concatenate([[True], ~same[0]])[: len(order)]
-    first = np.empty_like(order)
-    first[order] = order[begins][np.cumsum(begins) - 1]
-    return first
 
 
 def refuse_unreadable(manifest: Manifest, of_rows: ImageChecks, rows: UsableRows) -> None:

@@ -17,7 +17,6 @@ from deftclean.core.arrow import (
     bool_array,
     bool_values,
     codes,
-    int_array_where,
     valid,
     whole,
 )
@@ -50,17 +49,6 @@ SHOWN = ("row", "file_name", "given_label", FINAL, DECISION)
 _WITH_PICTURE = ("ok", "unlabeled", "unknown_label")
 _NO_HASHES = "the table has no hashes of pictures"
 _NOT_SEARCHED = "nearly identical pictures were not searched for when the table was made"
-
-
-def first_of_same(sha256: Column) -> pa.Array:
-    """(N,) int64, the first row with the same bytes; null for that one, and where it is alone.
-
-    Args:
-        sha256: (N,) strings, null where there was nothing to read.
-    """
-    groups = codes(sha256)[0]
-    first = _first_rows(groups)
-    return int_array_where(first, first != np.arange(len(groups)))
 
 
 def _first_rows(groups: NDArray[np.int64]) -> NDArray[np.int64]:

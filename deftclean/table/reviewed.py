@@ -96,7 +96,7 @@ class EarlierReview:
     columns: pa.Table
     sha256: pa.Array
 
-    def of_same_pictures(self, sha256: pa.Array) -> "EarlierReview":
+    def of_same_pictures(self, sha256: pa.ChunkedArray) -> "EarlierReview":
         """Without decisions about pictures that are not what they were.
 
         Args:

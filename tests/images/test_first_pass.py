@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deftclean.core.progress import Silent
 from deftclean.core.runtime import choose_runtime
 from deftclean.images.cache import Cache
-from deftclean.images.first_pass import ImageChecks, check_images
+from deftclean.images.first_pass import ImageCheck, ImageChecks, check_images
 from deftclean.images.resizing import Preparation
 from tests.support.pictures import check_one, encode, folder, noise, preprocess
 
@@ -61,3 +63,21 @@ def test_findings_are_spread_to_rows(tmp_path: Path) -> None:
     assert rows.error.to_pylist()[1:3] == [None, None]
     hashes = checks.sha256.to_pylist()
     assert rows.sha256.to_pylist() == [hashes[7], hashes[1], hashes[1], None]
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", None]), max_size=40), st.sampled_from([3, 64]))
+def test_digests_as_text_and_the_first_of_the_same_bytes(
+    hashes: list[str | None], written: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("deftclean.images.first_pass._WRITTEN", written)
+        digests = [None if each is None else hashlib.sha256(each.encode()) for each in hashes]
+        found = ImageChecks.of(
+            [ImageCheck("ok", None, None if each is None else each.digest()) for each in digests]
+        )
+        texts = found.sha256.to_pylist()
+    assert texts == [None if each is None else each.hexdigest() for each in digests]
+    assert found.first_of_same.to_pylist() == [
+        hashes.index(each) if each is not None and hashes.index(each) < row else None
+        for row, each in enumerate(hashes)
+    ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deftclean.table.copies import COPIES, conflicts_of, copies_of, disagreeing, first_of_same
+from deftclean.table.copies import COPIES, conflicts_of, copies_of, disagreeing
 from deftclean.table.scores import NEAR, ScoreTable
 from tests.support.scored import score_table
 
@@ -91,15 +91,6 @@ def test_every_group_in_conflict_gives_one_pair(rows: list[Row]) -> None:
         assert [c.rows for c in found if c.identical is identical] == pairs
     assert all(c.labels[0] != c.labels[1] for c in found)
     assert conflicts_of(table_of(rows), 1) == found[:1]
-
-
-@given(st.lists(st.sampled_from(["a", "b", "c", None])))
-def test_the_first_of_the_same_bytes(hashes: list[str | None]) -> None:
-    plain = [
-        hashes.index(each) if each is not None and hashes.index(each) < row else None
-        for row, each in enumerate(hashes)
-    ]
-    assert first_of_same(pa.array(hashes, pa.string())).to_pylist() == plain
 
 
 @given(st.lists(st.tuples(st.integers(-1, 3), st.integers(-1, 2)), max_size=15))
