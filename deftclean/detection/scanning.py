@@ -169,7 +169,9 @@ class Scan(ScanRequest):
         """What becomes of each training of a detector if it is stopped."""
         pictures, options = task.pictures, self.options
         names, compiled = task.manifest.class_names, self.run.compile
-        parts = (PARTS if options.is_evidence else PARTS[:1]) if options.prompts else ()
+        if not options.prompts:
+            return []
+        parts = PARTS if options.is_evidence else PARTS[:1]
         identity = pictures.session.identity(names, task.config, pictures.rows)
         identity["--compile"] = compiled
         if task.prompt_texts is not None:

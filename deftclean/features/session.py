@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from deftclean import __version__
@@ -18,6 +19,8 @@ from deftclean.training.checkpoint import digest
 from deftclean.training.feeds import Encode
 from deftclean.training.picture_sets import filled
 from deftclean.training.pieces import Pieces
+
+_HASHED = 65_536  # digests that are hashed at once
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,12 @@ class Session:
             "class names": list(class_names),
             "model": self.loaded.sha256,
             "data": digest(
-                trained.tobytes(),
-                rows.labels[trained].tobytes(),
-                rows.distinct.digests[rows.pictures[trained]].tobytes(),
+                trained.data,
+                rows.labels[trained].data,
+                *(
+                    rows.distinct.digests[rows.pictures[block]].data
+                    for block in np.array_split(trained, len(trained) // _HASHED + 1)
+                ),
             ),
             "device": self.runtime.device.type,
             "precision": self.runtime.precision,

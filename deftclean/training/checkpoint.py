@@ -132,6 +132,9 @@ def _seal(kept: Mapping[str, Any], tensors: Path) -> str:
     return digest(json.dumps(kept, sort_keys=True).encode(), content)
 
 
-def digest(*values: bytes) -> str:
-    """SHA-256 of some bytes, for an identity."""
-    return hashlib.sha256(b"".join(values)).hexdigest()
+def digest(*values: bytes | memoryview) -> str:
+    """SHA-256 of some bytes one after the other, for an identity."""
+    made = hashlib.sha256()
+    for value in values:
+        made.update(value)
+    return made.hexdigest()
