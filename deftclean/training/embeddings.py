@@ -60,7 +60,9 @@ class Embeddings:
         Args:
             chosen: (V,) ascending, at least one of the U.
         """
-        size = self._file.shape[1]
+        count, size = self._file.shape
+        if len(chosen) == count:
+            return  # all of them
         for at in range(0, len(chosen), _BLOCK):
             part = chosen[at : at + _BLOCK]
             # None of them stands before its new place: what is written over was read before.

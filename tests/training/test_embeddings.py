@@ -62,6 +62,8 @@ def test_of_a_file_some_are_kept(tmp_path: Path, monkeypatch: Any, block: int) -
     values = vectors(10)
     run = Embeddings(tmp_path / "run", 10, SIZE)
     run.put(np.arange(10), values)
+    run.keep(np.arange(10))
+    assert np.array_equal(run.take(np.arange(10)).numpy(), values)
     chosen = np.array([0, 2, 3, 4, 7, 9])
     run.keep(chosen)
     assert np.array_equal(run.take(np.arange(6)).numpy(), values[chosen])
