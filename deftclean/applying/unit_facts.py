@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean.core.cards import record
+from deftclean.core.metrics import beyond_chance
 from deftclean.core.text import parsed_json
 from deftclean.evidence.reliability import Reliability
 from deftclean.features.scoring import ZeroShotScores
@@ -124,13 +125,9 @@ class UnitFacts:
 
     @property
     def kappa(self) -> float:
-        """The same beyond chance, Cohen's; 0 where nothing can be said."""
-        labelled = sum(self.given.values())
-        if not labelled:
-            return 0.0
+        """The same beyond chance, Cohen's; NaN where nothing can be said."""
         both = sum(count * self.said.get(name, 0) for name, count in self.given.items())
-        chance = both / labelled**2
-        return (self.agreed / labelled - chance) / (1 - chance) if chance < 1 else 0.0
+        return beyond_chance(self.agreed, sum(self.given.values()), both)
 
     @property
     def reliability(self) -> Reliability:

@@ -123,6 +123,28 @@ def missed_at_budget(right: ArrayLike, score: ArrayLike) -> float | None:
     return float(1 - found / budget)
 
 
+def beyond_chance(agreed: int, labelled: int, both: int) -> float:
+    """Cohen's kappa of two who name a class for each of n rows: 1 always agree, 0 as by chance.
+
+    ``(a - c) / (1 - c)`` with ``a = agreed / n`` and ``c = Σ_k n1_k n2_k / n²``.
+
+    Args:
+        agreed: rows of which both say the same.
+        labelled: n.
+        both: ``Σ_k n1_k n2_k``, how often each of the two names class k.
+
+    Returns:
+        NaN where n is 0; 0 where chance leaves nothing to agree about.
+
+    >>> round(beyond_chance(70, 100, 50 * 60 + 50 * 40), 9)
+    0.4
+    """
+    if not labelled:
+        return math.nan
+    chance = both / labelled**2
+    return (agreed / labelled - chance) / (1 - chance) if chance < 1 else 0.0
+
+
 def _share(flags: NDArray[np.bool_]) -> float | None:
     return float(flags.mean()) if len(flags) else None
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from deftclean.core.metrics import beyond_chance
 from deftclean.core.progress import Progress
 from deftclean.core.text import few
 from deftclean.data.manifest import Manifest
@@ -29,12 +30,11 @@ def _zero_shot_agreement(zero_shot: ZeroShotScores, rows: UsableRows) -> tuple[f
     labelled = rows.labelled[zero_shot.rows]
     given, said = rows.labels[zero_shot.rows][labelled], zero_shot.predicted[labelled]
     if not len(given):
-        return float("nan"), float("nan")
+        return math.nan, math.nan
     size = int(max(given.max(), said.max())) + 1
-    shares = np.bincount(given, minlength=size) * np.bincount(said, minlength=size)
-    chance = float(shares.sum()) / len(given) ** 2
-    agree = float((given == said).mean())
-    return agree, (agree - chance) / (1 - chance) if chance < 1 else 0.0
+    both = np.bincount(given, minlength=size) * np.bincount(said, minlength=size)
+    agreed = int((given == said).sum())
+    return agreed / len(given), beyond_chance(agreed, len(given), int(both.sum()))
 
 
 def agreement_with_zero_shot(zero_shot: ZeroShotScores, rows: UsableRows) -> float | None:

@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import cohen_kappa_score, precision_recall_fscore_support, roc_auc_score
 
-from deftclean.core.metrics import auroc, by_parts, missed_at_budget, selection_metrics
+from deftclean.core.metrics import (
+    auroc,
+    beyond_chance,
+    by_parts,
+    missed_at_budget,
+    selection_metrics,
+)
 
 # Ten rows: six labels are right, five rows are kept, four of those are right.
 RIGHT = [True, True, True, True, True, True, False, False, False, False]
@@ -142,3 +148,18 @@ def test_rows_by_their_probability():
     assert found.mean.tolist() == pytest.approx([0.2, 1.0])
     assert found.total.tolist() == [1.0, 1.0]
     assert by_parts([], [], parts=2).rows.tolist() == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1))
+def test_agreement_beyond_chance(pairs: list[tuple[int, int]]) -> None:
+    """Of 100 rows, 70 the same, where chance gives 50: 20 of the other 50."""
+    assert beyond_chance(70, 100, 50 * 60 + 50 * 40) == pytest.approx(0.4)
+    first, second = zip(*pairs, strict=True)
+    agreed = sum(a == b for a, b in pairs)
+    both = sum(first.count(k) * second.count(k) for k in range(4))
+    found = beyond_chance(agreed, len(pairs), both)
+    if both < len(pairs) ** 2:
+        assert found == pytest.approx(cohen_kappa_score(first, second))
+    else:
+        assert found == 0
+    assert math.isnan(beyond_chance(0, 0, 0))
