@@ -1,7 +1,7 @@
-"""Tables that lie in a folder, as Hugging Face has them.
+"""Tables that lie in a folder, as Hugging Face and Roboflow have them.
 
-Of a folder of images, `metadata.csv`, `.jsonl` or `.parquet` in it or in each folder of a split; of
-a folder without images, its Parquet files, one after the other.
+Of a folder of images, `metadata.csv`, `.jsonl`, `.parquet` or `_classes.csv`, in it or in each
+folder of a split; of a folder without images, its Parquet files, one after the other.
 """
 
 import os
@@ -25,8 +25,10 @@ from deftclean.shards.saved_sets import arrow_schema, arrow_table, saved_files, 
 from deftclean.table.scores import METADATA_KEY
 from deftclean.table.splits import SPLIT, split_words
 
-_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+_ROBOFLOW = "_classes.csv"
+_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet", _ROBOFLOW)
 FILE = "file_name"
+_FILE_OF_ROBOFLOW = "filename"
 
 
 def found_metadata(root: Path) -> list[Path]:
@@ -80,6 +82,10 @@ def _placed(root: Path, path: Path, options: ManifestOptions, count: int) -> Rec
     else:
         records = read_records(path, options)
     table = records.table
+    if path.name == _ROBOFLOW:
+        same = {_FILE_OF_ROBOFLOW: FILE}
+        table = table.rename_columns([same.get(name, name) for name in table.column_names])
+        records = replace(records, table=table)
     if FILE not in table.column_names:
         raise InputError(
             f"{path} has no column {FILE}.", f"It has the columns {few(table.column_names, 12)}."

@@ -126,7 +126,13 @@ def _notes(others: Counter[str], linked: list[str], system: list[str]) -> tuple[
     notes = []
     if others:
         kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in others.most_common(5))
-        notes.append(f"{others.total():,} files that are not images were left out ({kinds})")
+        total = others.total()
+        said = (
+            "1 file that is no image was"
+            if total == 1
+            else f"{total:,} files that are not images were"
+        )
+        notes.append(f"{said} left out ({kinds})")
     if system:
         notes.append(f"{len(system)} folder(s) of the system were left out ({few(system)})")
     if linked:

@@ -26,6 +26,16 @@ from deftclean.data.options import ManifestOptions
 _MORE = (".json", ".txt", ".lst")
 _LONGEST_HEADER = 65536  # letters
 
+_UNPACK = "Unpack it first, and give the folder that comes out."
+_UNZIP = "Unpack it first: gunzip, bunzip2 or unxz."
+_SHEET = "Save the sheet as CSV in the program that made it."
+_WAYS = {
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tgz"), _UNPACK),
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst"), _UNZIP),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), _SHEET),
+}
+"""What to do with a file of another kind, by its ending."""
+
 
 @dataclass(frozen=True)
 class Records:
@@ -68,7 +78,7 @@ def read_records(path: Path, options: ManifestOptions) -> Records:
     if suffix not in SUFFIXES:
         raise InputError(
             f"{path}: tables of labels end in {', '.join((*SUFFIXES, *_MORE))}.",
-            "Convert it, or rename the file.",
+            _WAYS.get(suffix, "Convert it, or rename the file."),
         )
     table = read_table(path, None, None, options.encoding)
     return Records(table, _lines(path, options, len(table)))

@@ -202,7 +202,7 @@ class TestReading:
         opened.pipe_file("bucket/odd/leaf/notes.txt", b"x")
         done = fine(run_cli("scan", "s3://bucket/odd", "-o", "b.parquet", *FAST, cwd=tmp_path))
         assert "1 objects that no file can be called like" in done.stderr
-        assert "1 files that are not images were left out (.txt 1)" in done.stderr
+        assert "1 file that is no image was left out (.txt 1)" in done.stderr
         table = table_of(tmp_path / "b.parquet")[0].to_pylist()
         status = {row["file_name"]: row["status"] for row in table}
         assert len(status) == 60 + 3

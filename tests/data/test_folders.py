@@ -48,7 +48,13 @@ def test_as_pathlib_lists_it(tmp_path: Path, tree: list, follow: bool) -> None:
     assert found == names
     assert bool(notes) == bool(others)
     if others:
-        assert notes[0].startswith(f"{others.total()} files that are not images were left out")
+        count = others.total()
+        files = (
+            f"{count} files that are not images were"
+            if count > 1
+            else "1 file that is no image was"
+        )
+        assert notes[0].startswith(f"{files} left out")
         listed = notes[0].partition("(")[2].rstrip(")").split(", ")
         assert {text.rpartition(" ")[0] for text in listed} <= set(others)
 

@@ -150,7 +150,7 @@ def test_metadata_beside_class_folders(tmp_path: Path) -> None:
     manifest = read(root)
     assert manifest.given_labels.to_pylist() == ["cat", "dog"]
     assert manifest.notes == (
-        "1 files that are not images were left out (.csv 1)",
+        "1 file that is no image was left out (.csv 1)",
         "metadata.csv is not read, since folders are classes; to read it: deftclean scan "
         f"{root} {table}",
     )
@@ -174,6 +174,35 @@ def test_several_metadata(tmp_path: Path) -> None:
     assert manifest.file_names.to_pylist() == ["train/a.png", "val/b.png"]
     assert manifest.given_labels.to_pylist() == ["fox", "owl"]
     assert manifest.labels_file is None
+
+
+def test_roboflow_writes_zeros_and_ones_into_every_split(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", "train/a.png", "train/b.png", "valid/c.png")
+    text(root / "train" / "_classes.csv", "filename, cat, dog\na.png, 1, 0\nb.png, 0, 1\n")
+    text(root / "valid" / "_classes.csv", "filename, cat, dog\nc.png, 0, 1\n")
+    manifest = read(root)
+    assert manifest.file_names.to_pylist() == ["train/a.png", "train/b.png", "valid/c.png"]
+    assert manifest.given_labels.to_pylist() == ["cat", "dog", "dog"]
+    assert manifest.columns["split"].to_pylist() == ["train", "train", "val"]
+    alone = read(root / "train")
+    assert alone.file_names.to_pylist() == ["a.png", "b.png"]
+    assert alone.given_labels.to_pylist() == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("x.zip", "Unpack it first, and give the folder that comes out."),
+        ("x.csv.gz", "Unpack it first: gunzip, bunzip2 or unxz."),
+        ("x.xlsx", "Save the sheet as CSV in the program that made it."),
+        ("x.odd", "Convert it, or rename the file."),
+    ],
+)
+def test_other_kinds_of_files_and_the_way_out(tmp_path: Path, name: str, way: str) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    said, hint = refused(tmp_path / name)
+    assert "tables of labels end in .csv" in said
+    assert hint == way
 
 
 def test_parquet_files_of_a_folder(tmp_path: Path) -> None:
