@@ -7,7 +7,7 @@ CR LF or CR, and blank lines and those within a cell count too.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +25,8 @@ _MARKS = {
     b"\xfe\xff": "utf-16",
 }
 _LF, _CR, _QUOTE = 10, 13, 34
+_SHOWN = 5  # bad lines that are named
+_OTHERS = ";\t|"  # what separates columns where no comma does
 
 
 def check_csv(path: Path, separator: str, encoding: str | None = None) -> None:
@@ -44,6 +46,27 @@ def check_csv(path: Path, separator: str, encoding: str | None = None) -> None:
     for block in _blocks(path, encoding):
         quotes.check(block)
     quotes.finish()
+
+
+def ragged(
+    path: Path, encoding: str | None, names: Sequence[str], bad: Sequence[tuple[int, str]]
+) -> InputError:
+    """Records with more or fewer cells than the header, by the lines they begin on.
+
+    Args:
+        path, encoding: of the file.
+        names: of its columns.
+        bad: number of each such record, from 1, and what is wrong with it.
+    """
+    lines = record_lines(path, encoding)
+    where = [f"line {lines[number - 1]} {what}" for number, what in bad[:_SHOWN]]
+    more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+    other = next((each for each in _OTHERS if each in names[0]), None) if len(names) == 1 else None
+    way = 'Quote cells that hold the separator: "a, b".'
+    if other is not None:
+        shown = "\\t" if other == "\t" else other
+        way = f"If '{shown}' separates columns, say so: --delimiter '{shown}'"
+    return InputError(f"{path}: {'; '.join(where)}{more}.", way)
 
 
 def record_lines(path: Path, encoding: str | None = None) -> NDArray[np.int64]:

@@ -14,13 +14,12 @@ from typing import Any
 import pyarrow as pa
 
 from deftclean.core.arrow_types import plain_schema, plain_table, refuse_bad_text
-from deftclean.core.csv_text import WholeLineEnds, check_csv, encoding_advice, record_lines
+from deftclean.core.csv_text import WholeLineEnds, check_csv, encoding_advice, ragged
 from deftclean.core.errors import InputError, RunError, UsageError
 from deftclean.core.text import unambiguous_json
 
 _CHUNK = 65_536  # rows that are Python objects at once
 _CSV_BLOCK = 16 * 1024 * 1024  # no cell may be larger
-_SHOWN = 5  # bad lines that are named
 
 LARGEST_TEXT_TABLE = 4 * 2**30
 """Bytes of a CSV, TSV or JSON-lines file, which is held in memory whole."""
@@ -165,19 +164,8 @@ def _read_csv(path: Path, delimiter: str, encoding: str | None, header: bool) ->
     with WholeLineEnds(path, encoding) as file:
         table = pv.read_csv(file, read_options=reading, parse_options=parse, convert_options=texts)
     if bad:
-        raise _ragged(path, encoding, bad)
+        raise ragged(path, encoding, names, bad)
     return table
-
-
-def _ragged(path: Path, encoding: str | None, bad: list[tuple[int, str]]) -> InputError:
-    """Records with more or fewer cells than the header, by the lines they begin on."""
-    lines = record_lines(path, encoding)
-    where = [f"line {lines[number - 1]} {what}" for number, what in bad[:_SHOWN]]
-    more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-    return InputError(
-        f"{path}: {'; '.join(where)}{more}.",
-        'Quote cells that hold the separator: "a, b".',
-    )
 
 
 def _read_json_lines(path: Path, encoding: str | None) -> pa.Table:

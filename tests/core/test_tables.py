@@ -439,3 +439,16 @@ def test_damaged_tables(suffix, count, tmp_path):
             said.append(error.message)
     assert 0 < len(said) < count
     assert all(str(path) in message or "label" in message for message in said)
+
+
+@pytest.mark.parametrize(("separator", "typed"), [(";", ";"), ("\t", "\\t"), ("|", "|")])
+def test_cells_with_commas_between_other_separators(
+    tmp_path: Path, separator: str, typed: str
+) -> None:
+    """The header is one cell, and `1,5` makes two of a row: quotes are not what is missing."""
+    path = tmp_path / "x.csv"
+    path.write_text(f"file{separator}size\na.png{separator}1,5\n")
+    with pytest.raises(InputError, match="line 2 has 2 fields, not 1") as caught:
+        read_table(path, None, None)
+    assert caught.value.hint == f"If '{typed}' separates columns, say so: --delimiter '{typed}'"
+    assert read_table(path, separator, None).to_pylist() == [{"file": "a.png", "size": "1,5"}]
