@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.core.arrow import hex_texts
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
 from deftclean.images.cache import Cache
@@ -147,18 +148,7 @@ class ImageChecks:
     @property
     def sha256(self) -> pa.Array:
         """(F,) hexadecimal strings, null where there was nothing to hash."""
-        digits = np.frombuffer(b"0123456789abcdef", np.uint8)
-        nibbles = np.stack([self.digests >> 4, self.digests & 15], axis=2)
-        text = digits[nibbles].reshape(-1, 64)[self.hashed]
-        lengths = np.where(self.hashed, 64, 0)
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        large = pa.LargeStringArray.from_buffers(
-            len(self),
-            pa.py_buffer(offsets.astype(np.int64)),
-            pa.py_buffer(np.ascontiguousarray(text)),
-            pa.py_buffer(np.packbits(self.hashed, bitorder="little")),
-        )
-        return large.cast(pa.string())
+        return hex_texts(self.digests, self.hashed)
 
 
 class _Ranges:
