@@ -25,7 +25,7 @@ from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScores, ZeroShotScores
 from deftclean.features.session import Session
 from deftclean.hearing.brought import Brought
-from deftclean.hearing.judging import Verdict, known_of, strangers_of
+from deftclean.hearing.judging import Verdict, agreement_of, known_of, strangers_of
 from deftclean.hearing.own_numbers import OwnNumbers, own_numbers, seen_by
 from deftclean.images.prepared import ImageReader, PreparedRows, opened_reader
 from deftclean.images.resizing import Preparation
@@ -198,7 +198,8 @@ class Judge:
         self, heard: Heard, manifest: Manifest, rows: UsableRows, picture_of: NDArray[np.int64]
     ) -> tuple[DetectorScores, Verdict]:
         known = known_of(rows, manifest)
-        return verdict_on(self.kept, heard, rows, picture_of, known, self.progress)
+        voted = agreement_of(manifest)
+        return verdict_on(self.kept, heard, rows, picture_of, known, voted, self.progress)
 
     def _alone(self, looked: Looked, near: NDArray[np.int64] | None) -> Opinion:
         assert looked.scores is not None  # noqa: S101 - nobody else was heard

@@ -141,6 +141,7 @@ def verdict_on(
     rows: UsableRows,
     picture_of: NDArray[np.int64],
     known: Known,
+    agreement: NDArray[np.float64] | None,
     progress: Progress,
 ) -> tuple[DetectorScores, Verdict]:
     """The verdict of an earlier scan; nothing is said of strangers.
@@ -151,10 +152,11 @@ def verdict_on(
         rows: whose labels are judged; those that show one picture are judged together.
         picture_of: (len(rows.distinct),) which of the pictures heard about is meant by each.
         known: what people know of them.
+        agreement: (N,) of the annotators of each row, see `judging.agreement_of`.
         progress: told what happens.
     """
     witnesses = [Filled(each, picture_of) for each in heard.witnesses]
-    given = given_labels(rows, len(kept.belief.marginal))
+    given = given_labels(rows, len(kept.belief.marginal), agreement)
     with progress.stage("Weighing the evidence", len(rows.distinct)) as advance:
         judged = judge_rows(
             kept.belief,

@@ -66,7 +66,7 @@ Against = Annotated[
     Path | None,
     typer.Option(
         help="Score table of other data, such as those of a test: rows whose picture is there "
-        "too count as leaked. Without --fail-on, any such row fails.",
+        "too, or nearly the same one, count as leaked. Without --fail-on, any such row fails.",
         rich_help_panel=_GATE,
     ),
 ]

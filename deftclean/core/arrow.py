@@ -37,6 +37,11 @@ def float_values(column: Column) -> NDArray[np.float32]:
     return values
 
 
+def int_values(column: Column) -> NDArray[np.int64]:
+    """(N,) int64, 0 where null."""
+    return _fixed(whole(column).cast(pa.int64()), np.dtype(np.int64))
+
+
 def codes(column: Column) -> tuple[NDArray[np.int64], pa.Array]:
     """(N,) place of each value among the distinct ones, -1 where null; and these, (L,)."""
     texts = whole(column)
@@ -121,6 +126,37 @@ def bool_array(values: NDArray[np.bool_]) -> pa.Array:
 def bit_buffer(values: NDArray[np.bool_]) -> pa.Buffer:
     """(N,) flags as Arrow holds them."""
     return pa.py_buffer(np.packbits(values, bitorder="little"))
+
+
+def hex_texts(values: NDArray[np.uint8], there: NDArray[np.bool_]) -> pa.Array:
+    """(N, B) bytes as (N,) strings of 2 B hexadecimal digits, null where (N,) `there` is false."""
+    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
+    count, length = len(values), 2 * values.shape[1]
+    text = digits[np.stack([values >> 4, values & 15], axis=2)].reshape(-1, length)[there]
+    offsets = np.concatenate([[0], np.cumsum(np.where(there, length, 0))]).astype(np.int64)
+    buffers = [bit_buffer(there), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(text))]
+    large = pa.LargeStringArray.from_buffers(count, buffers[1], buffers[2], buffers[0])
+    return large.cast(pa.string())
+
+
+def hex_bytes(column: Column, length: int) -> NDArray[np.uint8]:
+    """(N,) strings of hexadecimal digits as (N, length) bytes; zeros where null.
+
+    Raises:
+        ValueError: some are no such strings, or of other lengths.
+    """
+    texts = whole(column).drop_null().cast(pa.large_string())
+    found = np.zeros((len(column), length), dtype=np.uint8)
+    if not len(texts):
+        return found
+    if not pc.all(pc.match_substring_regex(texts, f"^[0-9a-f]{{{2 * length}}}$")).as_py():
+        raise ValueError(f"no strings of {2 * length} hexadecimal digits")
+    _, ends, data = texts.buffers()
+    first = int(np.frombuffer(ends, np.int64, 1, 8 * texts.offset)[0])
+    text = np.frombuffer(data, np.uint8, 2 * length * len(texts), first).reshape(-1, length, 2)
+    nibbles = np.where(text < ord("a"), text - ord("0"), text - (ord("a") - 10))
+    found[valid(column)] = nibbles[..., 0] << 4 | nibbles[..., 1]
+    return found
 
 
 def whole(column: Column) -> pa.Array:

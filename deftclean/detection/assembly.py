@@ -26,6 +26,7 @@ from deftclean.evidence.witness import WitnessName
 from deftclean.features.pictures import RunPictures
 from deftclean.features.scoring import DetectorScores, ZeroShotScores
 from deftclean.hearing.judging import Verdict
+from deftclean.images.look import hash_texts
 from deftclean.images.prepared import PreparedRows
 from deftclean.images.usable_rows import UsableRows
 from deftclean.models.detector_card import FORMAT_VERSION, DetectorCard
@@ -186,6 +187,7 @@ def score_table(
         "status": status,
         "error": found.error,
         "content_sha256": found.sha256,
+        "perceptual_hash": hash_texts(found.looks),
         "source_line": manifest.source_lines,
         "duplicate_of": found.first_of_same,
         "near_duplicate_group": _of_rows(near, rows, count),

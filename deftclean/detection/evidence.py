@@ -40,7 +40,7 @@ def weigh_rows(
     """
     pictures, untuned, seed = task.pictures, task.untuned, task.config.seed
     assert untuned is not None  # noqa: S101 - embedded for this
-    labels = labels_of_pictures(pictures.rows, task.manifest)
+    labels = labels_of_pictures(pictures.rows, task.manifest, task.progress)
     said = warned(task.progress, contradictions(labels.known))
     halves = labels.learned.folds(2, stream(seed, "halves"))
     fitted = cross_fit(task, halves, labels.known, keeping)

@@ -65,7 +65,7 @@ class ModellessScan(ScanRequest):
 
     def _judged(self, prepared: PreparedRows, own: OwnNumbers, runtime: Runtime) -> Outcome:
         rows, progress = prepared.rows, self.progress
-        labels = labels_of_pictures(rows, prepared.manifest)
+        labels = labels_of_pictures(rows, prepared.manifest, progress)
         said = warned(progress, contradictions(labels.known))
         speakers = Speakers(None, None, own.witness, own.features)
         seed = int(self.given.get("seed") or 0)

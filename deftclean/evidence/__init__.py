@@ -4,6 +4,7 @@ Log-probabilities and labels in, posteriors and rates out: it knows no picture, 
 
 In reading order::
 
+    agreement: labels by how far annotators agreed
     given_labels: what pictures were given, and how they are dealt into parts
     known: what people know of pictures
     witness: what a witness is; linear ones

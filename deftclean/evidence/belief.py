@@ -54,7 +54,12 @@ class Belief:
         return dict(zip(self.names, np.asarray(mean).tolist(), strict=True))
 
     def posterior(
-        self, heard: Tensor, pictures: Tensor, labels: Tensor, impossible: Tensor | None = None
+        self,
+        heard: Tensor,
+        pictures: Tensor,
+        labels: Tensor,
+        strata: Tensor | None = None,
+        impossible: Tensor | None = None,
     ) -> Tensor:
         """What is believed of pictures and the labels that they were given.
 
@@ -64,6 +69,7 @@ class Belief:
             heard: (B, M, K) log-probabilities, float64.
             pictures: (P,) the place in the block of each given label; a picture may have none.
             labels: (P,) given.
+            strata: (P,) of the agreement of annotators; None where nothing is known of it.
             impossible: (B, K) 0, or -inf for a class that people know a picture not to be of.
 
         Returns:
@@ -73,7 +79,7 @@ class Belief:
         known = torch.zeros(heard.shape[0], heard.shape[2], dtype=torch.float64)
         for share, pool in zip(self.shares, self.pools, strict=True):
             log_probs = pool.log_probs(heard)
-            chances = pool.noise.log_chances(log_probs[pictures], labels)
+            chances = pool.noise_of(strata).log_chances(log_probs[pictures], labels)
             joint = log_probs.index_add(0, pictures, chances) + barred
             known += share * joint.softmax(dim=1)
         marginal = torch.from_numpy(self.marginal)
@@ -158,10 +164,16 @@ def heard(witnesses: Sequence[Witness], pictures: NDArray[np.int64]) -> Tensor:
     return torch.stack([each.log_probs(pictures).double() for each in witnesses], dim=1)
 
 
-def labels_of(given: GivenLabels, pictures: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """The given labels of ascending pictures: place of the picture in the block, and class."""
+def labels_of(
+    given: GivenLabels, pictures: NDArray[np.int64]
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The given labels of ascending pictures: place of the picture in the block, class, stratum."""
     first, last = np.searchsorted(given.pictures, [pictures[0], pictures[-1] + 1])
     shown = given.pictures[first:last]
     places = np.searchsorted(pictures, shown)
     among = pictures[places] == shown
-    return torch.from_numpy(places[among]), torch.from_numpy(given.labels[first:last][among])
+    strata = None
+    if given.strata is not None:
+        strata = torch.from_numpy(given.strata[first:last][among])
+    labels = torch.from_numpy(given.labels[first:last][among])
+    return torch.from_numpy(places[among]), labels, strata

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deftclean.evidence.agreement import strata_of
+
 
 @dataclass(frozen=True)
 class GivenLabels:
@@ -22,6 +24,8 @@ class GivenLabels:
         count: U, labelled or not.
         classes: K.
         sure: (P,) bool, the label is known to be right.
+        strata: (P,) how far the annotators agreed, see `agreement.strata_of`; None where there is
+            nothing to know of it.
     """
 
     pictures: NDArray[np.int64]
@@ -29,6 +33,7 @@ class GivenLabels:
     count: int
     classes: int
     sure: NDArray[np.bool_]
+    strata: NDArray[np.int64] | None = None
 
     @classmethod
     def of(
@@ -37,6 +42,7 @@ class GivenLabels:
         labels: NDArray[np.int64],
         count: int,
         classes: int,
+        agreement: NDArray[np.float64] | None = None,
     ) -> "GivenLabels":
         """From the picture and the label of every labelled row, in any order; none is sure.
 
@@ -44,10 +50,15 @@ class GivenLabels:
             pictures, labels: (n,) of the rows.
             count: U.
             classes: K.
+            agreement: (n,) share of votes for each label, of which a pair has the mean; NaN where
+                it is unknown, None where it always is.
         """
-        pairs = np.unique(pictures * classes + labels)
-        sure = np.zeros(len(pairs), dtype=bool)
-        return cls(pairs // classes, pairs % classes, count, classes, sure)
+        pairs, of_row = np.unique(pictures * classes + labels, return_inverse=True)
+        sure, strata = np.zeros(len(pairs), dtype=bool), None
+        if agreement is not None:
+            total = np.bincount(of_row, weights=agreement, minlength=len(pairs))
+            strata = strata_of(total / np.bincount(of_row, minlength=len(pairs)))
+        return cls(pairs // classes, pairs % classes, count, classes, sure, strata)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -65,7 +76,12 @@ class GivenLabels:
             return self
         chosen = np.sort(generator.choice(len(self), most, replace=False))
         return GivenLabels(
-            self.pictures[chosen], self.labels[chosen], self.count, self.classes, self.sure[chosen]
+            self.pictures[chosen],
+            self.labels[chosen],
+            self.count,
+            self.classes,
+            self.sure[chosen],
+            None if self.strata is None else self.strata[chosen],
         )
 
     def folds(self, parts: int, generator: np.random.Generator) -> NDArray[np.int64]:

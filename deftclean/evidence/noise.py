@@ -10,6 +10,9 @@ with m the share of each class among the labels, q what two classes have to do w
 the picture, as of labels replaced at random. People mistake a picture for what it looks like: then
 τ is above 0, and it is the likelihood of the labels that says so.
 
+Where several annotators voted, ε_k is another one for labels that all chose than for those of a
+bare majority: ε of a stratum of agreement stands in the place of ε, see `LabelNoise.log_wrong`.
+
 Shapes: B pictures, K classes.
 """
 
@@ -24,8 +27,8 @@ class LabelNoise:
     """The noise of K classes, float64.
 
     Attributes:
-        log_wrong: (K,) log ε.
-        log_right: (K,) log(1 - ε).
+        log_wrong: (K,) log ε; or (B, K), of each of B labels that are asked about.
+        log_right: of the same shape, log(1 - ε).
         pairs: (K, K) q; None where there are too many classes to learn it.
         log_marginal: (K,) log m.
         resemblance: τ, 0 or more.
@@ -55,7 +58,8 @@ class LabelNoise:
         wrong = self.log_wrong + appeal.gather(1, own) - rest
         if self.pairs is not None:
             wrong = wrong + self.pairs.T[labels]
-        right = self.log_right[labels][:, None]
+        of_each = self.log_right.ndim > 1
+        right = self.log_right.gather(1, own) if of_each else self.log_right[labels][:, None]
         return wrong.scatter(1, own, right)
 
     def expected(self, log_probs: Tensor) -> Tensor:

@@ -8,7 +8,10 @@ been fitted to a picture's own label, so a witness that only repeats labels gain
 people know the class of a picture, the sum over k is over what they leave possible: of a confirmed
 label log p(y | x) + log(1 - ε_y).
 
-Shapes: n labels, M witnesses, K classes.
+Where annotators voted, each stratum s of agreement has noise of its own:
+logit ε_ks = logit ε_k + δ_s.
+
+Shapes: n labels, M witnesses, K classes, S strata.
 """
 
 import math
@@ -20,6 +23,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deftclean.evidence.agreement import STRATA
 from deftclean.evidence.noise import LabelNoise
 
 LEARNED_PAIRS = 50
@@ -30,6 +34,7 @@ LEARNED_PAIRS = 50
 _SHRINK_CLASS = 20.0  # ε_k to a common ε, on its logit
 _SHRINK_PAIRS = 50.0  # q to 0, over K
 _SHRINK_BIAS = 1.0
+_SHRINK_STRATA = 0.1  # δ to 0; labels that all chose may be wrong a hundredth as often as others
 # Beside them, of ε: one wrong label and one right one, so that no rate is certain to be 0.
 # Each witness is a probability already, so that Σ w should be near 1; of a taught one this is known
 # less well, for what keeps it from learning every label by heart also makes it less sure.
@@ -48,6 +53,7 @@ class Testimony:
         taught: (M,) bool, whether a witness has learned from labels of this data set.
         impossible: (n, K) 0, or -inf for a class that people know a picture not to be of; None
             where they know nothing.
+        strata: (n,) of agreement; None where there is but one.
     """
 
     log_probs: Tensor
@@ -55,6 +61,7 @@ class Testimony:
     log_marginal: Tensor
     taught: Tensor
     impossible: Tensor | None = None
+    strata: Tensor | None = None
 
     def of(self, chosen: NDArray[np.bool_]) -> "Testimony":
         """Of some of the witnesses."""
@@ -69,7 +76,15 @@ class Testimony:
             log_probs=self.log_probs[::step],
             labels=self.labels[::step],
             impossible=barred,
+            strata=None if self.strata is None else self.strata[::step],
         )
+
+    @property
+    def mix(self) -> Tensor | None:
+        """(S,) share of each stratum; None where there is but one."""
+        if self.strata is None:
+            return None
+        return self.strata.bincount(minlength=STRATA).double() / len(self.strata)
 
 
 @dataclass(frozen=True)
@@ -78,16 +93,19 @@ class Pool:
 
     Attributes:
         values: the numbers: softplus⁻¹(w) of M witnesses, b of K classes, the common logit of ε and
-            each class's distance from it, q (where K is below `LEARNED_PAIRS`), softplus⁻¹(τ).
+            each class's distance from it, q (where K is below `LEARNED_PAIRS`), δ of S strata
+            (where there are more than one), softplus⁻¹(τ).
         witnesses: M.
         log_marginal: (K,) of the labels.
         loss: negative log-likelihood and penalties at the values, in nats over all n labels.
+        mix: (S,) share of the labels in each stratum; None where there is but one.
     """
 
     values: Tensor
     witnesses: int
     log_marginal: Tensor
     loss: float
+    mix: Tensor | None = None
 
     @property
     def weights(self) -> Tensor:
@@ -101,12 +119,35 @@ class Pool:
 
     @property
     def noise(self) -> LabelNoise:
-        """How labels come to be wrong."""
+        """How labels come to be wrong; the mean over the strata of agreement."""
+        logits = self._logits
+        if self.mix is None:
+            return self._noise(F.logsigmoid(logits), F.logsigmoid(-logits))
+        each, shares = logits + self.shifts[:, None], self.mix.log()[:, None]
+        wrong = (F.logsigmoid(each) + shares).logsumexp(dim=0)
+        return self._noise(wrong, (F.logsigmoid(-each) + shares).logsumexp(dim=0))
+
+    def noise_of(self, strata: Tensor | None) -> LabelNoise:
+        """The same of (B,) labels whose stratum is known; the mean where it is not."""
+        if self.mix is None or strata is None:
+            return self.noise
+        logits = self._logits + self.shifts[strata][:, None]
+        return self._noise(F.logsigmoid(logits), F.logsigmoid(-logits))
+
+    @property
+    def _logits(self) -> Tensor:
+        """(K,) of ε."""
+        return _noise_values(self.values, self.witnesses, len(self.log_marginal))[1]
+
+    @property
+    def shifts(self) -> Tensor:
+        """(S,) δ; without strata, of no meaning."""
+        return self.values[-1 - STRATA : -1]
+
+    def _noise(self, log_wrong: Tensor, log_right: Tensor) -> LabelNoise:
         classes = len(self.log_marginal)
-        _, own, pairs, resemblance = _noise_values(self.values, self.witnesses, classes)
-        return LabelNoise(
-            F.logsigmoid(own), F.logsigmoid(-own), pairs, self.log_marginal, F.softplus(resemblance)
-        )
+        _, _, pairs, resemblance = _noise_values(self.values, self.witnesses, classes)
+        return LabelNoise(log_wrong, log_right, pairs, self.log_marginal, F.softplus(resemblance))
 
     def log_probs(self, heard: Tensor) -> Tensor:
         """(B, M, K) of the witnesses -> (B, K) log p(k | x)."""
@@ -119,20 +160,25 @@ def _noise_values(
     """Each class's distance from the common logit, its logit, q, and τ before its softplus."""
     rest = values[witnesses + classes :]
     apart = rest[1 : 1 + classes]
-    pairs = rest[1 + classes : -1].view(classes, classes) if classes < LEARNED_PAIRS else None
+    pairs = None
+    if classes < LEARNED_PAIRS:
+        pairs = rest[1 + classes :][: classes * classes].view(classes, classes)
     return apart, rest[0] + apart, pairs, rest[-1]
 
 
-def starting_values(weights: NDArray[np.float64], classes: int, resemblance: float) -> Tensor:
+def starting_values(
+    weights: NDArray[np.float64], classes: int, resemblance: float, *, strata: bool = False
+) -> Tensor:
     """Numbers to begin with: these weights, a quarter of the labels wrong, no pairs.
 
     Args:
         weights: (M,).
         classes: K.
         resemblance: τ.
+        strata: there is more than one.
     """
-    pairs = classes * classes if classes < LEARNED_PAIRS else 0
-    values = torch.zeros(len(weights) + classes + 1 + classes + pairs + 1, dtype=torch.float64)
+    more = (classes * classes if classes < LEARNED_PAIRS else 0) + (STRATA if strata else 0)
+    values = torch.zeros(len(weights) + classes + 1 + classes + more + 1, dtype=torch.float64)
     values[: len(weights)] = _before_softplus(torch.from_numpy(weights).clamp(min=1e-3))
     values[len(weights) + classes] = -1.0
     values[-1] = _before_softplus(torch.tensor(max(resemblance, 1e-4), dtype=torch.float64))
@@ -160,6 +206,11 @@ def penalties(pool: Pool, count: int, taught: Tensor, price: float) -> Tensor:
     total = total - F.logsigmoid(common) - F.logsigmoid(-common)
     if pairs is not None:
         total = total + _SHRINK_PAIRS / classes * (pairs**2).sum()
+    if pool.mix is not None:
+        # Of each stratum that there is, too, one wrong label and one right one.
+        logits = (common + pool.shifts)[pool.mix > 0]
+        total = total + _SHRINK_STRATA * (pool.shifts**2).sum()
+        total = total - (F.logsigmoid(logits) + F.logsigmoid(-logits)).sum()
     of_taught = (taught * weights).sum()
     share = of_taught / (weights.sum() + 1e-9)
     strength = _CALIBRATED + share * (_CALIBRATED_TAUGHT - _CALIBRATED)
@@ -170,7 +221,8 @@ def penalties(pool: Pool, count: int, taught: Tensor, price: float) -> Tensor:
 def surprise(pool: Pool, testimony: Testimony) -> Tensor:
     """(n,) -log P(given label, and what people know | picture), in nats."""
     log_probs = pool.log_probs(testimony.log_probs)
-    joint = log_probs + pool.noise.log_chances(log_probs, testimony.labels)
+    noise = pool.noise_of(testimony.strata)
+    joint = log_probs + noise.log_chances(log_probs, testimony.labels)
     if testimony.impossible is not None:
         joint = joint + testimony.impossible
     return -torch.logsumexp(joint, dim=1)
@@ -192,6 +244,7 @@ def fit(
         resemblance: τ; None to fit it.
     """
     count, witnesses, _ = testimony.log_probs.shape
+    mix = testimony.mix
     fixed = torch.zeros_like(start, dtype=torch.bool)
     values = start.clone()
     if resemblance is not None:
@@ -209,7 +262,7 @@ def fit(
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        pool = Pool(values, witnesses, testimony.log_marginal, math.nan)
+        pool = Pool(values, witnesses, testimony.log_marginal, math.nan, mix)
         total = surprise(pool, testimony).sum() + penalties(pool, count, testimony.taught, price)
         mean: Tensor = total / count
         mean.backward()
@@ -219,4 +272,4 @@ def fit(
 
     optimiser.step(loss)
     reached = float(loss().detach()) * count
-    return Pool(values.detach().clone(), witnesses, testimony.log_marginal, reached)
+    return Pool(values.detach().clone(), witnesses, testimony.log_marginal, reached, mix)

@@ -9,7 +9,7 @@ Where the witnesses know nothing, any rate may be true, and the interval says so
 Shapes: n labelled rows, K classes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -131,12 +131,12 @@ def _at_pool(
     classes, kept = len(pool.log_marginal), len(some.labels)
 
     def both(
-        values: Tensor, log_probs: Tensor, label: Tensor, barred: Tensor
+        values: Tensor, log_probs: Tensor, label: Tensor, barred: Tensor, stratum: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Of one row: -log P(label), and the probability that it is wrong."""
-        at = Pool(values, pool.witnesses, pool.log_marginal, pool.loss)
+        at = replace(pool, values=values)
         known = at.log_probs(log_probs[None])
-        joint = known + at.noise.log_chances(known, label[None]) + barred
+        joint = known + at.noise_of(stratum[None]).log_chances(known, label[None]) + barred
         whole = torch.logsumexp(joint, dim=1)
         wrong = 1 - (joint.gather(1, label[None, None])[:, 0] - whole).exp()
         found = torch.cat([-whole, wrong])
@@ -145,14 +145,15 @@ def _at_pool(
     barred = torch.zeros(kept, classes, dtype=torch.float64)
     if some.impossible is not None:
         barred = some.impossible
-    rows = (pool.values, some.log_probs, some.labels, barred)
-    of_each = (None, 0, 0, 0)
+    strata = torch.zeros_like(some.labels) if some.strata is None else some.strata
+    rows = (pool.values, some.log_probs, some.labels, barred, strata)
+    of_each = (None, 0, 0, 0, 0)
     slopes, values = torch.func.vmap(torch.func.jacrev(both, has_aux=True), of_each)(*rows)
     slopes, wrong = slopes[..., :-1], values[:, 1]  # τ is what the pools differ in
     of_loss, of_wrong = slopes[:, 0], slopes[:, 1]
 
     def prior(values: Tensor) -> Tensor:
-        at = Pool(values, pool.witnesses, pool.log_marginal, pool.loss)
+        at = replace(pool, values=values)
         return penalties(at, count, some.taught, 0.0)
 
     curvature = torch.func.jacrev(torch.func.grad(prior))(pool.values)[:-1, :-1]

@@ -80,6 +80,8 @@ class KeptEvidence:
             "head.weight": self.head.weight.contiguous(),
             "head.bias": self.head.bias.contiguous(),
         }
+        if (mix := belief.pools[0].mix) is not None:
+            made["strata"] = mix
         if self.index is not None:
             made |= {
                 "neighbours.features": self.index.features.cpu().half().contiguous(),
@@ -115,7 +117,7 @@ class KeptEvidence:
         marginal = tensors["marginal"]
         log_marginal = marginal.log()
         pools = tuple(
-            Pool(values, len(names), log_marginal, float(loss))
+            Pool(values, len(names), log_marginal, float(loss), tensors.get("strata"))
             for values, loss in zip(tensors["pools"], tensors["losses"], strict=True)
         )
         shares = tensors["shares"].numpy()

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from deftclean.evidence.agreement import differ
 from deftclean.evidence.belief import Belief, heard, ignorance
 from deftclean.evidence.given_labels import GivenLabels
 from deftclean.evidence.known import Known
@@ -47,13 +49,20 @@ def testify(
         generator: draws the part.
     """
     some = given.some(max(_MOST_NUMBERS // given.classes, 1), generator)
+    strata = some.strata if differ(some.strata) else None
     return Testimony(
         heard(witnesses, some.pictures),
         torch.from_numpy(some.labels),
         torch.from_numpy(np.log(given.marginal)),
         torch.tensor([each.name != UNTAUGHT for each in witnesses]),
         known.impossible(some.pictures),
+        None if strata is None else torch.from_numpy(strata),
     )
+
+
+def _start(testimony: Testimony, weights: NDArray[np.float64], resemblance: float) -> Tensor:
+    classes = testimony.log_probs.shape[2]
+    return starting_values(weights, classes, resemblance, strata=testimony.strata is not None)
 
 
 def first_noise(testimony: Testimony) -> NDArray[np.float64]:
@@ -62,15 +71,15 @@ def first_noise(testimony: Testimony) -> NDArray[np.float64]:
     Args:
         testimony: of the witnesses that need no noise matrix.
     """
-    witnesses, classes = testimony.log_probs.shape[1:]
-    start = starting_values(np.full(witnesses, 0.6), classes, _FIRST_RESEMBLANCE)
+    witnesses = testimony.log_probs.shape[1]
+    start = _start(testimony, np.full(witnesses, 0.6), _FIRST_RESEMBLANCE)
     return mean_noise(fit(testimony, start, resemblance=_FIRST_RESEMBLANCE), testimony)
 
 
 def priced(testimony: Testimony) -> tuple[Pool, NDArray[np.bool_]]:
     """The first fit, in which taught witnesses have their price, and who is heard after it."""
     taught = testimony.taught.numpy()
-    start = starting_values(np.where(taught, 0.3, 0.8), testimony.log_probs.shape[2], 0.1)
+    start = _start(testimony, np.where(taught, 0.3, 0.8), 0.1)
     pool = fit(testimony, start, price=_PRICE)
     weights = pool.weights.numpy()
     chosen = ~taught | (weights > _HEARD)
@@ -91,7 +100,7 @@ def weigh(
     """
     remaining = testimony.of(chosen)
     weights = np.maximum(first.weights.numpy()[chosen], 0.05)
-    values = starting_values(weights, testimony.log_probs.shape[2], 0.0)
+    values = _start(testimony, weights, 0.0)
     pools: list[Pool] = []
     for resemblance in _RESEMBLANCES:
         pools.append(fit(remaining, values, resemblance=resemblance))

@@ -16,6 +16,7 @@ from deftclean.core.runtime import choose_runtime
 from deftclean.data.manifest import Manifest, read_manifest
 from deftclean.data.options import ManifestOptions
 from deftclean.images.first_pass import ImageChecks, check_images
+from deftclean.images.look import hash_texts
 from deftclean.images.resizing import Preparation
 from deftclean.images.row_images import row_images, work_folder
 from deftclean.models.weights import preprocess_of
@@ -73,6 +74,7 @@ def _table(manifest: Manifest, checks: ImageChecks) -> pa.Table:
         "status": pc.if_else(unlabelled, "unlabeled", status),
         "error": checks.error,
         "content_sha256": checks.sha256,
+        "perceptual_hash": hash_texts(checks.looks),
         "source_line": manifest.source_lines,
         "duplicate_of": checks.first_of_same,
     }

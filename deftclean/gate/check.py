@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from deftclean.core.errors import UsageError
 from deftclean.core.progress import Progress, Silent
+from deftclean.gate.elsewhere import OtherPictures, look_elsewhere
 from deftclean.gate.expressions import (
     ALTERED,
     AUDITED,
@@ -43,7 +43,6 @@ from deftclean.table.copies import (
     Copies,
     conflicting_pairs,
     copies_of,
-    pictures_of,
     told_conflicts,
 )
 from deftclean.table.emptied import about_emptied, emptied_classes
@@ -53,7 +52,7 @@ from deftclean.table.kinds import COUNTED, count_of, kind_counts
 from deftclean.table.places import Places
 from deftclean.table.problems import FINE, FLAGGED, KINDS, Counts, Problems, problems_of, worst
 from deftclean.table.reviewed import AUDIT, KNOWN
-from deftclean.table.scores import ScoreTable
+from deftclean.table.scores import HASH, ScoreTable
 from deftclean.table.slim import read_slim
 
 DEFAULT_TOP = 10
@@ -89,14 +88,14 @@ class Gates:
         expressions: as asked, or for a baseline alone that there are no new problems.
         earlier: the baseline, read.
         pictures: where they are, for expressions about altered ones.
-        against: fingerprints of pictures that should not be in the table; None for none.
+        against: pictures that should not be in the table; None for none.
         key: of all fingerprints.
     """
 
     expressions: tuple[Expression, ...]
     earlier: Earlier | None
     pictures: Pictures
-    against: pa.Array | None
+    against: OtherPictures | None
     key: Fingerprints
 
     @classmethod
@@ -123,7 +122,7 @@ class Gates:
         pictures, key = pictures or Pictures(), Fingerprints()
         if baseline is None:
             refuse_changes(expressions)
-        elsewhere = None if against is None else _pictures_in(against, key)
+        elsewhere = None if against is None else OtherPictures.of(against, key)
         earlier = None if baseline is None else Earlier.of(Path(baseline), key)
         if earlier is not None:
             expressions = expressions or parse_expressions(_NO_NEW_PROBLEMS)
@@ -147,7 +146,8 @@ class Gates:
         Raises:
             UsageError: it is no score table, or has no such class.
         """
-        scores = read_slim(table, _COLUMNS, self.key)
+        columns = _COLUMNS if self.against is None else (*_COLUMNS, HASH)
+        scores = read_slim(table, columns, self.key)
         rows = problems_of(scores, table)
         self.refuse_unknown_classes(rows.names)
         earlier = self.earlier
@@ -156,12 +156,14 @@ class Gates:
             compared = compare(scores, rows, earlier.scores, earlier.rows)
         judged = rows if compared is None else rows.forgiving(compared.known)
         counts, found = Counts.of(judged), audited(scores)
-        copies = copies_of(scores, self.against)
-        where = self.pictures
+        where, other = self.pictures, self.against
+        leaked = None if other is None else look_elsewhere(scores, table, other, where.progress)
+        copies = copies_of(scores, None if leaked is None else leaked.found)
         verified = Verified(scores, table, where.data, where.allow_outside, where.progress)
         listed = worst(judged, judged.kinds != FINE, top)
         pairs, identical = conflicting_pairs(scores, top)
-        shown = np.concatenate([listed, pairs.ravel(), *first_changed(compared, top)])
+        more = [] if leaked is None else [leaked.first(top)]
+        shown = np.concatenate([listed, pairs.ravel(), *first_changed(compared, top), *more])
         few = scores.excerpt(_SHOWN, shown)
         places = Places(few, table)
         changes: tuple[Change, ...] = ()
@@ -187,12 +189,16 @@ class Gates:
             found={kind: n for kind in KINDS[1:] if (n := counts.count(kind, None))},
             changes=changes,
             source=places.source,
-            warnings=_warnings(scores, compared, verified),
+            warnings=(
+                *_warnings(scores, compared, verified),
+                *(() if leaked is None else leaked.warnings),
+            ),
             estimate=noise_estimate(scores.metadata),
             audited=found,
             copies=copies.counts,
             kinds=kind_counts(scores),
             conflicts=told_conflicts(few, pairs, identical),
+            leaks=None if leaked is None else leaked.leaks(few, top),
         )
 
 
@@ -218,13 +224,13 @@ def check(
         baseline: an earlier table of the same data. Rows that had the same problem there are
             forgiven: in gates and findings they count as fine.
         against: a score table of data that should share no picture with this one, such as those of
-            a test. Without `fail_on`, any shared picture fails.
+            a test: neither the same nor nearly so. Without `fail_on`, any shared picture fails.
         verify: ask too whether table, detector and pictures are still those that were judged, by
             their hashes: `altered_table>0`, `altered_detector>0`, `altered_pictures>0`.
         data: where the pictures are; None for the folder of the scan.
         allow_outside: follow links and names that leave the data folder.
         top: most rows in each list.
-        progress: told what happens while pictures are read; nobody by default.
+        progress: told what happens while pictures are read or compared; nobody by default.
 
     Raises:
         UsageError: an expression cannot be read, or a table cannot.
@@ -243,11 +249,6 @@ def check(
             "Give the table of the other data, such as those of the test.",
         )
     return Gates.of(asked, baseline, pictures, other).check(Path(table), top)
-
-
-def _pictures_in(path: Path, key: Fingerprints) -> pa.Array:
-    """Fingerprints of the readable pictures of another table."""
-    return pictures_of(read_slim(path, ("status", "content_sha256"), key).table)
 
 
 def _warnings(

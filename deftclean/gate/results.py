@@ -150,6 +150,53 @@ class TableCounts:
     not_scored: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Leak:
+    """A row whose picture is in the table that was compared with too, or nearly so.
+
+    Attributes:
+        rows, file_names: here and there.
+        identical: byte by byte.
+    """
+
+    rows: tuple[int, int]
+    file_names: tuple[str, str]
+    identical: bool
+
+    @property
+    def statement(self) -> str:
+        """In words."""
+        (one, other), (row, there) = self.file_names, self.rows
+        what = "the same picture as" if self.identical else "nearly the same picture as"
+        return f"{one} (row {row}): {what} {other} (row {there} there)"
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What a table shares with another one.
+
+    Attributes:
+        table: the other one.
+        same: rows whose picture is there, byte by byte.
+        nearly: rows of others with nearly the same picture there; None where nobody could look.
+        rows: the first of them, identical ones first.
+    """
+
+    table: Path
+    same: int
+    nearly: int | None
+    rows: tuple[Leak, ...]
+
+    @property
+    def statement(self) -> str:
+        """In words."""
+        nearly = "nobody knows how many" if self.nearly is None else f"{self.nearly:,}"
+        return (
+            f"{self.same:,} rows show the same picture as one in {self.table}, "
+            f"{nearly} nearly the same."
+        )
+
+
 @dataclass(frozen=True, repr=False)
 class CheckResult(Shown):
     """What `check` found.
@@ -171,6 +218,7 @@ class CheckResult(Shown):
         copies: rows that show a picture of another row.
         kinds: rows of each kind, and reasons why pictures are bad.
         conflicts: pairs of them with different labels, at most as many as were asked for.
+        leaks: what is in the table compared with too; None without one.
     """
 
     table: Path
@@ -187,6 +235,7 @@ class CheckResult(Shown):
     copies: CopyCounts
     kinds: KindCounts
     conflicts: tuple[Conflict, ...]
+    leaks: Leaks | None = None
 
     def facts(self) -> Mapping[str, object]:
         """What a notebook shows."""

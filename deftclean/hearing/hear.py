@@ -15,6 +15,8 @@ from deftclean.core.errors import InputError
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import stream
 from deftclean.data.manifest import Manifest
+from deftclean.data.votes import AGREEMENT
+from deftclean.evidence.agreement import differ
 from deftclean.evidence.belief import Belief
 from deftclean.evidence.decision import keep_threshold
 from deftclean.evidence.given_labels import GivenLabels
@@ -28,6 +30,7 @@ from deftclean.evidence.witness import LinearWitness, OwnProbabilities, Take, Wi
 from deftclean.features.scoring import RowsByPicture, ZeroShotScores
 from deftclean.hearing.judging import (
     Verdict,
+    agreement_of,
     corrected_by_people,
     given_labels,
     judge_rows,
@@ -53,13 +56,26 @@ class Labels:
     learned: GivenLabels
 
 
-def labels_of_pictures(rows: UsableRows, manifest: Manifest) -> Labels:
+def labels_of_pictures(rows: UsableRows, manifest: Manifest, progress: Progress) -> Labels:
     """Of the distinct pictures.
+
+    Args:
+        rows: that show them.
+        manifest: theirs.
+        progress: told whether it counts how far annotators agreed.
 
     Raises:
         InputError: there are not two labelled pictures.
     """
-    given = given_labels(rows, len(manifest.class_names))
+    agreement = agreement_of(manifest)
+    given = given_labels(rows, len(manifest.class_names), agreement)
+    if agreement is None and AGREEMENT in manifest.columns.column_names:
+        progress.warn(
+            f"the column {AGREEMENT!r} is not used: it holds other things than shares of votes, "
+            "above 0 and at most 1"
+        )
+    if differ(given.strata):
+        progress.say(f"labels count by how far their annotators agreed (column {AGREEMENT!r})")
     known = known_of(rows, manifest)
     learned = known.corrected(given)
     if len(np.unique(learned.pictures)) < 2:

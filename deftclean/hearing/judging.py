@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-from deftclean.core.arrow import bool_values
+from deftclean.core.arrow import bool_values, float_values, whole
 from deftclean.data.manifest import Manifest
+from deftclean.data.votes import AGREEMENT
 from deftclean.evidence.belief import Belief, certain_of, foretold, heard, labels_of
 from deftclean.evidence.correction import fit_correction
 from deftclean.evidence.given_labels import GivenLabels
@@ -78,11 +79,37 @@ class Verdict:
     strangers: NDArray[np.bool_] | None
 
 
-def given_labels(rows: UsableRows, classes: int) -> GivenLabels:
-    """What the labelled readable rows say of the distinct pictures."""
-    return GivenLabels.of(
-        rows.pictures[rows.trainable], rows.labels[rows.trainable], len(rows.distinct), classes
-    )
+def given_labels(
+    rows: UsableRows, classes: int, agreement: NDArray[np.float64] | None
+) -> GivenLabels:
+    """What the labelled readable rows say of the distinct pictures.
+
+    Args:
+        rows: N of them.
+        classes: K.
+        agreement: (N,) as `agreement_of`.
+    """
+    at = rows.trainable
+    voted = None if agreement is None else agreement[at]
+    return GivenLabels.of(rows.pictures[at], rows.labels[at], len(rows.distinct), classes, voted)
+
+
+def agreement_of(manifest: Manifest) -> NDArray[np.float64] | None:
+    """(N,) share of the annotators who chose each label, NaN where that is not known.
+
+    None where the input has no column of that name, or one that holds something else.
+    """
+    if AGREEMENT not in manifest.columns.column_names:
+        return None
+    column = whole(manifest.columns[AGREEMENT])
+    if pa.types.is_string(column.type):  # as a CSV file has it; an empty cell says nothing
+        column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
+    try:
+        shares = float_values(column).astype(np.float64)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    fine = np.isnan(shares) | ((shares > 0) & (shares <= 1))
+    return shares if fine.all() else None
 
 
 def reliability_of(judged: Judged, rows: UsableRows) -> Reliability:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deftclean.core.arrow import int_array_where
+from deftclean.core.arrow import hex_texts, int_array_where
 from deftclean.core.progress import Progress
 from deftclean.core.runtime import Runtime
 from deftclean.images.cache import Cache
@@ -204,7 +204,7 @@ class ImageChecks:
         """(F,) hexadecimal strings, null where there was nothing to hash."""
         starts = range(0, max(1, len(self)), _WRITTEN)
         blocks = [slice(start, start + _WRITTEN) for start in starts]
-        chunks = [_hexadecimal(self.digests[block], self.hashed[block]) for block in blocks]
+        chunks = [hex_texts(self.digests[block], self.hashed[block]) for block in blocks]
         return pa.chunked_array(chunks, pa.string())
 
     @property
@@ -214,20 +214,6 @@ class ImageChecks:
         first = np.arange(len(self))
         first[hashed] = hashed[first_alike(self.digests, hashed)]
         return int_array_where(first, first != np.arange(len(first)))
-
-
-def _hexadecimal(digests: NDArray[np.uint8], hashed: NDArray[np.bool_]) -> pa.Array:
-    """(n, 32) bytes to n strings, null where there was nothing to hash."""
-    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
-    found = digests[hashed]
-    text = digits[np.stack([found >> 4, found & 15], axis=2)]
-    offsets = np.concatenate([[0], np.cumsum(np.where(hashed, 64, 0))])
-    return pa.StringArray.from_buffers(
-        len(hashed),
-        pa.py_buffer(offsets.astype(np.int32)),
-        pa.py_buffer(text),
-        pa.py_buffer(np.packbits(hashed, bitorder="little")),
-    )
 
 
 def first_alike(digests: NDArray[np.uint8], files: NDArray[np.int64]) -> NDArray[np.int64]:

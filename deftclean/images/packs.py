@@ -43,7 +43,7 @@ _HEADER = np.dtype(
 )
 _CHECKED = _HEADER.itemsize - 4  # bytes before the checksum of all
 _HEAD = _CHECKED - 4  # bytes before that of the header alone, which is read without the pixels
-_MAGIC = b"deftpix4"
+_MAGIC = b"deftpix5"
 _LINE = np.dtype([("begins", "<u8"), ("at", "<u8")])
 
 

@@ -146,31 +146,25 @@ class Copies:
         return found if isinstance(found, str) else ""
 
 
-def copies_of(scores: ScoreTable, against: Column | None = None) -> Copies:
+def copies_of(scores: ScoreTable, elsewhere: NDArray[np.bool_] | None = None) -> Copies:
     """Look at every row.
 
     Where people have decided about a row, their label counts: a dropped one contradicts nobody.
 
     Args:
         scores: N rows, with those of `COLUMNS` that the table has.
-        against: hashes of pictures that should not be here; see `pictures_of`.
+        elsewhere: (N,) the row's picture is where it should not be; None where nobody has looked.
     """
     table = scores.table
-    same, distinct = codes(table["content_sha256"])
-    same = np.where(_readable(table), same, -1)
+    same, hashed = picture_groups(table), valid(table["content_sha256"]).any()
     labels, near = _labels(table), _near_groups(scores)
     exact: dict[str, NDArray[np.bool_] | str] = dict.fromkeys(COPIES[:2], _NO_HASHES)
-    if len(distinct) or not len(table):
+    if hashed or not len(table):
         repeats = _first_rows(same) != np.arange(len(same))
         exact = dict(zip(COPIES[:2], (repeats, disagreeing(same, labels)), strict=True))
     nearly: dict[str, NDArray[np.bool_] | str] = dict.fromkeys(COPIES[2:4], _NOT_SEARCHED)
     if near is not None:
         nearly = dict(zip(COPIES[2:4], (near >= 0, disagreeing(near, labels)), strict=True))
-    elsewhere = None
-    if against is not None:
-        # The last is of rows without a hash.
-        known = np.append(bool_values(pc.is_in(distinct, value_set=whole(against))), False)
-        elsewhere = known[same]
     return Copies({**exact, **nearly, COPIES[4]: _leaked(table, same, near, elsewhere)})
 
 
@@ -215,7 +209,7 @@ def conflicting_pairs(scores: ScoreTable, most: int) -> tuple[NDArray[np.int64],
         scores, most: as `conflicts_of`; what is shown need not be there.
     """
     table = scores.table
-    same = np.where(_readable(table), codes(table["content_sha256"])[0], -1)
+    same = picture_groups(table)
     labels, near = _labels(table), _near_groups(scores)
     pairs = _contradictions(same, labels)
     exact = len(pairs)
@@ -261,10 +255,14 @@ def _contradictions(groups: NDArray[np.int64], values: NDArray[np.int64]) -> NDA
     return pairs[np.argsort(pairs[:, 0], kind="stable")]
 
 
-def pictures_of(table: pa.Table) -> pa.Array:
-    """Hashes of the rows whose picture can be read."""
-    hashes = whole(table["content_sha256"])
-    return hashes.filter(bool_array(_readable(table) & valid(hashes)))
+def picture_groups(table: pa.Table) -> NDArray[np.int64]:
+    """(N,) number of each row's picture by its bytes, -1 where there is none that can be read."""
+    return np.where(_readable(table), codes(table["content_sha256"])[0], -1)
+
+
+def first_rows(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(G,) ascending, the first row of each group; of rows in none (-1), none."""
+    return np.flatnonzero((groups >= 0) & (_first_rows(groups) == np.arange(len(groups))))
 
 
 def _readable(table: pa.Table) -> NDArray[np.bool_]:

@@ -34,7 +34,7 @@ Status = Literal[
 ]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 METADATA_KEY = b"deftclean"
 NEAR = "near_duplicates"
 """Key of the metadata: how nearly identical pictures were searched for; None where nobody did."""
@@ -45,6 +45,9 @@ where nobody has looked at the pictures for their own sake."""
 
 OFF_TOPIC = "off_topic"
 """Key of the metadata: how pictures that fit no class were told; None where nobody did."""
+
+HASH = "perceptual_hash"
+"""Column of what pictures look like: see `deftclean.images.look.hash_of`."""
 
 SCORE_SCHEMA = pa.schema(
     [
@@ -67,6 +70,7 @@ SCORE_SCHEMA = pa.schema(
         ("status", pa.string()),
         ("error", pa.string()),
         ("content_sha256", pa.string()),
+        (HASH, pa.string()),
         ("source_line", pa.int64()),
         ("duplicate_of", pa.int64()),
         ("near_duplicate_group", pa.int64()),
@@ -84,6 +88,7 @@ _SINCE = {
     "neighbours_prob": 3,
     **dict.fromkeys(("duplicate_of", "near_duplicate_group"), 4),
     **dict.fromkeys(("own_prob", "quality", "kind"), 5),
+    HASH: 6,
 }
 """Schema version that brought a column; 1 for all others."""
 
@@ -94,7 +99,7 @@ _PIECE = 65_536  # rows that are read at a time
 
 # Looking for repeated values in these costs as much as writing all the others.
 _HARDLY_REPEATED = frozenset(
-    {"row", "file_name", "content_sha256", "source_line", "duplicate_of"}
+    {"row", "file_name", "content_sha256", HASH, "source_line", "duplicate_of"}
     | {name for name in SCORE_COLUMNS if name.endswith("_prob")}
 )
 

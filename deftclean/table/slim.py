@@ -1,7 +1,8 @@
 """A score table of which only what gates ask about every row is held: a few bytes of each.
 
-File names and hashes, which are only told apart, are fingerprints; what repeats is numbered. What
-is shown of a few rows is read again, from the file as it was opened, whatever lies there by now.
+File names and hashes, which are only told apart, are fingerprints; what repeats is numbered, and
+perceptual hashes are bytes. What is shown of a few rows is read again, from the file as it was
+opened, whatever lies there by now.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,11 +16,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deftclean.core.arrow import bool_array, bool_values, int_array, narrow, valid, whole
+from deftclean.core.arrow import (
+    Column,
+    bit_buffer,
+    bool_array,
+    bool_values,
+    hex_bytes,
+    int_array,
+    narrow,
+    valid,
+    whole,
+)
 from deftclean.table.facts import reading
 from deftclean.table.fingerprints import Fingerprints, as_column, empty
 from deftclean.table.parts import Rows
-from deftclean.table.scores import ScoreTable, opened_scores, pieces_of
+from deftclean.table.scores import HASH, ScoreTable, opened_scores, pieces_of
 
 NUMBERED = "file_name#"
 """Column of flags: the name is `<table>#<row>`, which says where a row stands, not which it is."""
@@ -28,6 +39,9 @@ _NUMBERED = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
 
 IDENTITIES = ("file_name", NUMBERED, "content_sha256")
 """What rows of two tables are told apart by."""
+
+
+_HASH_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -114,6 +128,21 @@ def read_slim(path: Path, columns: Iterable[str], key: Fingerprints) -> SlimTabl
     return made
 
 
+def hash_bytes(column: Column) -> NDArray[np.uint8]:
+    """(N, 32) perceptual hashes as a slim table holds them; anything where null."""
+    values = whole(column)
+    if not len(values):
+        return np.zeros((0, _HASH_BYTES), dtype=np.uint8)
+    _, data = values.buffers()
+    start = _HASH_BYTES * values.offset
+    return np.frombuffer(data, np.uint8, _HASH_BYTES * len(values), start).reshape(-1, _HASH_BYTES)
+
+
+def _as_bytes(column: pa.Array) -> pa.Array:
+    buffers = [bit_buffer(valid(column)), pa.py_buffer(hex_bytes(column, _HASH_BYTES))]
+    return pa.Array.from_buffers(pa.binary(_HASH_BYTES), len(column), buffers)
+
+
 def slimmed(scores: ScoreTable, key: Fingerprints) -> SlimTable:
     """The same of a table that is in memory."""
     slim = _Columns(len(scores), key)
@@ -142,6 +171,8 @@ class _Columns:
                 column = column.cast(column.type.value_type)
             if name in IDENTITIES:
                 self._print(name, column)
+            elif name == HASH:
+                self._piece(name, _as_bytes(column))
             elif any(has_type(column.type) for has_type in _NUMBERED):
                 self._piece(name, column.dictionary_encode())
             else:

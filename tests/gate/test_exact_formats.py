@@ -23,6 +23,8 @@ from deftclean.gate.results import (
     CheckResult,
     Finding,
     Gate,
+    Leak,
+    Leaks,
     SeenRow,
     TableCounts,
 )
@@ -87,6 +89,12 @@ def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CheckResult:
             Conflict((0, 5), ("a.png", "e.png"), ("cat", "dog"), True),
             Conflict((1, 6), ("b.png", "f.png"), ("cat", "cow"), False),
         ),
+        leaks=Leaks(
+            Path("out/te[s]t.parquet"),
+            1,
+            1200,
+            (Leak((0, 5), ("a.png", "e.png"), True), Leak((1, 6), ("b.png", "f.png"), False)),
+        ),
     )
 
 
@@ -95,7 +103,7 @@ def plain(result: CheckResult) -> CheckResult:
     return replace(
         result, baseline=None, gates=(), findings=(), found={}, changes=(), warnings=(),
         counts=TableCounts(0, 0, 0, 0, None, {}), estimate=None, audited=None, copies=NOTHING,
-        kinds=KindCounts(None, None), conflicts=(),
+        kinds=KindCounts(None, None), conflicts=(), leaks=None,
     )  # fmt: skip
 
 
@@ -126,6 +134,7 @@ audited        900 of 1,000 rows drawn at random
 duplicates     3 repeat the picture of an earlier row
   in conflict  2 of such a picture with different labels: one at least is wrong
 leaked         1 show a picture that is elsewhere too
+  nearly       1,200 of them, by their perceptual hashes
 kinds          2 wrong label
 bad pictures   1 dark
 """
@@ -156,6 +165,10 @@ the same picture with different labels
 identical    a.png (row 0) 'cat': the same picture as e.png (row 5) 'dog'
 near copy    b.png (row 1) 'cat': nearly the same picture as f.png (row 6) 'cow'
 
+pictures that are in out/te[s]t.parquet too
+identical    a.png (row 0): the same picture as e.png (row 5 there)
+near copy    b.png (row 1): nearly the same picture as f.png (row 6 there)
+
 failed   flagged>7       is 1,100
 passed   rows[x%]<3      is 4
 unknown  noise_rate>0.5  no row was scored
@@ -178,7 +191,9 @@ def test_text_of_next_to_nothing(result: CheckResult) -> None:
     )
     same = replace(plain(result), baseline=Path("a"), changes=(Change("moved", 0, ()),))
     assert "\nsince a\nnothing has changed\n\ngates" in printed(print_asked, same)
-    alone = replace(result, baseline=None, changes=(), conflicts=(), findings=FINDINGS[1:2])
+    alone = replace(
+        result, baseline=None, changes=(), conflicts=(), leaks=None, findings=FINDINGS[1:2]
+    )
     assert printed(print_asked, alone).startswith(
         "\nrows to look at (1 of 2,152)\nmissing      data/b.png: missing, gone\n\nfailed "
     )
@@ -196,10 +211,11 @@ def test_text_has_styles_where_they_help(result: CheckResult) -> None:
             "since out/old.parquet", "rows that changed",
             "rows to look at (3 of 2,152, new problems only)",
             "the same picture with different labels",
+            "pictures that are in out/te[s]t.parquet too",
         )
     ]  # fmt: skip
     assert "\x1b[2mproblems that out/old.parquet has already are left out\x1b[0m" in shown
-    assert shown.count("\x1b[") == 2 * 8
+    assert shown.count("\x1b[") == 2 * 9
 
 
 def test_names_are_shown_and_hide_nothing(result: CheckResult) -> None:
@@ -287,6 +303,13 @@ def test_json(result: CheckResult, tmp_path: Path) -> None:
             {"rows": [1, 6], "file_names": ["b.png", "f.png"], "labels": ["cat", "cow"],
              "identical": False},
         ],
+        "leaks": {
+            "table": "out/te[s]t.parquet", "same": 1, "nearly": 1200,
+            "rows": [
+                {"rows": [0, 5], "file_names": ["a.png", "e.png"], "identical": True},
+                {"rows": [1, 6], "file_names": ["b.png", "f.png"], "identical": False},
+            ],
+        },
         "gates": [
             {"expression": "flagged>7", "metric": "flagged", "class": None, "comparison": ">",
              "limit": 7, "value": 1100, "state": "failed", "reason": None},
@@ -420,6 +443,8 @@ def test_sarif(result: CheckResult, tmp_path: Path) -> None:
                 note("error", "Gate unknown: noise_rate>0.5: cannot be computed, no row was "
                      "scored"),
                 note("warning", "\\[a\\] look {{0}}"),
+                note("note", "1 rows show the same picture as one in out/te\\[s\\]t.parquet, "
+                     "1,200 nearly the same."),
                 note("note", "3 of 2,152 findings are listed."),
             ],
         }],

@@ -95,7 +95,7 @@ def test_what_most_pictures_are_is_no_fault() -> None:
 def test_any_sizes_are_judged(sizes: list[tuple[int, int]]) -> None:
     looks = np.zeros(len(sizes) + 1, LOOK)  # the last could not be read
     for at, (width, height) in enumerate(sizes):
-        looks[at] = (width, height, 50, 200, 200, 0, 0.4)
+        looks[at] = (width, height, 50, 200, 200, 0, 0.4, bytes(32))
     found = quality_of(looks, np.arange(len(sizes))).reasons.to_pylist()
     assert found[-1] is None
     tiny = [min(size) < 16 for size in sizes]

@@ -9,6 +9,7 @@ import pytest
 from deftclean.core.errors import InputError, UsageError
 from deftclean.table.kinds import KindCounts, kind_counts
 from deftclean.table.scores import (
+    HASH,
     METADATA_KEY,
     SCORE_COLUMNS,
     SCORE_SCHEMA,
@@ -33,11 +34,11 @@ ROWS = [
 ]
 
 
-LATEST = ["own_prob", "quality", "kind"]
-"""Columns that schema 5 brought."""
+LATEST = ["own_prob", "quality", "kind", "perceptual_hash"]
+"""Columns that schema 5 brought, and 6."""
 
 COPIES = ["duplicate_of", "near_duplicate_group", *LATEST]
-"""Columns that schema 4 brought, and 5."""
+"""Columns that schema 4 brought, and later ones."""
 
 NEW = [
     *("suggested_label", "suggested_prob", "deft_prob", "prompt_prob", "head_prob"),
@@ -72,6 +73,7 @@ def table() -> pa.Table:
         "status": ["ok"] * n,
         "error": [None] * n,
         "content_sha256": ["00"] * n,
+        "perceptual_hash": ["0f"] * n,
         "source_line": range(2, n + 2),
         "duplicate_of": [None, *[0] * (n - 1)],
         "near_duplicate_group": [None] * n,
@@ -83,7 +85,7 @@ def table() -> pa.Table:
 
 
 def scores(**metadata: Any) -> ScoreTable:
-    return ScoreTable(table(), {"schema_version": 5, "tool_version": "0.1", **DECIDED, **metadata})
+    return ScoreTable(table(), {"schema_version": 6, "tool_version": "0.1", **DECIDED, **metadata})
 
 
 def test_keep_by_threshold() -> None:
@@ -116,7 +118,7 @@ def test_decide_changes_keep_and_what_tells_of_it() -> None:
     (emptied,) = after.metadata.pop("warnings")
     assert "'dog' (2 rows)" in emptied
     assert after.metadata == {
-        "schema_version": 5,
+        "schema_version": 6,
         "tool_version": "0.1",
         "seed": 3,
         "rule": "threshold",
@@ -184,7 +186,7 @@ def test_the_same_table_is_the_same_bytes(tmp_path: Path) -> None:
         write_scores(scores(b=1, a=2), path, path.parent / "data", overwrite=False)
     assert first.read_bytes() == second.read_bytes()
     swapped = ScoreTable(
-        table(), {"a": 2, "b": 1, **DECIDED, "tool_version": "0.1", "schema_version": 5}
+        table(), {"a": 2, "b": 1, **DECIDED, "tool_version": "0.1", "schema_version": 6}
     )
     write_scores(swapped, second, second.parent / "data", overwrite=True)
     assert first.read_bytes() == second.read_bytes()
@@ -268,7 +270,7 @@ def test_a_table_with_a_column_twice_is_refused(tmp_path: Path) -> None:
 
 def test_a_table_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    write_scores(scores(schema_version=6, tool_version="9.9"), path, tmp_path, overwrite=False)
+    write_scores(scores(schema_version=7, tool_version="9.9"), path, tmp_path, overwrite=False)
     with pytest.raises(InputError, match=r"written by a newer deftclean \(9\.9\)"):
         read_scores(path)
 
@@ -280,7 +282,7 @@ def test_a_table_of_schema_1_is_read_as_one_of_today(tmp_path: Path) -> None:
     back = read_scores(path)
     assert set(back.table.column_names) == {"id", *SCORE_COLUMNS}
     assert back.table["source_line"].null_count == len(ROWS)
-    assert back.metadata["schema_version"] == 5
+    assert back.metadata["schema_version"] == 6
     assert labels_file(back.metadata, path) is None
 
 
@@ -325,6 +327,15 @@ def test_a_table_of_schema_4_heard_nothing_of_the_users(tmp_path: Path) -> None:
     old = ScoreTable(table().drop_columns(LATEST), {"schema_version": 4, **DECIDED})
     write_scores(old, path, tmp_path, overwrite=False)
     assert read_scores(path).table["own_prob"].null_count == len(ROWS)
+
+
+def test_a_table_of_schema_5_tells_nothing_of_looks(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    old = ScoreTable(table().drop_columns([HASH]), {"schema_version": 5, **DECIDED})
+    write_scores(old, path, tmp_path, overwrite=False)
+    back = read_scores(path)
+    assert back.table[HASH].null_count == len(ROWS)
+    assert back.table["kind"] == old.table["kind"]
 
 
 def test_a_column_that_an_old_table_carries_keeps_its_values(tmp_path: Path) -> None:

@@ -41,6 +41,14 @@ def _object(result: CheckResult, base: Path) -> dict[str, Any]:
         "kinds": result.kinds.kinds,
         "quality": result.kinds.quality,
         "conflicts": [asdict(conflict) for conflict in result.conflicts],
+        "leaks": None
+        if result.leaks is None
+        else {
+            "table": result.at(result.leaks.table, base),
+            "same": result.leaks.same,
+            "nearly": result.leaks.nearly,
+            "rows": [asdict(leak) for leak in result.leaks.rows],
+        },
         "gates": [_gate(gate) for gate in result.gates],
         "findings": {
             "total": result.total,

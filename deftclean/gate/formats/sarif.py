@@ -62,6 +62,8 @@ def _driver() -> dict[str, Any]:
 def _invocation(result: CheckResult) -> dict[str, Any]:
     notes = [_notification(_LEVELS[gate.state], _gate(gate)) for gate in result.gates]
     notes += [_notification("warning", text) for text in result.warnings]
+    if result.leaks is not None:
+        notes.append(_notification("note", result.leaks.statement))
     if result.total > len(result.findings):
         listed = f"{len(result.findings):,} of {result.total:,} findings are listed."
         notes.append(_notification("note", listed))

@@ -10,6 +10,7 @@ from deftclean.gate.results import Change, ChangedRow, CheckResult, Finding, sho
 from deftclean.table.audit import Audited
 
 _STYLES = {"passed": "green", "failed": "red", "unknown": "yellow"}
+_KINDS = {True: "identical", False: "near copy"}
 # In findings already, where they count.
 _UNLISTED = frozenset({"new_problems", "newly_flagged", "newly_bad"})
 
@@ -30,8 +31,11 @@ def print_asked(result: CheckResult, console: Console) -> None:
     _findings(result, console)
     if result.conflicts:
         _title("the same picture with different labels", console)
-        kinds = {True: "identical", False: "near copy"}
-        _lines([f"{kinds[c.identical]:<13}{c.statement}" for c in result.conflicts], console)
+        _lines([f"{_KINDS[c.identical]:<13}{c.statement}" for c in result.conflicts], console)
+    if result.leaks is not None and result.leaks.rows:
+        _title(f"pictures that are in {visible(str(result.leaks.table))} too", console)
+        _lines([f"{_KINDS[each.identical]:<13}{each.statement}" for each in result.leaks.rows],
+               console)  # fmt: skip
     _gates(result, console)
 
 
@@ -65,7 +69,10 @@ def _counts(result: CheckResult, console: Console) -> None:
         lines.append(f"wrong labels   {result.estimate.text} estimated")
     if result.audited is not None:
         lines += audit_lines(result.audited)
-    lines += result.copies.lines + result.kinds.lines
+    lines += result.copies.lines
+    if result.leaks is not None and result.leaks.nearly:
+        lines.append(f"  nearly       {result.leaks.nearly:,} of them, by their perceptual hashes")
+    lines += result.kinds.lines
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
