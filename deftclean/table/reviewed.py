@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deftclean.core.arrow import bool_array
+from deftclean.core.arrow import Column, bool_array
 from deftclean.core.errors import InputError
 from deftclean.settings.detector import Rule
 from deftclean.table.emptied import with_emptied
-from deftclean.table.scores import ScoreTable, decide, noise_rate
+from deftclean.table.scores import ScoreTable, decided_so, keep_flags, noise_rate
 
 FINAL = "final_label"
 """Column of labels that people have decided on."""
@@ -209,17 +209,25 @@ def with_review(scores: ScoreTable, review: pa.Table, known: bool) -> ScoreTable
 
 def decide_unreviewed(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
     """`scores.decide`, but what people have decided stays."""
-    decided = decide(scores, rule, threshold)
+    facts = {**scores.metadata, "rule": rule, "threshold": threshold}
+    return with_keep(replace(scores, metadata=facts), keep_flags(scores.table, rule, threshold))
+
+
+def with_keep(scores: ScoreTable, keep: Column) -> ScoreTable:
+    """The table with `keep` as it is given, but what people have decided stays.
+
+    Args:
+        scores: N rows.
+        keep: (N,) bool; what it says of rows that people have decided about does not count.
+    """
     if not is_reviewed(scores):
-        return decided
+        return decided_so(scores, keep)
     review = review_of(scores)
     columns = {name: review[name].combine_chunks() for name in REVIEW_COLUMNS}
-    return _settled(decided, decided.table["keep"], columns)
+    return _settled(scores, keep, columns)
 
 
-def _settled(
-    scores: ScoreTable, by_rule: pa.ChunkedArray, columns: dict[str, pa.Array]
-) -> ScoreTable:
+def _settled(scores: ScoreTable, by_rule: Column, columns: dict[str, pa.Array]) -> ScoreTable:
     """What follows from decisions: `keep`, `final_label`, and the metadata.
 
     Args:
@@ -232,7 +240,7 @@ def _settled(
     relabelled = pc.fill_null(pc.equal(decision, "relabel"), False)
     keep = pc.if_else(decided, pc.not_equal(decision, "drop"), by_rule)
     keep = pc.and_(keep, pc.is_valid(table["clean_prob"]))  # its picture may be gone by now
-    given = pc.if_else(keep, table["given_label"], None)
+    given = pc.if_else(keep, table["given_label"].cast(pa.string()), None)
     final = pc.if_else(relabelled, columns[FINAL], given)
     table = table.set_column(table.column_names.index("keep"), "keep", _whole(keep))
     for name, column in {**columns, FINAL: final}.items():

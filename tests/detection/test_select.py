@@ -1,12 +1,24 @@
-"""`select` from Python: whose rule and threshold, what is replaced, and what goes along."""
+"""`select` from Python: whose rule and threshold, what is replaced, and what goes along; and that
+going through a table in pieces gives what deciding of all rows at once gives.
+"""
 
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
 import pytest
 
 import deftclean
-from deftclean.core.errors import UsageError
+from deftclean.core.errors import InputError, RunError, UsageError
+from deftclean.table import scores as table_of_scores
+from deftclean.table import seal
+from deftclean.table.kinds import with_kinds
+from deftclean.table.reviewed import Decisions, apply_decisions, decide_unreviewed
 from deftclean.table.scores import ScoreTable, read_scores, write_scores
-from deftclean.table.ways import image_root, labels_file
-from tests.support.scored import make_scored
+from deftclean.table.summary import summarise
+from deftclean.table.ways import detector_of, image_root, labels_file
+from tests.support.in_parts import write_parts
+from tests.support.scored import NAMES, make_scored, score_table
 
 
 @pytest.fixture
@@ -76,3 +88,134 @@ def test_the_data_are_found_from_where_the_new_table_lies(scored, tmp_path):
     facts = read_scores(out).metadata
     assert image_root(facts, out).resolve() == scored.images.resolve()
     assert labels_file(facts, out).resolve() == (tmp_path / "labels.csv").resolve()
+
+
+# ---------------------------------------------------------------- in pieces
+
+N = 60
+
+
+def hand_made() -> ScoreTable:
+    """Rows of every kind: unreadable ones, copies that disagree, bad pictures, three splits."""
+    draws = np.random.default_rng(0)
+    rows = []
+    for index in range(N):
+        given, fits = NAMES[index % 3], NAMES[index * 7 % 5 % 3]
+        row = {
+            "split": ("train", "val", "", None)[index % 4],
+            "own": f"text {index}",
+            "given_label": given,
+            "clean_prob": round(float(draws.random()), 2),
+            "clean_top_label": fits,
+            "predicted_label": fits,
+            "predicted_prob": 0.4 if index % 5 == 1 else 0.9,
+            "content_sha256": f"{index // 2 if index < 20 else index:064x}",
+            "near_duplicate_group": index % 6 if index > 40 else None,
+            "quality": "blurred, tiny" if index % 11 == 3 else None,
+            "kind": "off_topic" if index % 17 == 4 else None,
+            "keep": index % 2 == 0,
+        }
+        if index % 13 == 6:
+            gone = dict.fromkeys(("clean_prob", "clean_top_label", "predicted_label"))
+            row |= gone | {"predicted_prob": None, "status": "unreadable", "error": "no picture"}
+            row |= {"content_sha256": None, "keep": False}
+        rows.append(row)
+    made = score_table(rows)
+    told = {"near_duplicates": {"least": 0.9}, "quality": {"usual": []}, "off_topic": {"level": 1}}
+    return ScoreTable(made.table, {**made.metadata, **told, "evidence": {"witnesses": {}}})
+
+
+def reviewed(scores: ScoreTable) -> ScoreTable:
+    places = np.array([0, 1, 2, 7, 30, 41])
+    texts = pa.array(["keep", "relabel", "drop", "keep", "relabel", "drop"])
+    labels = pa.array([None, "ocean", None, None, "new class", None], pa.string())
+    nobody = pa.nulls(len(places), pa.string())
+    return apply_decisions(scores, Decisions(places, texts, labels, nobody, nobody, nobody))
+
+
+def at_once(table: Path, output: Path, rule: str | None, threshold: float | None) -> ScoreTable:
+    """What `select` does, in the plain way."""
+    read = read_scores(table)
+    rule = rule or read.metadata["rule"]
+    threshold = read.metadata["threshold"] if threshold is None else threshold
+    made = with_kinds(decide_unreviewed(read, rule, threshold))
+    root, labels = image_root(read.metadata, table), labels_file(read.metadata, table)
+    write_scores(made, output, root, True, labels, detector_of(read.metadata, table))
+    return made
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(table_of_scores, "_PIECE", 7)
+    monkeypatch.setattr(seal, "_GROUP", 16)
+
+
+@pytest.mark.parametrize("rule", [None, "agree", "threshold"])
+@pytest.mark.parametrize("threshold", [None, 0.3, 1.0])
+@pytest.mark.parametrize("kind", ["plain", "reviewed", "parts"])
+def test_the_same_bytes_and_the_same_summary(tmp_path, small_pieces, rule, threshold, kind):
+    scores = hand_made() if kind != "reviewed" else reviewed(hand_made())
+    table = tmp_path / "given.parquet"
+    if kind == "parts":
+        table = write_parts(scores, tmp_path / "given", tmp_path, (17, 18, 40, N))
+    else:
+        write_scores(scores, table, tmp_path, overwrite=False)
+    plain, out = tmp_path / "plain.parquet", tmp_path / "out.parquet"
+    expected = at_once(table, plain, rule, threshold)
+    result = deftclean.select(table, output=out, rule=rule, threshold=threshold)
+    assert out.read_bytes() == plain.read_bytes()
+    assert seal.seal_holds(out)
+    assert result.summary == summarise(expected)
+    assert result.scores.table.equals(read_scores(plain).table)
+    assert result.scores.metadata == read_scores(plain).metadata
+
+
+def test_of_a_table_that_is_gone_again_the_result_can_be_read(tmp_path):
+    """As behind a URL, where the file is uploaded and taken away."""
+    write_scores(hand_made(), tmp_path / "given.parquet", tmp_path, overwrite=False)
+    out = tmp_path / "out.parquet"
+    result = deftclean.select(tmp_path / "given.parquet", output=out)
+    expected = read_scores(out).table
+    out.unlink()
+    assert result.scores.table.equals(expected)
+
+
+def test_without_a_row_and_of_an_older_schema(tmp_path, small_pieces):
+    empty = ScoreTable(hand_made().table.slice(0, 0), hand_made().metadata)
+    older = hand_made()
+    later = ("suggested_label", "suggested_prob", "quality", "kind", "near_duplicate_group")
+    older = ScoreTable(
+        older.table.drop_columns([*later, "duplicate_of", "own_prob", "deft_prob", "prompt_prob"]),
+        {**older.metadata, "schema_version": 2, "near_duplicates": None, "quality": None},
+    )
+    for name, scores in {"empty": empty, "older": older}.items():
+        table, out = tmp_path / f"{name}.parquet", tmp_path / f"{name}-out.parquet"
+        write_scores(scores, table, tmp_path, overwrite=False)
+        plain = tmp_path / f"{name}-plain.parquet"
+        at_once(table, plain, "agree", 0.4)
+        deftclean.select(table, output=out, rule="agree", threshold=0.4)
+        assert out.read_bytes() == plain.read_bytes()
+
+
+def test_what_is_found_on_the_way_leaves_no_table(tmp_path, small_pieces):
+    """A number that is none in the last piece; a part that is another file."""
+    scores = hand_made()
+    probs = scores.table["zero_shot_prob"].combine_chunks().to_numpy(zero_copy_only=False).copy()
+    probs[:], probs[-2:] = 0.5, np.inf
+    at = scores.table.column_names.index("zero_shot_prob")
+    broken = scores.table.set_column(at, "zero_shot_prob", pa.array(probs, pa.float32()))
+    write_parts(ScoreTable(scores.table, scores.metadata), tmp_path / "x", tmp_path, (30, N))
+    given = tmp_path / "given.parquet"
+    write_scores(scores, given, tmp_path, overwrite=False)
+    seal.write_sealed(
+        given_schema := read_scores(given).table.schema, [broken.cast(given_schema)], given, []
+    )
+    with pytest.raises(RunError, match=f"2 of {N} rows have no number in zero_shot_prob"):
+        deftclean.select(given, output=tmp_path / "out.parquet")
+    last = sorted((tmp_path / "x" / "parts").iterdir())[-1]
+    data = bytearray(last.read_bytes())
+    data[100:200] = bytes(100)
+    last.write_bytes(data)
+    with pytest.raises(InputError, match="cannot be read"):
+        deftclean.select(tmp_path / "x", output=tmp_path / "out.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["given.parquet", "x"]
