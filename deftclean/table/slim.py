@@ -42,8 +42,11 @@ class SlimTable(ScoreTable):
     source: "ScoreTable | _File"
 
     def rows(self, columns: Iterable[str], places: NDArray[np.int64]) -> pa.Table:
-        """(n,) rows as they are in the file."""
-        return self.source.rows(columns, places)
+        """(n,) rows as they are in the file, which is read up to the last of them."""
+        if (np.diff(places) > 0).all():
+            return self.source.rows(columns, places)
+        chosen, order = np.unique(places, return_inverse=True)
+        return self.source.rows(columns, chosen).take(int_array(order))
 
     def pieces(self) -> Iterator[ScoreTable]:
         """All columns as they are in the file, some rows at a time and in their order."""

@@ -192,7 +192,7 @@ def _most_frequent(table: pa.Table, flagged: pa.ChunkedArray) -> tuple[Confusion
 def _most_suspicious(scores: ScoreTable, suspects: NDArray[np.int64]) -> tuple[Suspect, ...]:
     """Of (n,) ascending places the rows with the lowest `clean_prob`; of equal ones the first."""
     order = np.argsort(float_values(scores.table["clean_prob"])[suspects], kind="stable")[:_TOP]
-    worst = scores.rows(_OF_SUSPECTS, np.sort(suspects[order])).to_pylist()
+    worst = scores.rows(_OF_SUSPECTS, suspects[order]).to_pylist()
     return tuple(
         Suspect(
             entry["row"],
@@ -201,5 +201,5 @@ def _most_suspicious(scores: ScoreTable, suspects: NDArray[np.int64]) -> tuple[S
             str(entry["suggested_label"]),
             entry["clean_prob"],
         )
-        for entry in sorted(worst, key=lambda each: (each["clean_prob"], each["row"]))
+        for entry in worst
     )

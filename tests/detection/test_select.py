@@ -13,12 +13,13 @@ from deftclean.core.errors import InputError, RunError, UsageError
 from deftclean.table import scores as table_of_scores
 from deftclean.table import seal
 from deftclean.table.kinds import with_kinds
-from deftclean.table.reviewed import Decisions, apply_decisions, decide_unreviewed
+from deftclean.table.reviewed import decide_unreviewed
 from deftclean.table.scores import ScoreTable, read_scores, write_scores
 from deftclean.table.summary import summarise
 from deftclean.table.ways import detector_of, image_root, labels_file
 from tests.support.in_parts import write_parts
-from tests.support.scored import NAMES, make_scored, score_table
+from tests.support.mixed_rows import N, mixed_table, reviewed
+from tests.support.scored import make_scored
 
 
 @pytest.fixture
@@ -92,46 +93,6 @@ def test_the_data_are_found_from_where_the_new_table_lies(scored, tmp_path):
 
 # ---------------------------------------------------------------- in pieces
 
-N = 60
-
-
-def hand_made() -> ScoreTable:
-    """Rows of every kind: unreadable ones, copies that disagree, bad pictures, three splits."""
-    draws = np.random.default_rng(0)
-    rows = []
-    for index in range(N):
-        given, fits = NAMES[index % 3], NAMES[index * 7 % 5 % 3]
-        row = {
-            "split": ("train", "val", "", None)[index % 4],
-            "own": f"text {index}",
-            "given_label": given,
-            "clean_prob": round(float(draws.random()), 2),
-            "clean_top_label": fits,
-            "predicted_label": fits,
-            "predicted_prob": 0.4 if index % 5 == 1 else 0.9,
-            "content_sha256": f"{index // 2 if index < 20 else index:064x}",
-            "near_duplicate_group": index % 6 if index > 40 else None,
-            "quality": "blurred, tiny" if index % 11 == 3 else None,
-            "kind": "off_topic" if index % 17 == 4 else None,
-            "keep": index % 2 == 0,
-        }
-        if index % 13 == 6:
-            gone = dict.fromkeys(("clean_prob", "clean_top_label", "predicted_label"))
-            row |= gone | {"predicted_prob": None, "status": "unreadable", "error": "no picture"}
-            row |= {"content_sha256": None, "keep": False}
-        rows.append(row)
-    made = score_table(rows)
-    told = {"near_duplicates": {"least": 0.9}, "quality": {"usual": []}, "off_topic": {"level": 1}}
-    return ScoreTable(made.table, {**made.metadata, **told, "evidence": {"witnesses": {}}})
-
-
-def reviewed(scores: ScoreTable) -> ScoreTable:
-    places = np.array([0, 1, 2, 7, 30, 41])
-    texts = pa.array(["keep", "relabel", "drop", "keep", "relabel", "drop"])
-    labels = pa.array([None, "ocean", None, None, "new class", None], pa.string())
-    nobody = pa.nulls(len(places), pa.string())
-    return apply_decisions(scores, Decisions(places, texts, labels, nobody, nobody, nobody))
-
 
 def at_once(table: Path, output: Path, rule: str | None, threshold: float | None) -> ScoreTable:
     """What `select` does, in the plain way."""
@@ -154,7 +115,7 @@ def small_pieces(monkeypatch):
 @pytest.mark.parametrize("threshold", [None, 0.3, 1.0])
 @pytest.mark.parametrize("kind", ["plain", "reviewed", "parts"])
 def test_the_same_bytes_and_the_same_summary(tmp_path, small_pieces, rule, threshold, kind):
-    scores = hand_made() if kind != "reviewed" else reviewed(hand_made())
+    scores = mixed_table() if kind != "reviewed" else reviewed(mixed_table())
     table = tmp_path / "given.parquet"
     if kind == "parts":
         table = write_parts(scores, tmp_path / "given", tmp_path, (17, 18, 40, N))
@@ -172,7 +133,7 @@ def test_the_same_bytes_and_the_same_summary(tmp_path, small_pieces, rule, thres
 
 def test_of_a_table_that_is_gone_again_the_result_can_be_read(tmp_path):
     """As behind a URL, where the file is uploaded and taken away."""
-    write_scores(hand_made(), tmp_path / "given.parquet", tmp_path, overwrite=False)
+    write_scores(mixed_table(), tmp_path / "given.parquet", tmp_path, overwrite=False)
     out = tmp_path / "out.parquet"
     result = deftclean.select(tmp_path / "given.parquet", output=out)
     expected = read_scores(out).table
@@ -181,8 +142,8 @@ def test_of_a_table_that_is_gone_again_the_result_can_be_read(tmp_path):
 
 
 def test_without_a_row_and_of_an_older_schema(tmp_path, small_pieces):
-    empty = ScoreTable(hand_made().table.slice(0, 0), hand_made().metadata)
-    older = hand_made()
+    empty = ScoreTable(mixed_table().table.slice(0, 0), mixed_table().metadata)
+    older = mixed_table()
     later = ("suggested_label", "suggested_prob", "quality", "kind", "near_duplicate_group")
     older = ScoreTable(
         older.table.drop_columns([*later, "duplicate_of", "own_prob", "deft_prob", "prompt_prob"]),
@@ -199,7 +160,7 @@ def test_without_a_row_and_of_an_older_schema(tmp_path, small_pieces):
 
 def test_what_is_found_on_the_way_leaves_no_table(tmp_path, small_pieces):
     """A number that is none in the last piece; a part that is another file."""
-    scores = hand_made()
+    scores = mixed_table()
     probs = scores.table["zero_shot_prob"].combine_chunks().to_numpy(zero_copy_only=False).copy()
     probs[:], probs[-2:] = 0.5, np.inf
     at = scores.table.column_names.index("zero_shot_prob")
