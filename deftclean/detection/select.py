@@ -20,6 +20,7 @@ from deftclean.table.emptied import new_warnings
 from deftclean.table.fingerprints import Fingerprints
 from deftclean.table.kinds import with_kinds
 from deftclean.table.reviewed import decide_unreviewed, with_keep
+from deftclean.table.reviewed import fill_classes as filled
 from deftclean.table.scores import SCORE_SCHEMA, check_table_output, opened_scores, put_pieces
 from deftclean.table.slim import SlimTable, read_slim, written_scores
 from deftclean.table.summary import summarise, summed_columns
@@ -33,6 +34,7 @@ def select(
     output: str | Path,
     rule: Rule | None = None,
     threshold: float | None = None,
+    fill_classes: bool = False,
     overwrite: bool = False,
 ) -> ScanResult:
     """Decide anew which rows of a score table are kept, without torch.
@@ -42,6 +44,9 @@ def select(
         output: the new table.
         rule: None for the table's.
         threshold: in [0, 1]; None for the table's.
+        fill_classes: a class that would be left without a row keeps its most probable rows: as many
+            as the evidence expects right labels among them (the sum of their `clean_prob`, rounded
+            down, at least one); none that people have decided about.
         overwrite: replace an existing output.
 
     Raises:
@@ -55,7 +60,8 @@ def select(
     scores = _read(table)
     rule = rule or scores.metadata["rule"]
     threshold = scores.metadata["threshold"] if threshold is None else threshold
-    made = with_kinds(decide_unreviewed(scores, rule, threshold))
+    decided = decide_unreviewed(scores, rule, threshold)
+    made = with_kinds(filled(decided) if fill_classes else decided)
     root, labels = image_root(scores.metadata, table), labels_file(scores.metadata, table)
     facts = placed(made.metadata, output, root, labels, detector_of(scores.metadata, table))
     with whole_file(output, overwrite) as temporary:

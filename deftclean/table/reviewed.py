@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deftclean.core.arrow import Column, bool_array
+from deftclean.core.arrow import Column, bool_array, bool_values
 from deftclean.core.errors import InputError
 from deftclean.settings.detector import Rule
-from deftclean.table.emptied import with_emptied
-from deftclean.table.scores import ScoreTable, decided_so, keep_flags, noise_rate
+from deftclean.table.emptied import FILLED, filling_rows, with_emptied
+from deftclean.table.scores import ScoreTable, decided_so, keep_flags, noise_rate, with_rule
 
 FINAL = "final_label"
 """Column of labels that people have decided on."""
@@ -209,8 +209,22 @@ def with_review(scores: ScoreTable, review: pa.Table, known: bool) -> ScoreTable
 
 def decide_unreviewed(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
     """`scores.decide`, but what people have decided stays."""
-    facts = {**scores.metadata, "rule": rule, "threshold": threshold}
-    return with_keep(replace(scores, metadata=facts), keep_flags(scores.table, rule, threshold))
+    asked = with_rule(scores, rule, threshold)
+    return with_keep(asked, keep_flags(scores.table, rule, threshold))
+
+
+def fill_classes(scores: ScoreTable) -> ScoreTable:
+    """The table, decided, with rows kept of classes that have none: see `emptied.filling_rows`.
+
+    No row is kept that people have decided about. The metadata tell how many are.
+    """
+    table = scores.table
+    more = filling_rows(table, bool_values(unreviewed(scores)))
+    labels = pc.value_counts(table["given_label"].filter(bool_array(more))).to_pylist()
+    counts = {entry["values"]: entry["counts"] for entry in labels}
+    filled = {name: counts[name] for name in sorted(counts)}
+    asked = replace(scores, metadata={**scores.metadata, FILLED: filled})
+    return with_keep(asked, pc.or_(table["keep"], bool_array(more)))
 
 
 def with_keep(scores: ScoreTable, keep: Column) -> ScoreTable:

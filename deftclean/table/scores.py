@@ -24,7 +24,7 @@ from deftclean.core.switch import recover, whole_file
 from deftclean.core.tables import refuse_double
 from deftclean.core.text import parsed_json
 from deftclean.settings.detector import Rule
-from deftclean.table.emptied import with_emptied
+from deftclean.table.emptied import FILLED, with_emptied
 from deftclean.table.facts import check_facts, reading, typed
 from deftclean.table.parts import Rows, opened_file, opened_parts
 from deftclean.table.seal import SEAL, folder_digest, write_sealed
@@ -149,8 +149,14 @@ def noise_rate(table: pa.Table) -> float | None:
 
 def decide(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
     """The same table with `keep`, and the metadata that tells of it, decided anew."""
-    facts = {**scores.metadata, "rule": rule, "threshold": threshold}
-    return decided_so(replace(scores, metadata=facts), keep_flags(scores.table, rule, threshold))
+    asked = with_rule(scores, rule, threshold)
+    return decided_so(asked, keep_flags(scores.table, rule, threshold))
+
+
+def with_rule(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
+    """The same table, to be decided by another rule; how classes were filled is forgotten."""
+    facts = {name: value for name, value in scores.metadata.items() if name != FILLED}
+    return replace(scores, metadata={**facts, "rule": rule, "threshold": threshold})
 
 
 def decided_so(scores: ScoreTable, keep: Column) -> ScoreTable:

@@ -1,8 +1,8 @@
 """What a score table says at a glance. pyarrow only; no torch, and no pandas, slow to import."""
 
 import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from deftclean.core.arrow import bool_values, codes, float_values
 from deftclean.table.copies import COLUMNS as OF_COPIES
 from deftclean.table.copies import CopyCounts, copies_of
+from deftclean.table.emptied import FILLED
 from deftclean.table.estimate import NoiseEstimate, noise_estimate
 from deftclean.table.kinds import KindCounts, kind_counts
 from deftclean.table.scores import ScoreTable
@@ -78,6 +79,7 @@ class Summary:
         copies: rows that show a picture of another row.
         kinds: rows of each kind, and reasons why pictures are bad.
         splits: in order of appearance; none where the table has no splits, or one alone.
+        filled: by class, rows that are kept so that it has some; see `select --fill-classes`.
     """
 
     rows: int
@@ -93,6 +95,7 @@ class Summary:
     copies: CopyCounts
     kinds: KindCounts
     splits: tuple[SplitNoise, ...] = ()
+    filled: Mapping[str, int] = field(default_factory=dict)
 
 
 def summed_columns(names: Sequence[str]) -> tuple[str, ...]:
@@ -130,6 +133,7 @@ def summarise(scores: ScoreTable) -> Summary:
         copies=copies_of(scores).counts,
         kinds=kind_counts(scores),
         splits=_of_splits(table, flagged),
+        filled=scores.metadata.get(FILLED) or {},
     )
 
 
