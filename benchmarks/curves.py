@@ -23,6 +23,7 @@ _COMMANDS = {
     "check --baseline": ("check", "{new}", "--baseline", "{old}", "--exit-zero"),
     "export --to csv": ("export", "{new}", "--to", "csv", "-o", "{work}/out.csv", "--overwrite"),
     "select": ("select", "{new}", "-o", "{work}/out.parquet", "--threshold", "0.7", "--overwrite"),
+    "report --images 0": ("report", "{new}", "--images", "0", "-o", "{work}/o.html", "--overwrite"),
 }
 
 

@@ -19,7 +19,7 @@ ALLOWED = {
     "stores": "core",
     "settings": "core",
     "table": "core stores settings",
-    "shards": "core table",
+    "shards": "core stores table",
     "data": "core stores table shards",
     "images": "core stores settings table shards data",
     "models": "core stores settings",

@@ -106,7 +106,7 @@ class DataSets:
             self.warn(
                 f"nothing to learn from for {len(empty):,} of {len(self.class_names):,} classes, "
                 f"no row of which is left: {few(empty)}; the classifier cannot know them. Keep "
-                "more (deftclean select --threshold), or train on all rows (--all)"
+                "more (deftclean select --threshold, --fill-classes), or train on all rows (--all)"
             )
 
     def _warn_of_known(self, test_set: TestSet, train_set: TrainSet) -> None:

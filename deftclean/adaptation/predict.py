@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from deftclean import __version__
 from deftclean.adaptation.run_card import AdaptedCard, read_card
+from deftclean.core.arrow_types import refuse_nan
 from deftclean.core.progress import Advance, Progress, Silent
 from deftclean.core.results import Shown, percent
 from deftclean.core.run import RunOptions
 from deftclean.core.switch import whole_file
-from deftclean.core.tables import refuse_nan
 from deftclean.data.manifest import read_manifest
 from deftclean.data.options import ManifestOptions, input_files
 from deftclean.stores.door import opens_urls

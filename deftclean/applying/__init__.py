@@ -7,6 +7,7 @@ In reading order::
     judge: the detector at work, loaded once
     new_rows: what it and its witnesses say of new pictures, and the verdict
     parts: `score_parts()`: some units of a data set, into a folder that several processes fill
+    order: the same as the user said it, for a process on any host
     options: which part, how many rows at a time, by which engine
     plan: the units, and what all who fill a folder must agree on
     sharded: rows that are asked for unit by unit

@@ -6,13 +6,16 @@ writes and when a folder is a table is the same as without.
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from deftclean.applying.job import Outcome, Work
+from deftclean.applying.order import Order
 from deftclean.applying.plan import Unit
-from deftclean.applying.work import opened_worker
+from deftclean.applying.work import Worker, opened_worker
 from deftclean.core.errors import DeftcleanError, RunError, UsageError
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.run import cores
@@ -20,11 +23,12 @@ from deftclean.core.run import cores
 _FOUND, _SCORED = "found", "scored"
 
 
-def by_ray(work: Work, actors: int | None, progress: Progress) -> Outcome:
+def by_ray(order: Order, work: Work, actors: int | None, progress: Progress) -> Outcome:
     """Score all units.
 
     Args:
-        work: what is to be done.
+        order: what is asked for; a host that does not have what was fetched opens it by this.
+        work: the same as it is on this host.
         actors: processes; None for one a GPU, or else one a core.
         progress: told what happens.
 
@@ -36,12 +40,6 @@ def by_ray(work: Work, actors: int | None, progress: Progress) -> Outcome:
     with _cluster(ray) as (processors, graphics):
         per_actor = 1.0 if graphics and work.run.device != "cpu" else 0.0
         most = int(graphics if per_actor else processors - 1)
-        hosts = sum(bool(node["Alive"]) for node in ray.nodes())
-        if hosts > 1 and work.fetched:
-            raise UsageError(
-                f"This cluster has {hosts} hosts, and what is behind URLs was fetched to this one.",
-                "Put it where all hosts see it; or give each host a --part.",
-            )
         wanted = most if actors is None else actors
         if not 1 <= wanted <= most:
             raise UsageError(
@@ -50,12 +48,13 @@ def by_ray(work: Work, actors: int | None, progress: Progress) -> Outcome:
                 f"Give --actors {max(most, 1)}, or more hosts.",
             )
         there = ray.remote(num_cpus=1, num_gpus=per_actor)
-        if (refusal := ray.get(there(_begun).remote(work))) is not None:
+        job = _Job(order.for_others(), work)
+        if (refusal := ray.get(there(_begun).remote(job))) is not None:
             raise _raised(refusal)
         wanted = min(wanted, len(units))
         progress.say(f"{len(units):,} units for {wanted} actors")
-        said = _dealt_out(ray, work, wanted, per_actor, progress)
-        left, told, refusal = ray.get(there(_finished).remote(work))
+        said = _dealt_out(ray, job, wanted, per_actor, progress)
+        left, told, refusal = ray.get(there(_finished).remote(job))
     if refusal is not None:
         raise _raised(refusal)
     scored, found = (list(said.values()).count(text) for text in (_SCORED, _FOUND))
@@ -98,17 +97,17 @@ def _cluster(ray: Any) -> Iterator[tuple[float, float]]:
 
 
 def _dealt_out(
-    ray: Any, work: Work, actors: int, graphics: float, progress: Progress
+    ray: Any, job: "_Job", actors: int, graphics: float, progress: Progress
 ) -> dict[int, str]:
     """What became of each unit."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    numbers = [{"unit": number} for number in range(len(work.units))]
+    numbers = [{"unit": number} for number in range(len(job.work.units))]
     pool = ray.data.ActorPoolStrategy(size=actors)
     dealt = ray.data.from_items(numbers, override_num_blocks=len(numbers)).map_batches(
         _Actor,
-        fn_constructor_args=(work,),
+        fn_constructor_args=(job,),
         batch_size=1,
         compute=pool,
         num_cpus=1,
@@ -122,20 +121,67 @@ def _dealt_out(
     return said
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What an actor is told.
+
+    Attributes:
+        order: as the user gave it.
+        work: the same as it is on the host that asks.
+    """
+
+    order: Order
+    work: Work
+
+    @contextmanager
+    def worker(self) -> Iterator[Worker]:
+        """A worker on this host, which opens what lies behind URLs if nobody has done so here.
+
+        Raises:
+            RunError: a local path is not on this host.
+        """
+        with ExitStack() as opened:
+            if self.work.is_here:
+                _refuse_absent(self.work)
+                work = self.work
+            else:
+                work = opened.enter_context(self.order.opened(Silent()))
+            yield opened.enter_context(opened_worker(work, Silent()))
+
+
+def _refuse_absent(work: Work) -> None:
+    """Pictures that this host does not see must not pass for missing ones."""
+    absent = [str(path) for path in work.places if path is not None and not path.exists()]
+    if absent and work.mirror is None:
+        raise RunError(
+            f"The host {socket.gethostname()} does not see {', '.join(absent)}.",
+            "Put it where all hosts of the cluster see it under this name, or behind a URL.",
+        )
+
+
 class _Actor:
     """A worker in a process of its own."""
 
-    def __init__(self, work: Work) -> None:
-        self._work, self._opened = work, ExitStack()
-        self._worker = self._opened.enter_context(opened_worker(work, Silent()))
-        self._worker.load()
+    def __init__(self, job: _Job) -> None:
+        self._units, self._opened, self._refused = job.work.units, ExitStack(), ""
+        try:
+            self._worker = self._opened.enter_context(job.worker())
+            self._worker.load()
+        except DeftcleanError as error:  # told of each unit that it is given
+            self._refused = str(error)
+
+    def __del__(self) -> None:
+        """Ray lets an actor go without another word; what it has fetched goes too."""
+        self._opened.close()
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Score the units of a batch."""
-        units = [self._work.units[int(number)] for number in batch["unit"]]
+        units = [self._units[int(number)] for number in batch["unit"]]
         return {"unit": batch["unit"], "said": [self._said(unit) for unit in units]}
 
     def _said(self, unit: Unit) -> str:
+        if self._refused:
+            return self._refused
         return _FOUND if self._worker.is_done(unit) else self._worker.score(unit) or _SCORED
 
 
@@ -143,20 +189,20 @@ _Refusal = tuple[int, str, str]
 """Exit code, message and hint of an error, which travels between processes as plain values."""
 
 
-def _begun(work: Work) -> _Refusal | None:
+def _begun(job: _Job) -> _Refusal | None:
     """Agree on the plan and load everything once, so that what is wrong is told once."""
     try:
-        with opened_worker(work, Silent()) as worker:
+        with job.worker() as worker:
             worker.load()
     except DeftcleanError as error:
         return error.exit_code, error.message, error.hint
     return None
 
 
-def _finished(work: Work) -> tuple[int, dict[str, Any] | None, _Refusal | None]:
+def _finished(job: _Job) -> tuple[int, dict[str, Any] | None, _Refusal | None]:
     """As `Worker.finish`, and what went wrong."""
     try:
-        with opened_worker(work, Silent()) as worker:
+        with job.worker() as worker:
             return *worker.finish(), None
     except DeftcleanError as error:
         return 0, None, (error.exit_code, error.message, error.hint)

@@ -1,5 +1,6 @@
 """What is to be done when a data set is scored in parts, and how far it is. No torch."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,6 @@ from deftclean.applying.plan import Unit, units_of
 from deftclean.applying.sharded import RowsToScore
 from deftclean.core.run import RunOptions
 from deftclean.hearing.brought import Brought
-from deftclean.stores.urls import mirrored
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Work:
         unit_rows: of a unit.
         brought: what the user brought beside the model; nothing that is known row by row.
         run: device, model, cache.
+        mirror: the folder of this run with what lay behind URLs; None where nothing did.
     """
 
     asked: Asked
@@ -34,6 +35,7 @@ class Work:
     unit_rows: int
     brought: Brought
     run: RunOptions
+    mirror: Path | None = None
 
     @cached_property
     def units(self) -> list[Unit]:
@@ -41,9 +43,10 @@ class Work:
         return units_of(self.rows.count, self.unit_rows)
 
     @property
-    def fetched(self) -> bool:
-        """Whether something was fetched from a URL to this machine."""
-        return any(mirrored(path) is not None for path in self.places if path is not None)
+    def is_here(self) -> bool:
+        """Whether what lay behind URLs is on the machine of this process too, where it looks."""
+        here = Path(tempfile.gettempdir()).resolve()
+        return self.mirror is None or (self.mirror.parent == here and self.mirror.is_dir())
 
     @property
     def places(self) -> tuple[Path, Path | None, Path]:

@@ -5,29 +5,24 @@ scored again, and whoever finds that none is missing makes the folder a table.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from deftclean.applying.asked import Asked
 from deftclean.applying.folder import Place
 from deftclean.applying.job import Outcome, Work
 from deftclean.applying.options import PartsOptions
+from deftclean.applying.order import Order
 from deftclean.applying.plan import Share
-from deftclean.applying.sharded import rows_to_score
-from deftclean.core.errors import RunError, UsageError
-from deftclean.core.outputs import check_name, is_empty_folder, refuse_foreign, refuse_input
+from deftclean.core.errors import RunError
 from deftclean.core.progress import Progress, Silent
 from deftclean.core.results import Shown, percent
 from deftclean.core.run import RunOptions
 from deftclean.core.text import few
-from deftclean.data.manifest import Manifest
-from deftclean.data.options import ManifestOptions, input_files
+from deftclean.data.options import ManifestOptions
 from deftclean.settings.detector import Rule
 from deftclean.settings.evidence import EvidenceOptions
-from deftclean.stores.door import opens_urls
-from deftclean.stores.urls import UrlPath, forbidden, url_of
-from deftclean.table.parts import PLAN
+from deftclean.stores.urls import UrlPath
 
 _SHOWN = 3  # failed units that are named
 
@@ -75,7 +70,6 @@ class PartsResult(Shown):
         }
 
 
-@opens_urls("detector", "data", "labels", "reading", "evidence", "run")
 def score_parts(
     detector: str | Path,
     data: str | Path,
@@ -104,28 +98,21 @@ def score_parts(
         RunError: units failed, which are named; the others are there, and the same call goes on.
     """
     began = time.monotonic()
-    progress, run = progress or Silent(), run or RunOptions()
-    home, place = Path(detector), _place(output, run)
-    evidence = evidence or EvidenceOptions()
-    parts = parts or PartsOptions("1/1")
+    progress, parts = progress or Silent(), parts or PartsOptions("1/1")
     share = Share.parsed(parts.part or "1/1")
-    _check_output(place, [*input_files(data, labels, reading), home])
-    _refuse_by_row(evidence)
-    asked = Asked.of(home, rule, threshold, reading, evidence, run)
-    rows = rows_to_score(Path(data), None if labels is None else Path(labels), asked.reading)
-    _refuse_reviewed(rows.first)
-    for note in rows.first.notes:
-        progress.say(note)
-    brought = asked.brought(rows.first, progress.say)
-    work = Work(asked, rows, place, parts.unit_rows, brought, run)
-    if parts.engine is None:
-        outcome = _shared_out(work, share, progress)
-    else:
-        from deftclean.applying.engine import by_ray
+    order = Order(
+        detector, data, labels, output, parts.unit_rows, rule, threshold, reading,
+        evidence or EvidenceOptions(), run or RunOptions(),
+    )  # fmt: skip
+    with order.opened(progress) as work:
+        if parts.engine is None:
+            outcome = _shared_out(work, share, progress)
+        else:
+            from deftclean.applying.engine import by_ray
 
-        outcome = by_ray(work, parts.actors, progress)
-    _refuse_failed(outcome, place)
-    return _result(work, outcome, time.monotonic() - began)
+            outcome = by_ray(order, work, parts.actors, progress)
+        _refuse_failed(outcome, work.output)
+        return _result(work, outcome, time.monotonic() - began)
 
 
 def _shared_out(work: Work, share: Share, progress: Progress) -> Outcome:
@@ -172,45 +159,3 @@ def _result(work: Work, outcome: Outcome, seconds: float) -> PartsResult:
         tuple(told.get("warnings", ())),
         seconds,
     )
-
-
-def _place(output: str | Path, run: RunOptions) -> Place:
-    url = url_of(output)
-    if url is not None and run.offline:
-        raise forbidden(url)
-    return Place(Path(output)) if url is None else Place.of(url)
-
-
-def _check_output(place: Place, inputs: Iterable[Path | None]) -> None:
-    output = place.path
-    if place.url is None:
-        check_name(output)
-    if output.suffix.lower() == ".parquet":
-        raise UsageError(
-            f"-o {place}: with --part a folder is filled.", "Leave .parquet out: -o scores/"
-        )
-    if place.url is not None:
-        return
-    refuse_input(output, inputs)
-    if not output.parent.is_dir():
-        raise UsageError(f"The folder {output.parent} does not exist.", "Make it first.")
-    if output.exists() and not is_empty_folder(output):
-        refuse_foreign(output, (PLAN,), "is there, and is no folder of parts.")
-
-
-def _refuse_by_row(evidence: EvidenceOptions) -> None:
-    by_row = [name for name in ("--embeddings", "--pred-probs") if name in evidence.given]
-    if by_row:
-        raise UsageError(
-            f"{', '.join(by_row)} cannot go with --part: such a file is read whole.",
-            "Score without --part, or give --features MODEL.",
-        )
-
-
-def _refuse_reviewed(manifest: Manifest) -> None:
-    if manifest.review is not None and manifest.review.rows:
-        raise UsageError(
-            f"{manifest.source} was reviewed: decisions are about pictures, which --part judges "
-            "row by row.",
-            "Score it without --part, or export it first: deftclean export",
-        )

@@ -85,6 +85,12 @@ def _headline(summary: "Summary", result: "ScanResult", console: Console) -> Non
         f"flagged        {summary.flagged:,}  [dim](rule {rule}, clean_prob > {threshold:g})[/dim]",
         f"noise rate     {rate}  [dim](flagged of scored)[/dim]",
     ]
+    if summary.filled:
+        rows, classes = sum(summary.filled.values()), len(summary.filled)
+        lines.append(
+            f"filled         {rows:,} kept for {classes:,} class{'es' if classes > 1 else ''} that "
+            "would be left without a row"
+        )
     if estimate is not None:
         lines.append(f"wrong labels   about {estimate.text}  [dim](flagged or not)[/dim]")
     if summary.not_scored:

@@ -43,7 +43,8 @@ Threshold = Annotated[float | None, typer.Option(help="Of clean_prob. Default: t
 SELECT_EXAMPLES = (
     "Examples:\n\n"
     "deftclean select clean.parquet --rule threshold --threshold 0.7 -o stricter.parquet\n\n"
-    "deftclean select clean.parquet --rule agree -o agree.parquet"
+    "deftclean select clean.parquet --rule agree -o agree.parquet\n\n"
+    "deftclean select clean.parquet --fill-classes -o filled.parquet"
 )
 
 
@@ -121,6 +122,15 @@ def select(
         ),
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="0 to 1. Default: the table's.")] = None,
+    fill_classes: Annotated[
+        bool,
+        typer.Option(
+            "--fill-classes",
+            help="A class that would be left without a row keeps its most probable rows: as many "
+            "as the evidence expects right labels among them (the sum of their clean_prob, rounded "
+            "down, at least one).",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     json: AsJson = False,
 ) -> None:
@@ -128,6 +138,9 @@ def select(
     from deftclean.cli.results import print_result
     from deftclean.detection.select import select as run_select
 
-    result = run_select(table, output=output, rule=rule, threshold=threshold, overwrite=overwrite)
+    result = run_select(
+        table, output=output, rule=rule, threshold=threshold, fill_classes=fill_classes,
+        overwrite=overwrite,
+    )  # fmt: skip
     warn(result.warnings)
     show(result, json, print_result)

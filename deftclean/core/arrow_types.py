@@ -2,13 +2,16 @@
 
 A column of `string_view` can be read and written, but not filtered. What other programs write is
 therefore normalised once, when it is read. Values stay what they are; only the layout changes.
+What no file should hold, texts and numbers that are none, is refused here too.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
-from deftclean.core.errors import InputError
+from deftclean.core.errors import InputError, RunError
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:
@@ -153,3 +156,39 @@ def _unwritable(schema: pa.Schema) -> str | None:
     except (pa.ArrowException, OSError) as error:
         return str(error).splitlines()[0]
     return None
+
+
+def refuse_nan(table: pa.Table, columns: Iterable[str]) -> None:
+    """Refuse to write probabilities that are none: nothing later could tell them from good ones.
+
+    Args:
+        table: to be written.
+        columns: of our own, with a null where there is no number.
+
+    Raises:
+        RunError: how many rows, of which column.
+    """
+    for _ in finite([table], columns):
+        pass
+
+
+def finite(pieces: Iterable[pa.Table], columns: Iterable[str]) -> Iterator[pa.Table]:
+    """The same pieces of one table; after the last of them, what `refuse_nan` refuses."""
+    import pyarrow.compute as pc
+
+    wanted, bad, rows = tuple(columns), Counter[str](), 0
+    for piece in pieces:
+        rows += len(piece)
+        for field in piece.schema:
+            if field.name in wanted and pa.types.is_floating(field.type):
+                numbers = pc.is_finite(piece[field.name])
+                bad[field.name] += pc.sum(pc.invert(numbers)).as_py() or 0
+        yield piece
+    for name in wanted:
+        if bad[name]:
+            raise RunError(
+                f"{bad[name]:,} of {rows:,} rows have no number in {name}, but NaN or "
+                "infinity; no table was written.",
+                "The model's weights may be damaged, or training went astray: try --precision "
+                "fp32, another --model, or another --seed.",
+            )

@@ -7,7 +7,6 @@ import csv
 import itertools
 import json
 import stat
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pyarrow as pa
 
 from deftclean.core.arrow_types import plain_schema, plain_table, refuse_bad_text
 from deftclean.core.csv_text import WholeLineEnds, check_csv, encoding_advice, ragged
-from deftclean.core.errors import InputError, RunError, UsageError
+from deftclean.core.errors import InputError, UsageError
 from deftclean.core.text import unambiguous_json
 
 _CHUNK = 65_536  # rows that are Python objects at once
@@ -311,30 +310,6 @@ def check_suffix(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"-o {path}: tables end in {', '.join(SUFFIXES)}.", "Choose one of them.")
-
-
-def refuse_nan(table: pa.Table, columns: Iterable[str]) -> None:
-    """Refuse to write probabilities that are none: nothing later could tell them from good ones.
-
-    Args:
-        table: to be written.
-        columns: of our own, with a null where there is no number.
-
-    Raises:
-        RunError: how many rows, of which column.
-    """
-    import pyarrow.compute as pc
-
-    for name in columns:
-        if name in table.column_names and pa.types.is_floating(table.schema.field(name).type):
-            bad = pc.sum(pc.invert(pc.is_finite(table[name]))).as_py() or 0
-            if bad:
-                raise RunError(
-                    f"{bad:,} of {len(table):,} rows have no number in {name}, but NaN or "
-                    "infinity; no table was written.",
-                    "The model's weights may be damaged, or training went astray: try --precision "
-                    "fp32, another --model, or another --seed.",
-                )
 
 
 def write_table(table: pa.Table, file: Path, suffix: str) -> None:

@@ -213,3 +213,16 @@ def read_shards(root: Path, paths: list[Path], options: ManifestOptions) -> Shar
         notes=(note,),
     )
     return Shards(records, images and replace(images, others=tuple(paths[1:])))
+
+
+def read_arrow(path: Path, options: ManifestOptions) -> Shards:
+    """All rows of one Arrow file, as the cache of Hugging Face's `datasets` has them.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    schema = arrow_schema(path)
+    images = image_column(path, schema, options.path_column)
+    table = arrow_table(path, (images.name, images.nested) if images else None)
+    table = table.replace_schema_metadata(schema.metadata)
+    return Shards(Records(table, pa.nulls(len(table), pa.int64())), images)

@@ -23,6 +23,7 @@ from deftclean.data.collected import (
     found_metadata,
     found_shards,
     metadata_records,
+    read_arrow,
     read_shards,
     say_nothing,
 )
@@ -36,6 +37,7 @@ from deftclean.data.records import Records, read_records, without_index
 from deftclean.data.several_labels import out_of_lists, refuse_several
 from deftclean.data.table_rows import TableRows
 from deftclean.shards.patterns import refuse_compressed, shards_in, written_shards
+from deftclean.shards.saved_sets import SUFFIX as ARROW
 from deftclean.shards.webdataset import of_splits, packed_rows, refuse_links
 from deftclean.table.facts import check_facts
 from deftclean.table.parts import COMMIT
@@ -139,7 +141,7 @@ def read_manifest(data: Path, labels: Path | None, options: ManifestOptions) -> 
     if not labels.is_file():
         raise InputError(
             f"{labels} is not a file, nor a folder of Parquet files.",
-            "Give a .csv, .tsv, .jsonl, .json, .txt or .parquet file.",
+            "Give a .csv, .tsv, .jsonl, .json, .txt, .arrow or .parquet file.",
         )
     return table_manifest(labels, data, options)
 
@@ -296,6 +298,9 @@ def table_manifest(
     Raises:
         InputError: as `read_manifest`.
     """
+    if records is None and path.suffix.lower() == ARROW:
+        read = read_arrow(path, options)
+        records, images = read.records, read.images
     # Parquet tells its columns before its rows are read; other formats are read once, whole.
     if records is None and path.suffix.lower() != ".parquet":
         records = read_records(path, options)

@@ -22,6 +22,7 @@ from deftclean.data.json_tables import json_table
 from deftclean.data.label_studio import annotation_rows
 from deftclean.data.lines import record_lines
 from deftclean.data.options import ManifestOptions
+from deftclean.shards.saved_sets import SUFFIX as ARROW
 
 _MORE = (".json", ".txt", ".lst")
 _LONGEST_HEADER = 65536  # letters
@@ -77,7 +78,7 @@ def read_records(path: Path, options: ManifestOptions) -> Records:
         return Records(table, pa.nulls(len(table), pa.int64()), file, label, notes)
     if suffix not in SUFFIXES:
         raise InputError(
-            f"{path}: tables of labels end in {', '.join((*SUFFIXES, *_MORE))}.",
+            f"{path}: tables of labels end in {', '.join((*SUFFIXES, ARROW, *_MORE))}.",
             _WAYS.get(suffix, "Convert it, or rename the file."),
         )
     table = read_table(path, None, None, options.encoding)

@@ -18,6 +18,7 @@ from deftclean.core.switch import recover, whole_folder
 from deftclean.core.tables import read_table, write_table
 from deftclean.stores.door import opens_urls
 from deftclean.table.scores import ScoreTable
+from deftclean.table.slim import WrittenScores
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -166,7 +167,7 @@ def flip_labels(
     return flipped
 
 
-def compare_with_truth(scores: ScoreTable, truth: Path) -> SelectionMetrics:
+def compare_with_truth(scores: ScoreTable | WrittenScores, truth: Path) -> SelectionMetrics:
     """How well a score table of the demonstration found the flipped labels."""
     known, table = read_table(truth, None, None), scores.table
     rows = pc.index_in(table["file_name"], value_set=known["file_name"])

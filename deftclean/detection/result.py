@@ -7,6 +7,7 @@ from pathlib import Path
 from deftclean.core.results import Shown, percent
 from deftclean.gate.results import CheckResult
 from deftclean.table.scores import ScoreTable
+from deftclean.table.slim import WrittenScores
 from deftclean.table.summary import Summary
 
 
@@ -17,7 +18,7 @@ class ScanResult(Shown):
     Attributes:
         output: the score table's file.
         detector: the detector folder, if one was written.
-        scores: the table.
+        scores: the table; of `select`, read when its `table` is asked for.
         summary: the table in short.
         warnings: what may make the result useless.
         seconds: wall time.
@@ -26,7 +27,7 @@ class ScanResult(Shown):
 
     output: Path
     detector: Path | None
-    scores: ScoreTable
+    scores: ScoreTable | WrittenScores
     summary: Summary
     warnings: tuple[str, ...]
     seconds: float

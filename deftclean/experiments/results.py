@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deftclean.core.arrow_types import refuse_nan
 from deftclean.core.errors import InputError
 from deftclean.core.switch import whole_file
-from deftclean.core.tables import refuse_nan
 from deftclean.experiments.cells import Cell
 
 RESULTS = "results.parquet"

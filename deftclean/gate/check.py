@@ -45,7 +45,7 @@ from deftclean.table.copies import (
     copies_of,
     told_conflicts,
 )
-from deftclean.table.emptied import about_emptied, emptied_classes
+from deftclean.table.emptied import emptied_classes, told_of
 from deftclean.table.estimate import noise_estimate
 from deftclean.table.fingerprints import Fingerprints
 from deftclean.table.kinds import COUNTED, count_of, kind_counts
@@ -254,9 +254,9 @@ def check(
 def _warnings(
     scores: ScoreTable, compared: Comparison | None, verified: Verified
 ) -> tuple[str, ...]:
-    emptied = about_emptied(emptied_classes(scores.table))
     notes = () if compared is None else compared.notes
-    return (*([emptied] if emptied else []), *notes, *verified.notes())
+    told = told_of(scores.metadata, emptied_classes(scores.table))
+    return (*told, *notes, *verified.notes())
 
 
 # ---------------------------------------------------------------- values

@@ -144,7 +144,8 @@ def look_elsewhere(
         unsearched = f"no perceptual hashes in {' and '.join(without)}; scan or score again"
     elif count * among > MOST_PAIRS:
         unsearched = f"{count:,} × {among:,} pictures are more than {MOST_PAIRS:,} pairs"
-    of_group = np.full(len(once) + 1, -1, dtype=np.int64)  # the last is of rows in none
+    # Groups may have gaps, of pictures that cannot be read; the last place is of rows in none.
+    of_group = np.full(int(groups.max(initial=-1)) + 2, -1, dtype=np.int64)
     if count and among and not unsearched:
         with progress.stage("Comparing pictures", count) as advance:
             found = alike(mine[asked], others[seen], lambda done: advance(done, ""))

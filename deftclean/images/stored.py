@@ -126,12 +126,8 @@ class PackedImages:
         where, size = int(self.packed.shard[index]), int(self.packed.sizes[index])
         if where == NOT_PACKED:
             return self.files.read(index)
-        if where == NOT_THERE:
-            raise ImageError("missing", "no such file")
-        if where == OUTSIDE:
-            raise ImageError("outside", "leads outside the data folder")
-        if size > MAX_BYTES:
-            raise _too_large(size)
+        if (refusal := self._refusal(index)) is not None:
+            raise refusal
         try:
             data = self.packed.read(index)
         except OSError as error:
@@ -141,6 +137,27 @@ class PackedImages:
         if len(data) < size:
             raise ImageError("unreadable", "its tar file is shorter than it was")
         return data
+
+    def _refusal(self, index: int) -> ImageError | None:
+        """Why a member is not read."""
+        where, size = int(self.packed.shard[index]), int(self.packed.sizes[index])
+        if where == NOT_THERE:
+            return ImageError("missing", "no such file")
+        if where == OUTSIDE:
+            return ImageError("outside", "leads outside the data folder")
+        return _too_large(size) if size > MAX_BYTES else None
+
+    def read_many(self, indices: Sequence[int]) -> Iterator[Encoded]:
+        """Bytes of n images, in order; those in tar files behind URLs many at once.
+
+        Raises:
+            InputError, RunError: the store refuses, or does not answer.
+        """
+        away = [at for at in indices if self.packed.is_far(at) and self._refusal(at) is None]
+        answers = self.packed.read_far(away)
+        asked = set(away)
+        for index in indices:
+            yield next(answers) if index in asked else _tried(self, index)
 
 
 def images_below(root: Path, names: pa.Array, allow_outside: bool) -> NamedSource:
@@ -168,11 +185,15 @@ def _files_below(root: Path, names: pa.Array, allow_outside: bool) -> NamedSourc
 
 def encoded(source: ImageSource, indices: Sequence[int]) -> Iterator[Encoded]:
     """Some images of a source, in order: bytes, or why there are none."""
-    if isinstance(source, StoredImages):
+    if isinstance(source, StoredImages | PackedImages):
         yield from source.read_many(indices)
         return
     for index in indices:
-        try:
-            yield source.read(index)
-        except ImageError as error:
-            yield error
+        yield _tried(source, index)
+
+
+def _tried(source: ImageSource, index: int) -> Encoded:
+    try:
+        return source.read(index)
+    except ImageError as error:
+        return error

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deftclean.core.arrow import bool_values, int_array, valid
+from deftclean.core.arrow import bool_values, codes, float_values, valid
 from deftclean.core.errors import UsageError
 from deftclean.core.text import few
 from deftclean.table.audit import Sample
+from deftclean.table.estimate import WITNESS_COLUMNS
 from deftclean.table.reviewed import AUDIT, review_of, unreviewed
 from deftclean.table.scores import ScoreTable
 
@@ -23,6 +24,12 @@ MOST_IMAGES = 2000
 
 SHOWN_FOR = "shown_for"
 """Column of chosen rows: `flagged`; `kind`, of kept rows that have one; `kept`, drawn at random."""
+
+SHOWN = (
+    "row", "file_name", "content_sha256", "given_label", "suggested_label", "clean_top_label",
+    "clean_prob", "suggested_prob", "keep", "quality", "kind", *WITNESS_COLUMNS.values(), AUDIT,
+)  # fmt: skip
+"""Columns of rows that are shown, where the table has them."""
 
 _FOR_KINDS = 0.25  # of the places go to kept rows that have a kind, where there are so many
 _STREAM = 1  # of random numbers, beside that of an audit
@@ -53,10 +60,7 @@ def gallery_rows(scores: ScoreTable, count: int, kept: int, classes: Sequence[st
         "kept": drawn,
     }
     reasons = [name for name, places in groups.items() for _ in range(len(places))]
-    table = scores.table
-    if SHOWN_FOR in table.column_names:
-        table = table.drop_columns([SHOWN_FOR])
-    chosen = table.take(int_array(np.concatenate([*groups.values()])))
+    chosen = scores.rows(SHOWN, np.concatenate([*groups.values()]))
     return ScoreTable(
         chosen.append_column(SHOWN_FOR, pa.array(reasons, pa.string())), scores.metadata
     )
@@ -66,18 +70,15 @@ def suspicious_rows(scores: ScoreTable, count: int, classes: Sequence[str]) -> S
     """Flagged rows alone: `gallery_rows` of a table without kinds."""
     places = np.flatnonzero(_of_classes(scores, classes) & _waiting(scores))
     chosen = _most_suspicious(scores, places, count)
-    return ScoreTable(scores.table.take(int_array(chosen)), scores.metadata)
+    return ScoreTable(scores.rows(SHOWN, chosen), scores.metadata)
 
 
 def _most_suspicious(
     scores: ScoreTable, places: NDArray[np.int64], count: int
 ) -> NDArray[np.int64]:
-    """At most `count` of some places, the lowest `clean_prob` first."""
-    keys = scores.table.select(["clean_prob", "row"]).take(int_array(places))
-    order = [("clean_prob", "ascending"), ("row", "ascending")]
-    best = pc.select_k_unstable(keys, min(count, len(places)), order)
-    found: NDArray[np.int64] = places[best.to_numpy().astype(np.int64)]
-    return found
+    """At most `count` of some ascending places, the lowest `clean_prob` first."""
+    probs = float_values(scores.table["clean_prob"])[places]
+    return places[np.argsort(probs, kind="stable")[:count]]
 
 
 def _drawn(scores: ScoreTable, among: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
@@ -89,8 +90,8 @@ def _drawn(scores: ScoreTable, among: NDArray[np.bool_], count: int) -> NDArray[
 
 
 def _of_classes(scores: ScoreTable, classes: Sequence[str]) -> NDArray[np.bool_]:
-    given = scores.table["given_label"]
-    there = pc.unique(given).to_pylist()
+    given, distinct = codes(scores.table["given_label"])
+    there = distinct.to_pylist()
     if unknown := [name for name in classes if name not in there]:
         raise UsageError(
             f"--class: no row has the label {few([repr(name) for name in unknown])}.",
@@ -98,7 +99,7 @@ def _of_classes(scores: ScoreTable, classes: Sequence[str]) -> NDArray[np.bool_]
         )
     if not classes:
         return np.ones(len(scores), dtype=bool)
-    return bool_values(pc.is_in(given, value_set=pa.array(classes, pa.string())))
+    return np.isin(given, [there.index(name) for name in classes])
 
 
 def sampled_rows(scores: ScoreTable, sample: Sample) -> ScoreTable:
@@ -108,10 +109,8 @@ def sampled_rows(scores: ScoreTable, sample: Sample) -> ScoreTable:
     """
     done = review_of(scores)[AUDIT].take(pa.array(sample.places))
     waiting = np.flatnonzero(pc.is_null(done).to_numpy())
-    table = scores.table
-    if AUDIT in table.column_names:
-        table = table.drop_columns([AUDIT])
-    chosen = table.take(pa.array(sample.places[waiting]))
+    columns = [name for name in SHOWN if name != AUDIT]
+    chosen = scores.rows(columns, sample.places[waiting])
     marks = pa.array([sample.marks[place] for place in waiting], pa.string())
     return ScoreTable(chosen.append_column(AUDIT, marks), scores.metadata)
 

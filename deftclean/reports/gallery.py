@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deftclean.reports.choosing import SHOWN_FOR
+from deftclean.reports.choosing import SHOWN, SHOWN_FOR
 from deftclean.reports.pictures import Picture
 from deftclean.table.estimate import WITNESS_COLUMNS, heard
 from deftclean.table.kinds import KINDS, REASONS
@@ -12,11 +12,6 @@ from deftclean.table.reviewed import AUDIT
 from deftclean.table.scores import ScoreTable, keep_flags
 
 _UNLIKELY = 0.2  # probability of the given label below which a witness speaks against it
-
-_COLUMNS = (
-    "row", "file_name", "content_sha256", "given_label", "suggested_label", "clean_top_label",
-    "clean_prob", "suggested_prob", "quality", "kind", *WITNESS_COLUMNS.values(),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,8 +58,7 @@ def exhibits(chosen: ScoreTable, pictures: Sequence[Picture | str]) -> tuple[Exh
     rule, threshold = chosen.metadata["rule"], float(chosen.metadata["threshold"])
     kept = chosen.table["keep"].to_pylist()
     above = keep_flags(chosen.table, "threshold", threshold).to_pylist()
-    more = [name for name in (AUDIT, SHOWN_FOR) if name in chosen.table.column_names]
-    names = [*_COLUMNS, *more]
+    names = [name for name in (*SHOWN, SHOWN_FOR) if name in chosen.table.column_names]
     rows, listened = chosen.table.select(names).to_pylist(), heard(chosen.metadata)
     return tuple(
         _exhibit(

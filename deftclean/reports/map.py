@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.arrow import bool_values, int_array
 from deftclean.core.errors import InputError
+from deftclean.reports.choosing import SHOWN
 from deftclean.table.own_files import OwnFile
 from deftclean.table.scores import ScoreTable
 
@@ -33,7 +34,7 @@ class Places:
     """Where rows lie.
 
     Attributes:
-        rows: M of a score table's rows, with all their columns.
+        rows: M of a score table's rows, with the columns of `choosing.SHOWN`.
         points: (M, 2) whole numbers, 0 to `SIDE`.
     """
 
@@ -64,7 +65,7 @@ def places(scores: ScoreTable, numbers: OwnFile) -> Places:
     bad = int(np.count_nonzero(~np.isfinite(vectors).all(axis=1)))
     if bad:
         raise InputError(f"{numbers.option} {numbers.path}: NaN or infinity in {bad:,} lines.")
-    rows = ScoreTable(scores.table.take(int_array(chosen)), scores.metadata)
+    rows = ScoreTable(scores.rows(SHOWN, chosen), scores.metadata)
     return Places(rows, layout(vectors))
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.core.arrow import bool_values, codes
 from deftclean.reports.calibration import Calibration, calibration
 from deftclean.table.audit import Audited, audited
 from deftclean.table.copies import Conflict, conflicts_of
@@ -146,16 +147,17 @@ def overview(scores: ScoreTable) -> Overview:
         audited=audited(scores),
         calibration=calibration(scores),
         conflicts=conflicts_of(scores, _MOST_CONFLICTS),
-        unscored=_unscored(scores.table),
+        unscored=_unscored(scores),
     )
 
 
-def _unscored(table: pa.Table) -> tuple[Unscored, ...]:
-    not_scored = pc.fill_null(pc.not_equal(table["status"], "ok"), True)
-    listed = table.select(["row", "file_name", "status", "error"]).filter(not_scored)
+def _unscored(scores: ScoreTable) -> tuple[Unscored, ...]:
+    not_scored = pc.fill_null(pc.not_equal(scores.table["status"], "ok"), True)
+    first = np.flatnonzero(bool_values(not_scored))[:_MOST_UNSCORED]
+    listed = scores.rows(["row", "file_name", "status", "error"], first)
     return tuple(
         Unscored(each["row"], str(each["file_name"]), str(each["status"]), each["error"] or "")
-        for each in listed.slice(0, _MOST_UNSCORED).to_pylist()
+        for each in listed.to_pylist()
     )
 
 
@@ -202,9 +204,9 @@ def _histogram(clean_prob: pa.ChunkedArray, keep: pa.ChunkedArray) -> tuple[Bin,
 
 def _shares(given: pa.ChunkedArray, flagged: pa.ChunkedArray) -> list[ClassShare]:
     """All classes, the most suspected first."""
-    names, codes = _coded(given)
-    of = np.bincount(codes, minlength=len(names))
-    part = np.bincount(codes[flagged.to_numpy()], minlength=len(names))
+    names, places = _coded(given)
+    of = np.bincount(places, minlength=len(names))
+    part = np.bincount(places[flagged.to_numpy()], minlength=len(names))
     low, high = _wilson(part, of)
     # Names break ties, so that the order is always the same.
     order = sorted(range(len(names)), key=lambda k: (-low[k], names[k]))
@@ -216,19 +218,23 @@ def _shares(given: pa.ChunkedArray, flagged: pa.ChunkedArray) -> list[ClassShare
 
 def _coded(labels: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
     """Distinct labels by name, and (n,) the place of each label among them."""
-    distinct = pc.unique(labels)
-    names = sorted(distinct.to_pylist())
-    places = pc.index_in(labels, value_set=pa.array(names, pa.string()))
-    return names, places.to_numpy().astype(np.int64)
+    numbers, distinct = codes(labels)
+    texts = distinct.to_pylist()
+    there = sorted(np.unique(numbers).tolist(), key=lambda number: texts[number])
+    place = np.zeros(len(texts), dtype=np.int64)
+    place[there] = np.arange(len(there))
+    return [texts[number] for number in there], place[numbers]
 
 
 def _confusions(flagged: pa.Table) -> Confusions:
     given, suggested = flagged["given_label"], flagged["suggested_label"]
     differing = flagged.filter(pc.fill_null(pc.not_equal(given, suggested), False))
-    given, suggested = differing["given_label"], differing["suggested_label"]
-    names, codes = _coded(pa.chunked_array([*given.chunks, *suggested.chunks], pa.string()))
-    rows, columns = codes[: len(given)], codes[len(given) :]
-    often = np.bincount(codes, minlength=len(names))
+    labels = (differing[name].cast(pa.string()) for name in ("given_label", "suggested_label"))
+    names, places = _coded(
+        pa.chunked_array([c for each in labels for c in each.chunks], pa.string())
+    )
+    rows, columns = places[: len(differing)], places[len(differing) :]
+    often = np.bincount(places, minlength=len(names))
     chosen = np.sort(np.argsort(-often, kind="stable")[:_MOST_CONFUSED])
     place = np.full(len(names), -1)
     place[chosen] = np.arange(len(chosen))

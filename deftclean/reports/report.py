@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError, UsageError
@@ -26,10 +27,14 @@ from deftclean.reports.pictures import Album
 from deftclean.reports.review_file import known_labels
 from deftclean.stores.door import opens_urls
 from deftclean.table.audit import Sample, draw
+from deftclean.table.estimate import WITNESS_COLUMNS
+from deftclean.table.fingerprints import Fingerprints
 from deftclean.table.own_files import OwnFile, read_own
 from deftclean.table.parts import digest_of
-from deftclean.table.reviewed import refuse_foreign_columns
-from deftclean.table.scores import ScoreTable, read_scores
+from deftclean.table.reviewed import AUDIT, KNOWN, REVIEW_COLUMNS, refuse_foreign_columns
+from deftclean.table.scores import ScoreTable, opened_scores
+from deftclean.table.slim import SlimTable, read_slim
+from deftclean.table.summary import summed_columns
 
 DEFAULT_IMAGES = 200
 DEFAULT_REPORT = Path("report.html")
@@ -127,7 +132,7 @@ def report(
         raise UsageError(f"--images is {images}; it lies between 0 and {MOST_IMAGES:,}.")
     _check_kept(kept, audit)
     _check_map(embeddings, audit)
-    scores = read_scores(table)
+    scores = _read(table)
     numbers = _embeddings(embeddings, scores)
     sample = _sample(scores, str(table), audit, classes)
     if sample is None:
@@ -169,6 +174,14 @@ def report(
     )
 
 
+def _read(path: Path) -> SlimTable:
+    """What is counted of every row; what is shown of a few is read again."""
+    with opened_scores(path) as (rows, _):
+        names = summed_columns(rows.schema.names)
+    columns = (*names, "clean_top_label", *WITNESS_COLUMNS.values(), AUDIT, KNOWN)
+    return read_slim(path, columns, Fingerprints())
+
+
 def _count_of(chosen: ScoreTable, reason: str) -> int:
     """How many of the chosen rows are shown for a reason."""
     return int(pc.sum(pc.equal(chosen.table[SHOWN_FOR], reason)).as_py() or 0)
@@ -183,10 +196,14 @@ def _check_map(embeddings: str | Path | None, audit: int | None) -> None:
 
 
 def _embeddings(path: str | Path | None, scores: ScoreTable) -> OwnFile | None:
-    """Numbers of the table's rows; None where none were given."""
+    """Numbers of the table's rows; None where none were given.
+
+    All file names are held meanwhile, for files that name their lines.
+    """
     if path is None:
         return None
-    return read_own("--embeddings", Path(path), scores.table["file_name"], _NAMES)
+    names = scores.rows(["file_name"], np.arange(len(scores)))["file_name"]
+    return read_own("--embeddings", Path(path), names, _NAMES)
 
 
 def _map(scores: ScoreTable, numbers: OwnFile, album: Album) -> Map:
@@ -215,7 +232,8 @@ def _sample(
         raise UsageError("--audit is a sample of all classes.", "Leave --class out.")
     if not 2 <= count <= MOST_IMAGES:
         raise UsageError(f"--audit is {count}; it lies between 2 and {MOST_IMAGES:,}.")
-    refuse_foreign_columns(scores, name)
+    nothing = scores.rows(REVIEW_COLUMNS, np.zeros(0, np.int64))
+    refuse_foreign_columns(ScoreTable(nothing, scores.metadata), name)
     sample = draw(scores, count)
     if not sample.strata:
         raise InputError(f"{name} holds no scored row that nobody has decided about.")

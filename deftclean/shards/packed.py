@@ -5,7 +5,9 @@ nothing but the folder.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,9 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError
 from deftclean.shards.patterns import SUFFIX, shards_in
-from deftclean.shards.tars import DamagedTar, TarIndex, tar_index
+from deftclean.shards.tars import DamagedTar, TarIndex, read_members, tar_index
+from deftclean.stores.mirror import bring_named
+from deftclean.stores.ranges import Far, far
 
 NOT_PACKED, NOT_THERE, OUTSIDE = -1, -2, -3
 """In place of a shard's number: the name is of no shard, or not in it, or the shard leads out."""
@@ -45,9 +49,32 @@ class Packed:
         Raises:
             OSError: the shard cannot be read.
         """
+        if self.is_far(picture):
+            return next(self.read_far([picture]))
         with self.shards[int(self.shard[picture])].open("rb") as file:
             file.seek(int(self.offsets[picture]))
             return file.read(int(self.sizes[picture]))
+
+    def is_far(self, picture: int) -> bool:
+        """Whether its shard is behind a URL, and not here."""
+        return self.shard[picture] >= 0 and self._far[int(self.shard[picture])] is not None
+
+    def read_far(self, pictures: Sequence[int]) -> Iterator[bytes]:
+        """The bytes of some that are in shards behind URLs, many at once.
+
+        Raises:
+            InputError, RunError: as `read_members`.
+        """
+        members = []
+        for picture in pictures:
+            away = self._far[int(self.shard[picture])]
+            assert away is not None  # noqa: S101 - `is_far`
+            members.append((away, int(self.offsets[picture]), int(self.sizes[picture])))
+        return read_members(members)
+
+    @cached_property
+    def _far(self) -> list[Far | None]:
+        return [far(shard) for shard in self.shards]
 
 
 def located_in_shards(root: Path, names: pa.Array, allow_outside: bool) -> Packed | None:
@@ -69,7 +96,10 @@ def located_in_shards(root: Path, names: pa.Array, allow_outside: bool) -> Packe
     coded = pc.struct_field(cut, "shard").dictionary_encode()
     shards = [root / name for name in coded.dictionary.to_pylist()]
     number = pc.fill_null(coded.indices, NOT_PACKED).to_numpy().astype(np.int64)
-    files = [_is_shard(shard) for shard in shards]
+    files = [
+        _is_shard(shard) or bring_named(root, name)
+        for shard, name in zip(shards, coded.dictionary.to_pylist(), strict=True)
+    ]
     number[~np.array([*files, False])[number]] = NOT_PACKED
     if not any(files):
         return None

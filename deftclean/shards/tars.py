@@ -10,6 +10,7 @@ import os
 import secrets
 from array import array
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -18,7 +19,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from deftclean.core.errors import RunError
 from deftclean.core.files import cache_folder, discard
+from deftclean.stores.ranges import Far, FarFile, far, read_ranges
 
 _BLOCK = 512
 _ZEROS = bytes(_BLOCK)
@@ -81,18 +84,42 @@ def tar_index(path: Path) -> TarIndex:
         DamagedTar: it is no tar file, is cut off, or a name in it is no text.
         OSError: it cannot be read.
     """
-    status = path.stat()
-    known = f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}"
-    kept = _kept(hashlib.sha256(os.fsencode(known)).hexdigest()[:32])
+    away, status = far(path), path.stat()
+    if away is None:
+        known = f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}"
+    else:
+        known = f"{away.url}\0{away.size}\0{away.version}"
+    # A store that tells no versions may have another file tomorrow.
+    told = away is None or away.version
+    kept = _kept(hashlib.sha256(os.fsencode(known)).hexdigest()[:32]) if told else None
     arrays = _load(kept, status.st_size)
     if arrays is None:
-        with path.open("rb", buffering=4096) as file:
+        with path.open("rb", buffering=4096) if away is None else FarFile(away) as file:
             arrays = _arrays(_walk(file, status.st_size))
         _store(kept, arrays)
     return _index(arrays)
 
 
-def _walk(file: IO[bytes], end: int) -> _Found:
+def read_members(members: Sequence[tuple[Far, int, int]]) -> Iterator[bytes]:
+    """The bytes of members of far files, in order.
+
+    Args:
+        members: the file, where the bytes begin, how many they are.
+
+    Raises:
+        InputError, RunError: as `read_ranges`; or it is not the file that was looked through.
+    """
+    # With their headers, which tell whether the file is still the same.
+    parts = [(away, offset - _BLOCK, offset + size) for away, offset, size in members]
+    for (away, offset, _), data in zip(members, read_ranges(parts), strict=True):
+        with contextlib.suppress(DamagedTar):
+            if _checked(data[:_BLOCK], offset - _BLOCK) in _FILES:
+                yield data[_BLOCK:]
+                continue
+        raise RunError(f"{away.url} has changed since it was looked through.", "Run again.")
+
+
+def _walk(file: IO[bytes] | FarFile, end: int) -> _Found:
     """Every header, one after the other."""
     found, at, name, size = _Found(), 0, None, None
     if end == 0:
@@ -128,7 +155,7 @@ def _walk(file: IO[bytes], end: int) -> _Found:
     raise DamagedTar("it is cut off: it does not end as tar files do")
 
 
-def _refuse_more(file: IO[bytes]) -> None:
+def _refuse_more(file: IO[bytes] | FarFile) -> None:
     """What follows the end of one file is another, which every reader would pass over."""
     if file.read(_LONGEST).strip(b"\0"):
         raise DamagedTar("something follows its end: tar files cannot be joined by cat")

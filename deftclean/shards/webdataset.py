@@ -7,6 +7,7 @@ A sample is what has the same name up to its first dot: `0001.jpg` and `0001.cls
 import json
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from deftclean.core.errors import InputError
 from deftclean.core.files import IMAGE_SUFFIXES
 from deftclean.core.text import few
-from deftclean.shards.tars import DamagedTar, TarIndex, tar_index
+from deftclean.shards.tars import DamagedTar, TarIndex, read_members, tar_index
+from deftclean.stores.ranges import far
 from deftclean.table.splits import in_splits, split_words
 
 _LABELS = ("cls", "json", "txt")
@@ -27,6 +29,7 @@ _LABELS = ("cls", "json", "txt")
 _KEYS = ("label", "cls", "class", "category")
 _LARGEST = 1024 * 1024  # bytes of a member that says a label
 _CAPTIONS = 0.5  # share of different texts above which they are no labels
+_AT_ONCE = 8  # shards that are looked through, which behind URLs is waiting
 _FEWEST = 20  # texts from which on that can be told
 
 
@@ -115,19 +118,28 @@ def of_splits(rows: PackedRows, paths: Sequence[Path], wanted: Sequence[str] | N
 
 
 def _indexes(paths: Sequence[Path]) -> list[TarIndex]:
-    found, wrong = [], []
-    for path in paths:
-        try:
-            found.append(tar_index(path))
-        except (DamagedTar, OSError) as error:
-            wrong.append(f"{path.name}: {getattr(error, 'strerror', None) or error}")
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        answers = list(threads.map(_index_of, paths))
+    wrong = [
+        f"{path.name}: {answer}"
+        for path, answer in zip(paths, answers, strict=True)
+        if isinstance(answer, str)
+    ]
     if wrong:
         raise InputError(
             f"{paths[0].parent}: {len(wrong):,} of {len(paths):,} tar files cannot be read: "
             f"{few(wrong)}.",
             "Fetch or pack them again, or leave them out: train-{000..009}.tar",
         )
-    return found
+    return [answer for answer in answers if not isinstance(answer, str)]
+
+
+def _index_of(path: Path) -> TarIndex | str:
+    """What is in a file, or why it cannot be read."""
+    try:
+        return tar_index(path)
+    except (DamagedTar, OSError) as error:
+        return str(getattr(error, "strerror", None) or error)
 
 
 class _Shard:
@@ -157,7 +169,10 @@ class _Shard:
         flags = pc.fill_null(pc.equal(self.endings, ending), False)
         places = np.flatnonzero(flags.to_numpy(zero_copy_only=False))
         offsets, sizes = self.index.offsets[places].tolist(), self.index.sizes[places].tolist()
-        found = []
+        found: list[bytes] = []
+        if (away := far(self.path)) is not None:
+            members = [(away, at, min(n, _LARGEST)) for at, n in zip(offsets, sizes, strict=True)]
+            return self.keys.take(pa.array(places)), list(read_members(members))
         with self.path.open("rb", buffering=4096) as file:
             for offset, size in zip(offsets, sizes, strict=True):
                 file.seek(offset)

@@ -10,6 +10,7 @@ In reading order::
     filesystems: the package that opens a kind of URL, and how long it may take
     retries: network errors: tried again, and then one message
     objects: files behind URLs: fetched whole, or many read at once
+    ranges: large files behind URLs, of which parts are read
     contents: what lies below a URL, listed once
     mirror: the local places of what a command reads
     uploads: what a command has made, put to its URLs

@@ -64,6 +64,29 @@ def opens_urls(
     return wrap
 
 
+@contextlib.contextmanager
+def opened_urls(
+    given: Mapping[str, Any], *inputs: str
+) -> Iterator[tuple[dict[str, Any], Path | None]]:
+    """Arguments whose URLs are exchanged for places, as long as this lasts.
+
+    For who cannot be a function of `opens_urls`: an actor, which works call by call.
+
+    Args:
+        given: arguments by name; `progress` is told in URLs.
+        inputs: as `opens_urls`.
+
+    Yields:
+        the arguments; the private folder that places are in, None where there is no URL
+    """
+    call = _Call(dict(given), inputs, None, _LOCAL)
+    if not call.has_urls():
+        yield call.given, None
+        return
+    with call.on_mirror():
+        yield call.given, call.mirror.parent
+
+
 class _Call:
     """One call with URLs among its arguments, which are exchanged for places."""
 

@@ -1,18 +1,20 @@
 """The local places of what a command reads: files are fetched, folders listed.
 
 Of a folder of images only its tables of metadata are fetched; the images are read from where they
-are. Any other folder (a detector, Parquet files) is fetched whole.
+are, as are the members of tar files. Any other folder (a detector, Parquet files) is fetched whole.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from deftclean.core.errors import InputError
 from deftclean.core.files import IMAGE_SUFFIXES
 from deftclean.stores.contents import keep_listing, list_url
 from deftclean.stores.filesystems import can_list
-from deftclean.stores.objects import fetch, fetch_all, kind_of
-from deftclean.stores.urls import Url, mirrored
+from deftclean.stores.objects import THREADS, fetch, fetch_all, kind_of
+from deftclean.stores.ranges import keep_far
+from deftclean.stores.urls import Url, is_plain, mirrored
 
 _METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
@@ -33,9 +35,33 @@ def bring(
     """
     kind = kind_of(url)
     if kind == "file":
-        fetch(url, place)
+        _bring_file(url, place)
     elif kind == "directory":
         _bring_folder(url, place, whole, say)
+
+
+def _bring_file(url: Url, place: Path) -> None:
+    if not (_is_tar(url.name) and keep_far(url, place)):
+        fetch(url, place)
+
+
+def bring_named(root: Path, name: str) -> bool:
+    """Give a file its place that a table names, below a folder that is open; False where none is.
+
+    Args:
+        root: of the folder.
+        name: relative to it.
+
+    Raises:
+        InputError, RunError: as `bring`.
+    """
+    url = mirrored(root.resolve())
+    if url is None or not all(is_plain(part) for part in name.split("/")):
+        return False
+    if kind_of(url / name) != "file":
+        return False
+    _bring_file(url / name, root / name)
+    return True
 
 
 def _bring_folder(url: Url, place: Path, whole: bool, say: Callable[[str], None]) -> None:
@@ -54,10 +80,27 @@ def _bring_folder(url: Url, place: Path, whole: bool, say: Callable[[str], None]
     }
     if len(listing.names) > len(wanted):
         say(f"{len(listing.names):,} files are listed in {url}")
+    if not whole and (tars := _keep_tars(url, place, wanted)):
+        say(f"{tars:,} tar files of {url} are read from where they are")
     if wanted:
         size = sum(max(each, 0) for each in wanted.values())
         say(f"fetching {len(wanted):,} files of {url} ({size / 1e6:,.1f} MB)")
     fetch_all(url, list(wanted), list(wanted.values()), place)
+
+
+def _keep_tars(url: Url, place: Path, wanted: dict[str, int]) -> int:
+    """Give tar files their places, and take those that need not be fetched off; how many."""
+    tars = list(filter(_is_tar, wanted))
+    with ThreadPoolExecutor(THREADS) as threads:
+        kept = list(threads.map(lambda name: keep_far(url / name, place / name), tars))
+    for name, is_kept in zip(tars, kept, strict=True):
+        if is_kept:
+            del wanted[name]
+    return sum(kept)
+
+
+def _is_tar(name: str) -> bool:
+    return name.lower().endswith(".tar")
 
 
 def _is_image(name: str) -> bool:

@@ -14,14 +14,12 @@ from typing import Any
 from deftclean.core.errors import InputError, RunError
 from deftclean.core.files import cache_folder, discard
 from deftclean.stores.filesystems import filesystem
-from deftclean.stores.objects import fetch
+from deftclean.stores.objects import NAMED, fetch
 from deftclean.stores.retries import retried
 from deftclean.stores.urls import Url, is_plain
 
 SOURCE = ".deftclean-source.json"
 """In a kept folder: the URL that it came from."""
-
-_NAMED = ("ETag", "etag", "md5Hash", "content_md5", "blob_id", "crc32c")
 
 
 def kept_model(url: Url, folder: bool, say: Callable[[str], None]) -> str:
@@ -76,7 +74,7 @@ def _files(url: Url, folder: bool) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         entries = {}
     files = {
-        name: {"size": entry.get("size"), **{key: entry[key] for key in _NAMED if key in entry}}
+        name: {"size": entry.get("size"), **{key: entry[key] for key in NAMED if key in entry}}
         for name, entry in sorted(entries.items())
         if all(is_plain(part) for part in name.split("/"))
     }

@@ -26,7 +26,11 @@ MOST_BYTES = 64 * 2**20
 UNKNOWN = -1
 """In place of a size."""
 
-_THREADS = 16  # for packages that ask for one object at a time
+THREADS = 16
+"""For packages that ask for one object at a time."""
+
+NAMED = ("ETag", "etag", "md5Hash", "content_md5", "blob_id", "crc32c")
+"""What stores call that which tells a content from another."""
 
 
 def kind_of(url: Url) -> str | None:
@@ -102,11 +106,11 @@ def read_many(
         InputError, RunError: as `retried`, never for want of an object; or one has changed since
             it was listed.
     """
-    for first, last in _groups(sizes):
+    for first, last in groups(sizes):
         yield from _read_group(base, names[first:last], sizes[first:last], most)
 
 
-def _groups(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def groups(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Ranges of objects that are held at once."""
     start, held = 0, 0
     for index, size in enumerate(np.where(sizes < 0, MOST_BYTES // 16, sizes).tolist()):
@@ -168,7 +172,7 @@ def _ask(base: Url, names: Sequence[str], ends: Sequence[int]) -> list[bytes | E
             paths, [0] * len(paths), list(ends), on_error="return"
         )
         return answers
-    with ThreadPoolExecutor(_THREADS) as threads:
+    with ThreadPoolExecutor(THREADS) as threads:
         return list(threads.map(_read_one, [opened] * len(paths), paths, ends))
 
 

@@ -11,6 +11,7 @@ from deftclean.core.cards import misfits
 from deftclean.core.errors import InputError
 from deftclean.core.text import few
 from deftclean.settings.detector import Rule
+from deftclean.table.emptied import FILLED
 from deftclean.table.estimate import EVIDENCE, WITNESS_COLUMNS
 
 _FACTS: Mapping[str, Any] = {
@@ -32,6 +33,7 @@ _FACTS: Mapping[str, Any] = {
     "near_duplicates": dict[str, float] | None,
     "quality": dict[str, list[str]] | None,
     "off_topic": dict[str, float] | None,
+    FILLED: dict[str, int] | None,
 }
 _HEARD: Mapping[str, Any] = {
     "witnesses": dict[str, float],

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deftclean.core.arrow import bool_array
+from deftclean.core.arrow import Column, bool_array, bool_values
 from deftclean.core.errors import InputError
 from deftclean.settings.detector import Rule
-from deftclean.table.emptied import with_emptied
-from deftclean.table.scores import ScoreTable, decide, noise_rate
+from deftclean.table.emptied import FILLED, filling_rows, with_emptied
+from deftclean.table.scores import ScoreTable, decided_so, keep_flags, noise_rate, with_rule
 
 FINAL = "final_label"
 """Column of labels that people have decided on."""
@@ -209,17 +209,39 @@ def with_review(scores: ScoreTable, review: pa.Table, known: bool) -> ScoreTable
 
 def decide_unreviewed(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
     """`scores.decide`, but what people have decided stays."""
-    decided = decide(scores, rule, threshold)
+    asked = with_rule(scores, rule, threshold)
+    return with_keep(asked, keep_flags(scores.table, rule, threshold))
+
+
+def fill_classes(scores: ScoreTable) -> ScoreTable:
+    """The table, decided, with rows kept of classes that have none: see `emptied.filling_rows`.
+
+    No row is kept that people have decided about. The metadata tell how many are.
+    """
+    table = scores.table
+    more = filling_rows(table, bool_values(unreviewed(scores)))
+    labels = pc.value_counts(table["given_label"].filter(bool_array(more))).to_pylist()
+    counts = {entry["values"]: entry["counts"] for entry in labels}
+    filled = {name: counts[name] for name in sorted(counts)}
+    asked = replace(scores, metadata={**scores.metadata, FILLED: filled})
+    return with_keep(asked, pc.or_(table["keep"], bool_array(more)))
+
+
+def with_keep(scores: ScoreTable, keep: Column) -> ScoreTable:
+    """The table with `keep` as it is given, but what people have decided stays.
+
+    Args:
+        scores: N rows.
+        keep: (N,) bool; what it says of rows that people have decided about does not count.
+    """
     if not is_reviewed(scores):
-        return decided
+        return decided_so(scores, keep)
     review = review_of(scores)
     columns = {name: review[name].combine_chunks() for name in REVIEW_COLUMNS}
-    return _settled(decided, decided.table["keep"], columns)
+    return _settled(scores, keep, columns)
 
 
-def _settled(
-    scores: ScoreTable, by_rule: pa.ChunkedArray, columns: dict[str, pa.Array]
-) -> ScoreTable:
+def _settled(scores: ScoreTable, by_rule: Column, columns: dict[str, pa.Array]) -> ScoreTable:
     """What follows from decisions: `keep`, `final_label`, and the metadata.
 
     Args:
@@ -232,7 +254,7 @@ def _settled(
     relabelled = pc.fill_null(pc.equal(decision, "relabel"), False)
     keep = pc.if_else(decided, pc.not_equal(decision, "drop"), by_rule)
     keep = pc.and_(keep, pc.is_valid(table["clean_prob"]))  # its picture may be gone by now
-    given = pc.if_else(keep, table["given_label"], None)
+    given = pc.if_else(keep, table["given_label"].cast(pa.string()), None)
     final = pc.if_else(relabelled, columns[FINAL], given)
     table = table.set_column(table.column_names.index("keep"), "keep", _whole(keep))
     for name, column in {**columns, FINAL: final}.items():

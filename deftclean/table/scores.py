@@ -6,7 +6,8 @@ pyarrow only; no torch. One row in for each row out, in the same order.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,15 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deftclean.core.arrow import int_array
-from deftclean.core.arrow_types import plain_table, refuse_bad_text
+from deftclean.core.arrow import Column, int_array
+from deftclean.core.arrow_types import finite, plain_table, refuse_bad_text
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.outputs import check_name, check_output
 from deftclean.core.switch import recover, whole_file
-from deftclean.core.tables import refuse_double, refuse_nan
+from deftclean.core.tables import refuse_double
 from deftclean.core.text import parsed_json
 from deftclean.settings.detector import Rule
-from deftclean.table.emptied import with_emptied
+from deftclean.table.emptied import FILLED, with_emptied
 from deftclean.table.facts import check_facts, reading, typed
 from deftclean.table.parts import Rows, opened_file, opened_parts
 from deftclean.table.seal import SEAL, folder_digest, write_sealed
@@ -153,13 +154,22 @@ def noise_rate(table: pa.Table) -> float | None:
 
 def decide(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
     """The same table with `keep`, and the metadata that tells of it, decided anew."""
-    table = scores.table
-    keep = keep_flags(table, rule, threshold)
-    at = table.column_names.index("keep")
-    table = table.set_column(at, SCORE_SCHEMA.field("keep"), keep)
-    metadata = {**scores.metadata, "rule": rule, "threshold": threshold}
-    metadata["noise_rate"] = noise_rate(table)
-    return ScoreTable(table, with_emptied(metadata, table))
+    asked = with_rule(scores, rule, threshold)
+    return decided_so(asked, keep_flags(scores.table, rule, threshold))
+
+
+def with_rule(scores: ScoreTable, rule: Rule, threshold: float) -> ScoreTable:
+    """The same table, to be decided by another rule; how classes were filled is forgotten."""
+    facts = {name: value for name, value in scores.metadata.items() if name != FILLED}
+    return replace(scores, metadata={**facts, "rule": rule, "threshold": threshold})
+
+
+def decided_so(scores: ScoreTable, keep: Column) -> ScoreTable:
+    """The same table with (N,) bool `keep` as it is given, and the metadata that tells of it."""
+    at = scores.table.column_names.index("keep")
+    table = scores.table.set_column(at, SCORE_SCHEMA.field("keep"), keep)
+    metadata = {**scores.metadata, "noise_rate": noise_rate(table)}
+    return replace(scores, table=table, metadata=with_emptied(metadata, table))
 
 
 def judged_by(scores: ScoreTable, detector: Path | None) -> ScoreTable:
@@ -198,13 +208,31 @@ def put_scores(
         OSError: the disk is full.
     """
     facts = placed(scores.metadata, path, root, labels, detector)
+    put_pieces(facts, [scores.table], temporary)
+
+
+def put_pieces(facts: Mapping[str, Any], pieces: Iterable[pa.Table], temporary: Path) -> None:
+    """The same of rows that come some at a time.
+
+    Args:
+        facts: the metadata, with what `placed` adds.
+        pieces: tables of one schema, in the order of their rows; one at least.
+        temporary: where to write.
+
+    Raises:
+        OSError: the disk is full.
+        RunError: some score is no number; seen when all is written.
+    """
+    each = iter(pieces)
+    first = next(each)
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
-    before = scores.table.schema.metadata or {}
+    before = first.schema.metadata or {}
     kept = {key: value for key, value in before.items() if key not in (METADATA_KEY, SEAL)}
-    table = scores.table.replace_schema_metadata({**kept, METADATA_KEY: text.encode()})
-    refuse_nan(table, SCORE_COLUMNS)
-    repeated = [name for name in table.column_names if name not in _HARDLY_REPEATED]
-    write_sealed(table, temporary, repeated)
+    schema = first.schema.with_metadata({**kept, METADATA_KEY: text.encode()})
+    repeated = [name for name in schema.names if name not in _HARDLY_REPEATED]
+    whole = finite(chain([first], each), SCORE_COLUMNS)
+    plain = (piece.replace_schema_metadata(schema.metadata) for piece in whole)
+    write_sealed(schema, plain, temporary, repeated)
 
 
 def write_scores(

@@ -7,7 +7,7 @@ can seal anew.
 import hashlib
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ SEAL = b"deftclean.sha256"
 """Entry of the file's metadata: bytes that the pages take, and the digest."""
 
 _PART = 1 << 20  # bytes read at a time
+_GROUP = 64 * 1024  # rows that are written at a time, and stand together in the file
 _END = struct.Struct("<I4s")  # of a Parquet file: bytes of its footer, and the magic number
 
 
@@ -40,11 +41,14 @@ class _Hashed(io.FileIO):
         return len(view)
 
 
-def write_sealed(table: pa.Table, path: Path, dictionaries: Sequence[str]) -> None:
-    """Write Parquet with a seal; the same table gives the same bytes.
+def write_sealed(
+    schema: pa.Schema, pieces: Iterable[pa.Table], path: Path, dictionaries: Sequence[str]
+) -> None:
+    """Write Parquet with a seal; the same rows give the same bytes, in pieces of any size.
 
     Args:
-        table: with its metadata.
+        schema: with the metadata.
+        pieces: tables of this schema, in the order of their rows; one at least.
         path: a new file.
         dictionaries: columns whose values repeat.
 
@@ -52,10 +56,26 @@ def write_sealed(table: pa.Table, path: Path, dictionaries: Sequence[str]) -> No
         OSError: the disk is full.
     """
     how = {"compression": "zstd", "use_dictionary": list(dictionaries)}
-    with _Hashed(path) as file, pq.ParquetWriter(file, table.schema, **how) as writer:
-        writer.write_table(table, row_group_size=64 * 1024)
-        digest = _with_schema(file.digest, table.schema)
+    with _Hashed(path) as file, pq.ParquetWriter(file, schema, **how) as writer:
+        for group in _groups(pieces):
+            writer.write_table(group, row_group_size=_GROUP)
+        digest = _with_schema(file.digest, schema)
         writer.add_key_value_metadata({SEAL: f"{file.size}:{digest}".encode()})
+
+
+def _groups(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows, `_GROUP` in each table but the last; one table at least."""
+    left: pa.Table | None = None
+    begun = False
+    for piece in pieces:
+        left = piece if left is None else pa.concat_tables([left, piece])
+        whole = len(left) - len(left) % _GROUP
+        for first in range(0, whole, _GROUP):
+            yield left.slice(first, _GROUP)
+        begun = begun or whole > 0
+        left = left.slice(whole)
+    if left is not None and (len(left) or not begun):
+        yield left
 
 
 def seal_holds(path: Path) -> bool | None:

@@ -5,9 +5,10 @@ perceptual hashes are bytes. What is shown of a few rows is read again, from the
 opened, whatever lies there by now.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,18 @@ class SlimTable(ScoreTable):
     source: "ScoreTable | _File"
 
     def rows(self, columns: Iterable[str], places: NDArray[np.int64]) -> pa.Table:
-        """(n,) rows as they are in the file."""
-        return self.source.rows(columns, places)
+        """(n,) rows as they are in the file, which is read up to the last of them."""
+        if (np.diff(places) > 0).all():
+            return self.source.rows(columns, places)
+        chosen, order = np.unique(places, return_inverse=True)
+        return self.source.rows(columns, chosen).take(int_array(order))
+
+    def pieces(self) -> Iterator[ScoreTable]:
+        """All columns as they are in the file, some rows at a time and in their order."""
+        if isinstance(self.source, _File):
+            yield from self.source.pieces(None)
+        else:
+            yield self.source
 
     def excerpt(self, columns: Iterable[str], places: NDArray[np.int64]) -> "Excerpt":
         """Some rows as they are in the file, read once."""
@@ -86,22 +97,55 @@ class _File:
     metadata: dict[str, Any]
     closing: ExitStack  # closes it when it is let go
 
-    def pieces(self, columns: Iterable[str]) -> Iterator[ScoreTable]:
-        return pieces_of(self.path, self.file, self.metadata, columns)
+    def pieces(self, columns: Iterable[str] | None) -> Iterator[ScoreTable]:
+        with reading(self.path):
+            yield from pieces_of(self.path, self.file, self.metadata, columns)
+
+    def whole(self) -> pa.Table:
+        return pa.concat_tables([piece.table for piece in self.pieces(None)])
 
     def rows(self, columns: Iterable[str], places: NDArray[np.int64]) -> pa.Table:
         """As `ScoreTable.rows`; (n,) places ascending."""
         found: list[pa.Table] = []
         first = 0
-        with reading(self.path):
-            for piece in self.pieces(columns):
-                start, end = np.searchsorted(places, [first, first + len(piece)]).tolist()
-                if start < end or not found:
-                    found.append(piece.table.take(int_array(places[start:end] - first)))
-                first += len(piece)
-                if end == len(places):
-                    break
+        for piece in self.pieces(columns):
+            start, end = np.searchsorted(places, [first, first + len(piece)]).tolist()
+            if start < end or not found:
+                found.append(piece.table.take(int_array(places[start:end] - first)))
+            first += len(piece)
+            if end == len(places):
+                break
         return pa.concat_tables(found)
+
+
+@dataclass(frozen=True)
+class WrittenScores:
+    """A score table that lies in a file, and is read when it is asked for.
+
+    Attributes:
+        metadata: see `ScoreTable`.
+        read: gives the table from the file as it was opened, whatever lies there by now.
+    """
+
+    metadata: dict[str, Any]
+    read: Callable[[], pa.Table]
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """See `ScoreTable`."""
+        return self.read()
+
+
+def written_scores(path: Path) -> WrittenScores:
+    """A score table of which nothing is read yet; its file stays open as long as it is there.
+
+    Raises:
+        InputError, RunError: as `scores.read_scores`.
+    """
+    with ExitStack() as closing:
+        file, metadata = closing.enter_context(opened_scores(path))
+        opened = _File(path, file, metadata, closing.pop_all())
+    return WrittenScores(metadata, opened.whole)
 
 
 def read_slim(path: Path, columns: Iterable[str], key: Fingerprints) -> SlimTable:

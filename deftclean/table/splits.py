@@ -1,7 +1,7 @@
 """Names of splits: which words mean one, which one they mean, and which of them are wanted."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -75,19 +75,24 @@ def _without_ending(word: str) -> str:
     return word
 
 
+def split_names(names: Iterable[str]) -> list[str]:
+    """Those of the names of columns that may say of which split a row is."""
+    return [name for name in names if name.strip().lower() in SPLIT_COLUMNS]
+
+
 def split_column(table: pa.Table) -> str | None:
     """The column of text that says of which split a row is; None where no column does.
 
     Of several such columns, none does.
     """
-    found = [name for name in table.column_names if name.strip().lower() in SPLIT_COLUMNS]
+    found = split_names(table.column_names)
     if len(found) != 1:
         return None
     kind = table.schema.field(found[0]).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    return str(found[0]) if text else None
+    return found[0] if text else None
 
 
 def counted_splits(values: pa.Array | pa.ChunkedArray) -> dict[str, int]:

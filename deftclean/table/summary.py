@@ -1,18 +1,22 @@
 """What a score table says at a glance. pyarrow only; no torch, and no pandas, slow to import."""
 
 import heapq
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deftclean.core.arrow import bool_values, codes, float_values
+from deftclean.table.copies import COLUMNS as OF_COPIES
 from deftclean.table.copies import CopyCounts, copies_of
+from deftclean.table.emptied import FILLED
 from deftclean.table.estimate import NoiseEstimate, noise_estimate
 from deftclean.table.kinds import KindCounts, kind_counts
 from deftclean.table.scores import ScoreTable
-from deftclean.table.splits import are_splits, counted_splits, split_column
+from deftclean.table.splits import are_splits, counted_splits, split_column, split_names
 
 _TOP = 10
 _OF_SUSPECTS = ["row", "file_name", "given_label", "suggested_label", "clean_prob"]
@@ -75,6 +79,7 @@ class Summary:
         copies: rows that show a picture of another row.
         kinds: rows of each kind, and reasons why pictures are bad.
         splits: in order of appearance; none where the table has no splits, or one alone.
+        filled: by class, rows that are kept so that it has some; see `select --fill-classes`.
     """
 
     rows: int
@@ -90,14 +95,29 @@ class Summary:
     copies: CopyCounts
     kinds: KindCounts
     splits: tuple[SplitNoise, ...] = ()
+    filled: Mapping[str, int] = field(default_factory=dict)
+
+
+def summed_columns(names: Sequence[str]) -> tuple[str, ...]:
+    """The columns that `summarise` looks at in every row, where a table has columns of such names.
+
+    Args:
+        names: of all columns of the table.
+    """
+    ours = ("clean_prob", "keep", "suggested_label", "quality", "kind")
+    return tuple(dict.fromkeys((*OF_COPIES, *ours, *split_names(names))))
 
 
 def summarise(scores: ScoreTable) -> Summary:
-    """Count what a table holds; at most ten entries in each list."""
+    """Count what a table holds; at most ten entries in each list.
+
+    Args:
+        scores: the table, or a slim one with the `summed_columns`.
+    """
     table = scores.table
     scored = pc.invert(pc.is_null(table["clean_prob"], nan_is_null=True))
     flagged = pc.and_(scored, pc.invert(table["keep"]))
-    suspects = table.select(_OF_SUSPECTS).filter(flagged)
+    suspects = np.flatnonzero(bool_values(flagged))
     total = _count(scored)
     return Summary(
         rows=len(table),
@@ -108,11 +128,12 @@ def summarise(scores: ScoreTable) -> Summary:
         estimate=noise_estimate(scores.metadata),
         not_scored=_not_scored(table["status"]),
         classes=_most_suspected(table["given_label"], scored, flagged),
-        confusions=_most_frequent(suspects),
-        suspects=_most_suspicious(suspects),
+        confusions=_most_frequent(table, flagged),
+        suspects=_most_suspicious(scores, suspects),
         copies=copies_of(scores).counts,
         kinds=kind_counts(scores),
         splits=_of_splits(table, flagged),
+        filled=scores.metadata.get(FILLED) or {},
     )
 
 
@@ -154,38 +175,28 @@ def _counts(labels: pa.ChunkedArray) -> dict[str, int]:
     return {entry["values"]: entry["counts"] for entry in found}
 
 
-def _most_frequent(suspects: pa.Table) -> tuple[Confusion, ...]:
+def _most_frequent(table: pa.Table, flagged: pa.ChunkedArray) -> tuple[Confusion, ...]:
     names = ["given_label", "suggested_label"]
+    suspects = table.select(names).filter(flagged)
     # Where one of the two is null, so is the comparison, and the filter leaves the row out.
     differing = suspects.filter(pc.not_equal(*(suspects[name] for name in names)))
-    given, suggested = (differing[name].combine_chunks().dictionary_encode() for name in names)
-    width = max(1, len(suggested.dictionary))
-    pairs, counts = np.unique(_codes(given) * width + _codes(suggested), return_counts=True)
+    (given, labels), (suggested, others) = (codes(differing[name]) for name in names)
+    width = max(1, len(others))
+    pairs, counts = np.unique(given * width + suggested, return_counts=True)
     floor = np.sort(counts)[-_TOP:].min(initial=1)
     often = counts >= floor
     found = [
-        Confusion(
-            given.dictionary[pair // width].as_py(),
-            suggested.dictionary[pair % width].as_py(),
-            count,
-        )
+        Confusion(labels[pair // width].as_py(), others[pair % width].as_py(), count)
         for pair, count in zip(pairs[often].tolist(), counts[often].tolist(), strict=True)
     ]
     order = heapq.nsmallest(_TOP, found, key=lambda c: (-c.count, c.given, c.suggested))
     return tuple(order)
 
 
-def _codes(column: pa.DictionaryArray) -> NDArray[np.int64]:
-    """Places in the dictionary, of a column without nulls; `to_numpy` would load pandas."""
-    indices = column.indices
-    codes = np.frombuffer(indices.buffers()[1], np.int32, len(indices), 4 * indices.offset)
-    return codes.astype(np.int64)
-
-
-def _most_suspicious(suspects: pa.Table) -> tuple[Suspect, ...]:
-    keys = suspects.select(["clean_prob", "row"])
-    order = [(name, "ascending") for name in keys.column_names]
-    worst = suspects.take(pc.select_k_unstable(keys, _TOP, order))
+def _most_suspicious(scores: ScoreTable, suspects: NDArray[np.int64]) -> tuple[Suspect, ...]:
+    """Of (n,) ascending places the rows with the lowest `clean_prob`; of equal ones the first."""
+    order = np.argsort(float_values(scores.table["clean_prob"])[suspects], kind="stable")[:_TOP]
+    worst = scores.rows(_OF_SUSPECTS, suspects[order]).to_pylist()
     return tuple(
         Suspect(
             entry["row"],
@@ -194,5 +205,5 @@ def _most_suspicious(suspects: pa.Table) -> tuple[Suspect, ...]:
             str(entry["suggested_label"]),
             entry["clean_prob"],
         )
-        for entry in worst.to_pylist()
+        for entry in worst
     )

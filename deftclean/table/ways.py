@@ -4,6 +4,7 @@ A way is relative, or a URL; nothing absolute of this machine goes into a table.
 """
 
 import os
+import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ def _way(table: Path, place: Path) -> str:
     there = there or shown_place(place.resolve())
     if there is not None and not _in_one(here, there):
         return str(there)
+    if here is not None and there is not None:  # each may have its place in a mirror of its own
+        return posixpath.relpath(f"/{there.path}", f"/{here.parent.path}")
     if here is not None and there is None:
         return place.resolve().name  # of another machine: who reads the table names it anew
     return Path(os.path.relpath(place.resolve(), table.resolve().parent)).as_posix()

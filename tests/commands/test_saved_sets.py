@@ -166,3 +166,25 @@ class TestMore:
             assert len(found["row"]) == count
             assert set(found["given_label"]) == set(CLASSES)
         shutil.rmtree(tmp_path / "real")
+
+
+@pytest.mark.parametrize("form", ["stream", "file"])
+def test_one_arrow_file_is_read_as_a_parquet_file(folder: Path, tmp_path: Path, form: str) -> None:
+    """As the cache of `datasets` has it; later commands find its images too."""
+    table = rows(folder)
+    pq.write_table(table, tmp_path / "one.parquet")
+    new = pa.ipc.new_stream if form == "stream" else pa.ipc.new_file
+    with pa.OSFile(str(tmp_path / "two.arrow"), "wb") as file, new(file, table.schema) as to:
+        to.write_table(table, max_chunksize=7)
+    for data, output in (("one.parquet", "a.parquet"), ("two.arrow", "b.parquet")):
+        done = run_cli("scan", data, "-o", output, *FAST, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    one, two = (columns(tmp_path / name) for name in ("a.parquet", "b.parquet"))
+    names = [name.replace("one.parquet", "two.arrow") for name in map(str, one["file_name"])]
+    assert {**one, "file_name": names} == two
+    assert set(two["given_label"]) == set(CLASSES)
+    told = run_cli("check", "b.parquet", "--verify", "--data", "two.arrow", cwd=tmp_path)
+    assert told.returncode == 0, told.stdout + told.stderr
+    cut(tmp_path / "two.arrow", 9)
+    done = run_cli("scan", "two.arrow", "-o", "c.parquet", *FAST, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("Error:")) == (2, 1)

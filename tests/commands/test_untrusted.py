@@ -14,8 +14,8 @@ import torch
 import deftclean
 from deftclean import AdaptOptions, RunOptions
 from deftclean.adaptation.predict import PREDICTION_SCHEMA
+from deftclean.core.arrow_types import refuse_nan
 from deftclean.core.errors import DeftcleanError, InputError, RunError, UsageError, WeightsError
-from deftclean.core.tables import refuse_nan
 from deftclean.experiments.results import RESULT_SCHEMA, Results
 from deftclean.models.weights import NANO, load_model
 from deftclean.table.scores import SCORE_SCHEMA, ScoreTable, read_scores, write_scores

@@ -56,7 +56,7 @@ def test_arguments(tmp_path: Path) -> None:
     )
     assert refused(tmp_path, gone) == (
         f"{gone} is not a file, nor a folder of Parquet files.",
-        "Give a .csv, .tsv, .jsonl, .json, .txt or .parquet file.",
+        "Give a .csv, .tsv, .jsonl, .json, .txt, .arrow or .parquet file.",
     )  # fmt: skip
 
 

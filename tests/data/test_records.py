@@ -143,7 +143,7 @@ def test_an_empty_column_without_a_name(tmp_path: Path) -> None:
 def test_an_ending_that_nobody_knows_names_all_that_are_read(tmp_path: Path) -> None:
     (tmp_path / "labels.odd").write_bytes(b"PK")
     with pytest.raises(
-        InputError, match=r"end in .csv, .tsv, .jsonl, .ndjson, .parquet, .json, .txt, .lst"
+        InputError, match=r"end in .csv, .tsv, .jsonl, .ndjson, .parquet, .arrow, .json, .txt, .lst"
     ) as caught:
         read_manifest(tmp_path, tmp_path / "labels.odd", ManifestOptions())
     assert caught.value.hint == "Convert it, or rename the file."

@@ -14,7 +14,7 @@ from deftclean.core.errors import RunError
 from deftclean.core.files import private_folder
 from deftclean.stores.contents import Contents, list_url, listed
 from deftclean.stores.mirror import bring, brought
-from deftclean.stores.objects import AT_ONCE, MOST_BYTES, UNKNOWN, _groups, read_many
+from deftclean.stores.objects import AT_ONCE, MOST_BYTES, UNKNOWN, groups, read_many
 from deftclean.stores.urls import Url, mirror_of, place_of
 
 BASE = Url("memory", "objects/data")
@@ -37,9 +37,9 @@ def objects() -> Iterator[None]:
 
 @given(st.lists(st.integers(-1, 2 * MOST_BYTES), max_size=300))
 def test_no_more_is_held_than_may_be(sizes: list[int]) -> None:
-    groups = list(_groups(np.array(sizes, dtype=np.int64)))
-    assert [at for first, last in groups for at in range(first, last)] == list(range(len(sizes)))
-    for first, last in groups:
+    found = list(groups(np.array(sizes, dtype=np.int64)))
+    assert [at for first, last in found for at in range(first, last)] == list(range(len(sizes)))
+    for first, last in found:
         assert last - first <= AT_ONCE
         assert last - first == 1 or sum(max(each, 0) for each in sizes[first:last]) <= MOST_BYTES
 

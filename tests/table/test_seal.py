@@ -14,7 +14,7 @@ TABLE = pa.table(
 
 
 def sealed(path, table=TABLE):
-    write_sealed(table, path, ["b"])
+    write_sealed(table.schema, [table], path, ["b"])
     return path
 
 
@@ -78,7 +78,7 @@ def test_a_seal_that_is_none(tmp_path, seal):
 
 def test_no_more_is_written_than_the_disk_takes(tmp_path):
     with pytest.raises(OSError, match="No such file"):
-        write_sealed(TABLE, tmp_path / "gone" / "x.parquet", [])
+        write_sealed(TABLE.schema, [TABLE], tmp_path / "gone" / "x.parquet", [])
 
 
 names = st.text("abc", min_size=1, max_size=2)
