@@ -32,7 +32,7 @@ def brought(values, option: str = "--embeddings", lines=None) -> Brought:
         option, Path("x.npy"), array, np.arange(5) if lines is None else np.array(lines), None
     )
     embeddings, probabilities = (file, None) if option == "--embeddings" else (None, file)
-    return Brought(embeddings, probabilities, None, plain_texts(("a", "b")), False)
+    return Brought(embeddings, probabilities, None, plain_texts(("a", "b")), False, False)
 
 
 def numbers(*arguments, **options) -> OwnNumbers:
