@@ -120,7 +120,7 @@ def _reviewed(made: ScoreTable, manifest: Manifest, card: DetectorCard) -> Score
 
 
 def _table(judge: "Judge", prepared: "PreparedRows", opinion: "Opinion") -> ScoreTable:
-    from deftclean.detection.assembly import score_table, table_metadata
+    from deftclean.detection.assembly import input_facts, score_table, table_metadata
     from deftclean.detection.warnings import (
         agreement_with_zero_shot,
         unknown_label_warnings,
@@ -142,4 +142,4 @@ def _table(judge: "Judge", prepared: "PreparedRows", opinion: "Opinion") -> Scor
     facts = table_metadata(
         told, judge.runtime, "score", agreement, options, opinion.verdict, near, usual
     )
-    return ScoreTable(table, facts)
+    return ScoreTable(table, {**facts, **input_facts(prepared.manifest)})

@@ -15,7 +15,13 @@ from deftclean.applying.judge import Judge, Opinion
 from deftclean.applying.plan import Unit
 from deftclean.applying.unit_facts import UnitFacts
 from deftclean.data.manifest import Manifest
-from deftclean.detection.assembly import Said, evidence_facts, score_table, table_metadata
+from deftclean.detection.assembly import (
+    Said,
+    evidence_facts,
+    input_facts,
+    score_table,
+    table_metadata,
+)
 from deftclean.evidence.reliability import Reliability
 from deftclean.features.scoring import DetectorScores
 from deftclean.images.prepared import PreparedRows
@@ -51,7 +57,9 @@ def judged_unit(
     table = _table(judge, prepared, opinion, unit)
     verdict = None if opinion is None else opinion.verdict
     foretold = None if verdict is None else verdict.foretold
-    decided = decide(ScoreTable(table, metadata_of(judge, foretold)), asked.rule, asked.threshold)
+    decided = decide(
+        ScoreTable(table, metadata_of(judge, manifest, foretold)), asked.rule, asked.threshold
+    )
     # Warnings about classes are of all rows, and said in the end.
     made = ScoreTable(decided.table, {**decided.metadata, "warnings": list(judge.card.warnings)})
     zero_shot = None if opinion is None else opinion.zero_shot
@@ -59,11 +67,12 @@ def judged_unit(
     return with_row_kinds(made), UnitFacts.of(made.table, zero_shot, foretold, prepared.rows, names)
 
 
-def metadata_of(judge: Judge, foretold: Reliability | None) -> dict[str, Any]:
+def metadata_of(judge: Judge, manifest: Manifest, foretold: Reliability | None) -> dict[str, Any]:
     """What the table of a unit says of itself, before it is decided."""
     card = judge.card
     options = StrategyOptions("deft" if card.evidence is None else "evidence")
     facts = table_metadata(card, judge.runtime, "score", None, options, None, None, ())
+    facts |= input_facts(manifest)
     if card.evidence is None:
         return facts
     belief = judge.kept.belief

@@ -85,7 +85,7 @@ class Worker:
             return len(state.open), None
         work, asked = self._work, self._work.asked
         decided = {"rule": asked.rule, "threshold": asked.threshold}
-        told = self._told({**metadata_of(self._judge, None), **decided})
+        told = self._told({**metadata_of(self._judge, work.rows.first, None), **decided})
         metadata = placed(told, work.output.path, *work.places)
         return 0, commit(self.plan, state.done, metadata, self._folder)
 

@@ -3,11 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError
 from deftclean.core.text import few
@@ -51,7 +53,8 @@ class ImageColumn:
         name: the column.
         nested: the bytes are the field `bytes` of a struct, not the column itself.
         others: the files after it.
-        rows: first and end of those that are meant, of all files; None for all.
+        chosen: (n,) ascending, rows of all files that are read; None for all.
+        rows: first and end of those that are meant, of the n; None for all.
     """
 
     table: Path
@@ -59,6 +62,7 @@ class ImageColumn:
     nested: bool
     others: tuple[Path, ...] = ()
     rows: tuple[int, int] | None = None
+    chosen: NDArray[np.int64] | None = field(default=None, compare=False)
 
     @property
     def tables(self) -> tuple[Path, ...]:

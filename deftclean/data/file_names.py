@@ -14,7 +14,11 @@ from deftclean.stores.contents import Contents
 
 
 def relative_names(
-    written: pa.Array | pa.ChunkedArray, table: Path, root: Path, first: int = 0
+    written: pa.Array | pa.ChunkedArray,
+    table: Path,
+    root: Path,
+    first: int = 0,
+    chosen: NDArray[np.int64] | None = None,
 ) -> tuple[pa.Array, NDArray[np.bool_]]:
     """POSIX names relative to the data folder, and which rows have one at all.
 
@@ -23,6 +27,7 @@ def relative_names(
         table: the file it stands in, after which rows without a name are called.
         root: the data folder.
         first: where the rows begin among all of the table.
+        chosen: (N,) which of its rows these are; None where they follow each other.
 
     Returns:
         (N,) strings, `<table>#<row>` where the row names no file; (N,) bool, false there.
@@ -34,7 +39,8 @@ def relative_names(
     nameless = pc.fill_null(_is_blank(names), True)
     names = _in_existing_form(_below(names, root), root)
     named = ~nameless.to_numpy(zero_copy_only=False)
-    rows = (np.flatnonzero(~named) + first).tolist()
+    spared = np.flatnonzero(~named)
+    rows = (spared + first if chosen is None else chosen[spared]).tolist()
     spare = pa.array([f"{table.name}#{row}" for row in rows], pa.string())
     return pc.replace_with_mask(names, nameless, spare), named
 

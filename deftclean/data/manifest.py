@@ -68,6 +68,7 @@ class Manifest:
         label_column, path_column: where labels and file names (or images) stand in the input;
             None in a folder, or without labels.
         review: what people decided about the rows, in a table of ours that was reviewed.
+        splits: those that were read of a table that holds the images; None for all of it.
     """
 
     source: str
@@ -84,6 +85,7 @@ class Manifest:
     label_column: str | None = None
     path_column: str | None = None
     review: EarlierReview | None = None
+    splits: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.file_names)
@@ -353,6 +355,8 @@ def table_manifest(
     kept = rows.table.drop_columns([n for n in rows.table.column_names if n in replaced])
     columns = rows.with_agreement(path, renamed(kept, rename, path))
     refuse_unwritable(path, columns)
+    if images is not None and rows.chosen is not None:
+        images = replace(images, chosen=rows.chosen)
     return Manifest(
         source=path.name,
         root=root,
@@ -368,6 +372,7 @@ def table_manifest(
         label_column=rows.label_column,
         path_column=rows.path_column,
         review=review,
+        splits=None if images is None or options.split is None else tuple(options.split),
     )
 
 

@@ -33,6 +33,7 @@ class TableRows:
         named: (N,) bool, false where a row names no file.
         labels: (N,) as they are written.
         agreement: (N,) float32 share of the annotators' votes; None where they are not several.
+        chosen: (N,) ascending, which rows of the table they are; None for all.
         notes: what a user should know.
     """
 
@@ -45,6 +46,7 @@ class TableRows:
     labels: pa.Array | pa.ChunkedArray
     agreement: pa.Array | None = None
     notes: tuple[str, ...] = ()
+    chosen: NDArray[np.int64] | None = None
 
     @classmethod
     def of(
@@ -70,7 +72,7 @@ class TableRows:
                 f"--merge-rows cannot go with {path}, {what}.", "Leave --merge-rows out."
             )
         classes = None if meant.classes is None else meant.classes.labels(path)
-        chosen = _rows_of_splits(path, table, options, inside)
+        chosen = _rows_of_splits(path, table, options)
         if chosen.rows is not None:
             taken = pa.array(chosen.rows)
             table, lines = table.take(taken), lines.take(taken)
@@ -80,11 +82,13 @@ class TableRows:
         if not (own or inside):
             named_by, found = located(named_by, path, asked.root, asked.given, options)
             notes += found
-        file_names, named = relative_names(named_by, path, asked.root, first)
+        # Where images lie in the table, a row that names no file is called as it stands there.
+        counted = chosen.rows if inside else None
+        file_names, named = relative_names(named_by, path, asked.root, first, counted)
         labels = table[meant.label] if meant.label else pa.nulls(len(table), pa.string())
         rows = cls(
             table, lines, meant.path, meant.label, file_names, named,
-            labels if classes is None else classes, None, notes,
+            labels if classes is None else classes, None, notes, chosen.rows,
         )  # fmt: skip
         return rows if own or inside else rows._voted(asked)
 
@@ -197,14 +201,13 @@ class _Chosen:
     notes: tuple[str, ...] = ()
 
 
-def _rows_of_splits(path: Path, table: pa.Table, options: ManifestOptions, inside: bool) -> _Chosen:
+def _rows_of_splits(path: Path, table: pa.Table, options: ManifestOptions) -> _Chosen:
     """The rows of the splits that the user wants, by the table's column.
 
     Args:
         path: the table, for messages.
         table: N rows.
         options: with `split`.
-        inside: the images lie in the table itself, which later commands read by row.
 
     Raises:
         UsageError: there is no column of splits, or no such split.
@@ -221,11 +224,6 @@ def _rows_of_splits(path: Path, table: pa.Table, options: ManifestOptions, insid
         raise UsageError(
             f"--split {few(options.split)}: {path} has no column called split.",
             f"It has the columns {few(table.column_names, 12)}.",
-        )
-    if inside:
-        raise UsageError(
-            f"--split cannot choose among the rows of {path}, which holds the images itself.",
-            "Write each split into a table of its own.",
         )
     rows = np.flatnonzero(in_splits(table[name], options.split, str(path)))
     return _Chosen(rows, (f"{len(rows):,} rows are of --split {', '.join(options.split)}",))

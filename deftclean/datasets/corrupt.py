@@ -160,7 +160,7 @@ def _write(
         file, beside = outputs.file(target), outputs.file(truth_path(target))
         if manifest.images is not None and manifest.label_column is not None:
             column = table[manifest.label_column]
-            write_with_images(manifest.images.tables, manifest.label_column, column, file)
+            write_with_images(manifest.images, manifest.label_column, column, file)
         else:
             write_table(table, file, target.suffix)
         write_table(truth, beside, target.suffix)

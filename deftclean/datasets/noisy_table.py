@@ -1,12 +1,14 @@
 """A manifest's table with other labels in it, written as the input writes labels."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from deftclean.core.errors import InputError
+from deftclean.data.columns import ImageColumn
 from deftclean.data.manifest import Manifest
 
 _ROWS_AT_ONCE = 256
@@ -44,15 +46,13 @@ def _replaced(
     return pc.if_else(wrong, labels.take(coded.indices).cast(written.type), written)
 
 
-def write_with_images(
-    sources: Sequence[Path], name: str, labels: pa.ChunkedArray, file: Path
-) -> None:
+def write_with_images(images: ImageColumn, name: str, labels: pa.ChunkedArray, file: Path) -> None:
     """Parquet files again as one, their images included, with another label column.
 
     Row groups stream through, so memory stays flat.
 
     Args:
-        sources: N rows in all, of the same columns.
+        images: in which files the N rows stand.
         name: the label column's.
         labels: (N,) what goes there.
         file: what to write.
@@ -62,15 +62,17 @@ def write_with_images(
     """
     import pyarrow.parquet as pq
 
-    done, source = 0, sources[0]
+    done, seen, source = 0, 0, images.table
     try:
         first = pq.read_schema(source)
         at = first.get_field_index(name)
         schema = first.set(at, pa.field(name, labels.type))
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-            for source in sources:
+            for source in images.tables:
                 with pq.ParquetFile(source) as table:
-                    for batch in table.iter_batches(_ROWS_AT_ONCE):
+                    for whole in table.iter_batches(_ROWS_AT_ONCE):
+                        batch = _chosen(whole, images.chosen, seen)
+                        seen += len(whole)
                         part = labels.slice(done, len(batch)).combine_chunks()
                         columns = [*batch.columns[:at], part, *batch.columns[at + 1 :]]
                         writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
@@ -79,3 +81,11 @@ def write_with_images(
         raise InputError(
             f"{source} cannot be read: {str(error).splitlines()[0]}", "Is the file whole?"
         ) from error
+
+
+def _chosen(batch: pa.RecordBatch, rows: NDArray[np.int64] | None, start: int) -> pa.RecordBatch:
+    """Those of a batch's rows that are chosen; it begins at row `start` of all."""
+    if rows is None:
+        return batch
+    first, last = np.searchsorted(rows, [start, start + len(batch)])
+    return batch.take(pa.array(rows[first:last] - start))

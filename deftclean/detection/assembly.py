@@ -42,6 +42,7 @@ from deftclean.table.scores import (
     QUALITY,
     SCHEMA_VERSION,
     SCORE_SCHEMA,
+    SPLITS,
     ScoreTable,
     decide,
 )
@@ -236,11 +237,17 @@ def finished_table(
         progress: told what follows from the decision.
     """
     table = score_table(prepared, said, tuple(facts["class_names"]), near)
+    facts = {**facts, **input_facts(prepared.manifest)}
     decided = decide(ScoreTable(table, facts), outcome.rule, outcome.threshold)
     reviewed = with_earlier_review(decided, prepared.manifest, outcome.verdict is not None)
     made = with_kinds(reviewed)
     warned(progress, list(new_warnings(made.metadata, facts)))
     return made
+
+
+def input_facts(manifest: Manifest) -> dict[str, Any]:
+    """What later commands have to know of how the input was read, beside where it is."""
+    return {} if manifest.splits is None else {SPLITS: list(manifest.splits)}
 
 
 def with_earlier_review(scores: ScoreTable, manifest: Manifest, known: bool) -> ScoreTable:

@@ -107,11 +107,12 @@ def images_at(column: ImageColumn, rows: NDArray[np.int64]) -> Iterator[bytes | 
 
     Args:
         column: where the bytes are.
-        rows: (n,) ascending.
+        rows: (n,) ascending, of those that are chosen.
 
     Raises:
         InputError: the table is damaged.
     """
+    rows = rows if column.chosen is None else column.chosen[rows]
     start = 0
     for table in column.tables:
         if table.suffix == ARROW:
@@ -153,8 +154,9 @@ def _opened(table: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _all_images(column: ImageColumn) -> Iterator[bytes | None]:
-    if column.rows is not None:
-        yield from images_at(column, np.arange(*column.rows))
+    if column.rows is not None or column.chosen is not None:
+        every = 0 if column.chosen is None else len(column.chosen)
+        yield from images_at(column, np.arange(*(column.rows or (0, every))))
         return
     for table in column.tables:
         for values in _batches_of(table, column):

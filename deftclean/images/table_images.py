@@ -16,7 +16,7 @@ from deftclean.images.decoding import ImageError
 from deftclean.images.row_images import images_at, spool_images, table_names
 from deftclean.images.sources import NamedSource, RowImages, TableImages
 from deftclean.images.stored import Encoded, encoded, images_below
-from deftclean.table.scores import ScoreTable
+from deftclean.table.scores import SPLITS, ScoreTable
 from deftclean.table.ways import image_root, opened_root
 
 
@@ -105,7 +105,8 @@ def _column_of(
     scores: ScoreTable, table: Path, data: Path, allow_outside: bool
 ) -> tuple[ImageColumn, NamedSource]:
     """The column of `data` that holds the images of all rows, and the files that it names."""
-    manifest = read_manifest(data, None, ManifestOptions(known_labels={}))
+    splits = scores.metadata.get(SPLITS)
+    manifest = read_manifest(data, None, ManifestOptions(known_labels={}, split=splits))
     if manifest.images is None:
         raise InputError(
             f"--data {data} holds no images.",

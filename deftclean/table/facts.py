@@ -32,6 +32,7 @@ _FACTS: Mapping[str, Any] = {
     EVIDENCE: dict[str, Any] | None,
     "near_duplicates": dict[str, float] | None,
     "quality": dict[str, list[str]] | None,
+    "split": list[str],
     "off_topic": dict[str, float] | None,
     FILLED: dict[str, int] | None,
 }

@@ -47,6 +47,10 @@ where nobody has looked at the pictures for their own sake."""
 OFF_TOPIC = "off_topic"
 """Key of the metadata: how pictures that fit no class were told; None where nobody did."""
 
+SPLITS = "split"
+"""Key of the metadata: the splits that were read, where the images lie in the table that was
+scanned, so that rows count among those of them; absent where all was read."""
+
 HASH = "perceptual_hash"
 """Column of what pictures look like: see `deftclean.images.look.hash_of`."""
 

@@ -132,10 +132,6 @@ def test_a_split_column(home: Path) -> None:
     assert right(found)
     said = refused(home, "data", "labels.csv", "--split", "x").stderr
     assert "It has the splits Train, valid" in said
-    table = pa.table({"label": ["a"], "image": [b"\xff"], "split": ["train"]})
-    pq.write_table(table, home / "x.parquet")
-    done = run_cli("corrupt", "x.parquet", "--split", "train", *NOISE, cwd=home)
-    assert "holds the images itself" in done.stderr
 
 
 # ---------------------------------------------------------------- several labels in a cell

@@ -60,10 +60,14 @@ def test_splits_of_a_table_that_holds_the_images(tmp_path: Path) -> None:
     assert read(table).notes == (
         "column split: train 1, val 1; --split train reads it alone",
     )  # fmt: skip
-    assert refused(table, split=("val",)) == (
-        f"--split cannot choose among the rows of {table}, which holds the images itself.",
-        "Write each split into a table of its own.",
-    )
+    some = read(table, split=("val",))
+    assert some.file_names.to_pylist() == ["x.parquet#1"]
+    assert some.images is not None
+    assert some.images.chosen is not None
+    assert some.images.chosen.tolist() == [1]
+    assert some.splits == ("val",)
+    assert (read(table).splits, read(table).images.chosen) == (None, None)  # type: ignore[union-attr]
+    assert refused(table, split=("test",))[0].startswith("--split test: ")
 
 
 def test_splits_of_a_table_that_has_none(tmp_path: Path) -> None:
