@@ -171,10 +171,10 @@ def local_name(model: str, weights: str | None, folder: Path) -> tuple[str, str 
     """
     found, file = findable_name(model, weights, folder)
     if "://" in found or "://" in (file or "") or available_weights(found, file) is None:
+        named = f"--weights {file}" if "://" in (file or "") else f"--model {model}"
         raise WeightsError(
             f"{folder} names the model {model!r}, whose weights are not on this machine, and what "
             "a folder names is not fetched by itself.",
-            f"If you trust it, score or predict with it once and name the model yourself: "
-            f"--model {model}",
+            f"If you trust it, score or predict with it once and name them yourself: {named}",
         )
     return found, file

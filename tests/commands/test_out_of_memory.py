@@ -90,3 +90,66 @@ def test_memory_that_runs_out_anywhere_else_is_no_bug(
     assert done.returncode == 3
     assert "CUDA out of memory. Tried to allocate 2 GiB" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+GRID = """
+[data.colours]
+images = "data"
+labels = "labels.csv"
+truth = "truth.csv"
+
+[[grid]]
+name = "small"
+data = ["colours"]
+strategies = ["deft"]
+seeds = [0]
+preset = "synthetic"
+model = "nano"
+
+[grid.settings]
+tuner = "vpt-shallow"
+prompt_length = 2
+context_length = 4
+epochs = 1
+warmup = 1
+lr = 0.001
+"""
+
+
+def test_a_comparison_goes_on_in_pieces_and_records_what_does_not_fit(
+    holds: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    lines = [f"{name},{name.split('/')[0]}" for name in names]
+    for name, column in (("labels.csv", "label"), ("truth.csv", "true_label")):
+        (tmp_path / name).write_text("\n".join([f"file_name,{column}", *lines]) + "\n")
+    (tmp_path / "grid.toml").write_text(GRID)
+    bench = ("bench", "grid.toml", "--workers", "0", "--offline", "--no-cache", "-o")
+
+    holds(9)
+    done = run_cli(*bench, "pieces", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "8 pictures at a time from here on" in done.stderr
+    assert errors_of(tmp_path / "pieces") == [None]
+
+    holds(0)
+    done = run_cli(*bench, "none", cwd=tmp_path)
+    assert done.returncode == 3
+    (error,) = errors_of(tmp_path / "none")
+    assert "A single picture does not fit into the device's memory." in str(error)
+
+    holds(10**9)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore")
+
+    monkeypatch.setattr("deftclean.models.detector.DualPromptDetector.positive_features", full)
+    done = run_cli(*bench, "full", cwd=tmp_path)
+    assert done.returncode == 3
+    (error,) = errors_of(tmp_path / "full")
+    assert "CUDA out of memory. Tried to allocate 2 GiB" in str(error)
+    assert "Traceback" not in done.stderr
+
+
+def errors_of(folder: Path) -> list[object]:
+    return pq.read_table(folder / "results.parquet")["error"].to_pylist()
