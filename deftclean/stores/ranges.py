@@ -22,7 +22,8 @@ from deftclean.stores.retries import WAITS, gave_up, hidden_in, passing, refusal
 from deftclean.stores.urls import Url, mirrored
 
 _PROBE = 512  # bytes that are asked for to see whether a store gives parts
-_LEAST, _MOST = 1 << 16, 1 << 23  # bytes that are read ahead
+_LEAST, _MOST = 1 << 16, 1 << 23  # bytes that are read ahead, or at once
+_GAP = 1 << 16  # bytes between two parts that are read with them
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,35 @@ def read_ranges(parts: Sequence[tuple[Far, int, int]]) -> Iterator[bytes]:
     """
     sizes = np.array([end - start for _, start, end in parts], dtype=np.int64)
     for first, last in groups(sizes):
-        yield from _read_group(parts[first:last])
+        some = parts[first:last]
+        spans, span_of = _joined(some)
+        found = _read_group(spans)
+        for (_, start, end), at in zip(some, span_of, strict=True):
+            before = spans[at][1]
+            yield found[at][start - before : end - before]
+
+
+def _joined(
+    parts: Sequence[tuple[Far, int, int]],
+) -> tuple[list[tuple[Far, int, int]], list[int]]:
+    """Parts that lie near each other as one, since a request costs more than some bytes.
+
+    Returns:
+        what to ask for; of each part, the place of that in which it is
+    """
+    spans: list[tuple[Far, int, int]] = []
+    span_of = [0] * len(parts)
+    for at in sorted(range(len(parts)), key=lambda at: (str(parts[at][0].url), parts[at][1])):
+        away, start, end = parts[at]
+        if spans:
+            last, low, high = spans[-1]
+            if last == away and start <= high + _GAP and max(end, high) - low <= _MOST:
+                spans[-1] = (last, low, max(end, high))
+                span_of[at] = len(spans) - 1
+                continue
+        spans.append((away, start, end))
+        span_of[at] = len(spans) - 1
+    return spans, span_of
 
 
 def _read_group(parts: Sequence[tuple[Far, int, int]]) -> list[bytes]:

@@ -43,6 +43,27 @@ def test_a_far_file_has_its_size_and_none_of_its_bytes(place: Path) -> None:
     ]
 
 
+def test_parts_near_each_other_are_asked_for_together(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any order, overlapping or not: a gap of 100 is read over, one of 101 is not."""
+    monkeypatch.setattr(ranges, "_GAP", 100)
+    monkeypatch.setattr(ranges, "_MOST", 5000)
+    away, asked, ask = Far(URL, 300_000, ""), [], ranges._ask
+    monkeypatch.setattr(ranges, "_ask", lambda parts: asked.extend(parts) or ask(parts))
+    parts = [(1601, 1700), (0, 1000), (1100, 1500), (990, 1050), (9000, 13_000), (13_000, 15_000)]
+    found = list(read_ranges([(away, *part) for part in parts]))
+    assert found == [DATA[start:end] for start, end in parts]
+    spans = [(0, 1500), (1601, 1700), (9000, 13_000), (13_000, 15_000)]
+    assert [(start, end) for _, start, end in asked] == spans
+    draws = np.random.default_rng(2)
+    for _ in range(30):
+        starts = draws.integers(0, 9000, 40)
+        some = [(int(start), int(start + draws.integers(0, 600))) for start in starts]
+        found = list(read_ranges([(away, *part) for part in some]))
+        assert found == [DATA[start:end] for start, end in some]
+
+
 def test_a_far_file_is_read_as_one_that_is_here(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
