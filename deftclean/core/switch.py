@@ -38,7 +38,7 @@ class Outputs:
         self._made: list[tuple[Path, Path]] = []
         self._removed: list[Path] = []
         self._locks: list[int] = []
-        self._committed = False
+        self._journaled = self._committed = False
 
     def file(self, path: Path) -> Path:
         """Where to write a file, beside the main output, that is to be `path`."""
@@ -87,6 +87,7 @@ class Outputs:
         moves = [[made.name, path.name] for made, path in here]
         aside = [[path.name, _temporary_name(path).name] for path in self._removed]
         said = {"moves": moves, "removed": aside}
+        self._journaled = True
         with _alone(journal) as file:
             try:
                 for _, path in self._made:
@@ -105,12 +106,12 @@ class Outputs:
 
     def clear(self) -> None:
         """Remove what was not published; finish what a signal has stopped half way."""
-        if self._committed:
-            with contextlib.suppress(RunError):
-                recover(self._main)
-        else:
+        if not self._committed:
             for temporary in self._begun:
                 discard(temporary)
+        if self._journaled:  # it may say nothing yet, and goes then
+            with contextlib.suppress(RunError):
+                recover(self._main)
         for lock in self._locks:
             release(lock)
 

@@ -1,12 +1,15 @@
 """Outputs that appear together: killed at any point, signalled, swept, and never half."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deftclean.core import switch
 from deftclean.core.errors import RunError, UsageError
 from deftclean.core.files import private_folder
 from deftclean.core.switch import recover, remove_folder, together, whole_file
@@ -246,3 +249,29 @@ def test_a_signal_while_a_folder_is_removed_leaves_nothing(
     with pytest.raises(SystemExit):
         remove_folder(tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_before_the_journal_says_anything_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder replaces another: the journal is there, empty, when the signal comes."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "x").write_text("old")
+    alone = switch._alone
+
+    @contextlib.contextmanager
+    def stopped(journal: Path, *, create: bool = True) -> Iterator[Any]:
+        with alone(journal, create=create) as file:
+            if create:
+                raise SystemExit(143)
+            yield file
+
+    def make() -> None:
+        with together(tmp_path / "out", overwrite=True) as outputs:
+            (outputs.folder(tmp_path / "out") / "x").write_text("new")
+            monkeypatch.setattr(switch, "_alone", stopped)
+
+    with pytest.raises(SystemExit):
+        make()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "x").read_text() == "old"
