@@ -279,6 +279,7 @@ def test_a_half_that_collapses_is_trained_again_and_that_is_said(few_digits, tmp
     assert {path.name for path in tmp_path.iterdir()} == {"clean.parquet", "clean.detector"}
 
 
+@pytest.mark.slow
 def test_labels_unrelated_to_the_pictures_are_a_warning_not_a_refusal(tmp_path):
     random = np.random.default_rng(0)
     for index in range(120):

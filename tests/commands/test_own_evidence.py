@@ -217,6 +217,7 @@ def test_python_takes_arrays(pictures: Path, own: Path) -> None:
         deftclean.find_label_issues(pairs, embeddings=np.array([["a"]]), run=run)
 
 
+@pytest.mark.slow
 def test_embeddings_go_out_and_come_in_again(pictures: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(pictures, data)

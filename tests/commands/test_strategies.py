@@ -260,6 +260,7 @@ def test_unlabelled_unreadable_and_doubled_rows(folder, tmp_path, strategy):
         assert score[-1] < score[0]
 
 
+@pytest.mark.slow
 def test_a_table_without_a_detector_replaces_one_with(folder, tmp_path):
     table, settings = tmp_path / "t.parquet", {"tuner": "none", "epochs": 2, "warmup": 1}
     deftclean.scan(folder, output=table, settings=settings, run=NANO)
