@@ -1,5 +1,6 @@
 """A data set scored in parts, by several workers, through the real command line."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -329,12 +330,10 @@ def test_a_pool_of_ray_actors_writes_the_same_bytes(home: Path, parts: Path) -> 
     )
     victim = None
     while process.poll() is None and victim is None:
-        actors = [
-            child
-            for child in psutil.Process(process.pid).children(recursive=True)
-            if "MapWorker" in " ".join(child.cmdline())
-        ]
-        victim = next(iter(actors), None)
+        with contextlib.suppress(psutil.NoSuchProcess):  # some end while one looks
+            children = psutil.Process(process.pid).children(recursive=True)
+            actors = [each for each in children if "MapWorker" in " ".join(each.cmdline())]
+            victim = next(iter(actors), None)
         time.sleep(0.05)
     assert victim is not None, process.communicate()
     victim.kill()
