@@ -277,9 +277,6 @@ def _wanted_folders(rows: FolderRows, root: Path, options: ManifestOptions) -> F
     )
 
 
-# ---------------------------------------------------------------- tables
-
-
 def table_manifest(
     path: Path,
     given: Path | None,

@@ -138,6 +138,7 @@ def test_every_method_learns_and_comes_back(method, scored, test_folder, tmp_pat
     assert load_classifier(tmp_path / "run", offline=True)(pixels).shape == (2, 3)
 
 
+@pytest.mark.slow
 def test_what_each_method_trains(scored, adapted, tmp_path):
     for method in ("peft", "vlpt"):
         quick(scored, tmp_path / method, method=method, settings={**QUICK, "epochs": 1})
@@ -389,6 +390,7 @@ def test_test_pictures_that_are_trained_on_are_told(scored, tmp_path):
     assert any("'unheard-of' (1)" in text for text in result.warnings)
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_a_beginning_for_another(scored, tmp_path):
     quick(scored, tmp_path / "first", method="fft", settings={**QUICK, "epochs": 1})
     again = {"epochs": 1, "batch_size": 16, "lr": 1e-9}
@@ -402,6 +404,7 @@ def test_a_run_folder_is_a_beginning_for_another(scored, tmp_path):
     assert all(torch.allclose(before[name], after[name], atol=1e-5) for name in body)
 
 
+@pytest.mark.slow
 def test_other_timm_models_with_weights_from_a_file(scored, tmp_path):
     torch.manual_seed(0)
     model = timm.create_model("resnet10t", num_classes=1000)

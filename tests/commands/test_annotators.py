@@ -72,6 +72,7 @@ def test_labels_that_all_chose_are_believed_more(voted: Path) -> None:
     assert "labels count by how far their annotators agreed" in said(voted, "votes")
 
 
+@pytest.mark.slow
 def test_one_agreement_for_all_changes_nothing(voted: Path) -> None:
     alike, none = read(voted / "alike.parquet"), read(voted / "none.parquet")
     for name in none.column_names:
@@ -82,6 +83,7 @@ def test_one_agreement_for_all_changes_nothing(voted: Path) -> None:
     assert "annotators agreed" not in said(voted, "alike")
 
 
+@pytest.mark.slow
 def test_a_column_of_that_name_that_holds_something_else_is_not_used(voted: Path) -> None:
     odd, none = read(voted / "odd.parquet"), read(voted / "none.parquet")
     assert odd["clean_prob"].equals(none["clean_prob"])

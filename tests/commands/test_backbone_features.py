@@ -15,7 +15,8 @@ FAST = ("--device", "cpu", "--workers", 0, "--no-cache", "-q")
 TRAINING = ("--model", "nano", "--tuner", "none", "--epochs", 2, "--warmup", 1)
 
 
-@pytest.mark.parametrize("name", ["test_resnet", pytest.param("test_vit", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
 def test_a_backbone_looks_in_place_of_the_model(pictures: Path, tmp_path: Path, name: str) -> None:
     """Its weights are drawn, so that what is seen is no better for it: it only is another sight."""
     torch.manual_seed(0)

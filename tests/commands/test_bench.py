@@ -202,6 +202,7 @@ def test_a_failing_adaptation_keeps_what_the_scan_has_found(grid, tmp_path, monk
     assert "Traceback" in next((tmp_path / "out" / "errors").iterdir()).read_text()
 
 
+@pytest.mark.slow
 def test_what_failed_is_told_with_exit_code_3(grid, tmp_path, capsys):
     grid.write_text(GRID.replace('"nano"', '"local-dir:gone"', 1))
     out = str(tmp_path / "out")
@@ -269,6 +270,7 @@ def test_what_is_refused(grid, tmp_path):
     assert (tmp_path / "other" / "mine.txt").read_text() == "x"
 
 
+@pytest.mark.slow
 def test_overwrite_begins_anew_and_leaves_what_is_not_its_own(grid, tmp_path):
     bench(grid, output=tmp_path / "out", run=RUN, only="accuracy")
     (tmp_path / "out" / "mine.txt").write_text("x")
@@ -434,6 +436,7 @@ def test_the_model_in_a_folder_is_compared_by_content(grid, tmp_path, monkeypatc
     assert before["how"] == again["how"] != after["how"]
 
 
+@pytest.mark.slow
 def test_the_card_of_an_adaptation_comes_after_its_epochs(grid, tmp_path, monkeypatch):
     def killed(*_arguments):
         raise KeyboardInterrupt

@@ -165,6 +165,7 @@ def test_bad_images_stay_in_the_table_with_their_status(folder, labels, tmp_path
     assert tail[3]["content_sha256"] is None
 
 
+@pytest.mark.slow
 def test_a_hugging_face_parquet_is_scanned_without_a_folder(tmp_path):
     rows, names = [], list(COLOURS)
     for index in range(30):

@@ -218,6 +218,7 @@ def test_many_pictures_of_noise_stay_under_the_limit(tmp_path: Path, count: int)
     assert result.size == (tmp_path / "r.html").stat().st_size < MOST_BYTES
 
 
+@pytest.mark.slow
 def test_a_thousand_classes_are_fine_and_endless_names_are_refused(tmp_path: Path) -> None:
     names = tuple(f"class {k}" for k in range(1000))
     rng = np.random.default_rng(0)

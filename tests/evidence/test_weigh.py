@@ -121,7 +121,7 @@ def test_a_calibrated_witness_is_taken_at_its_word_and_the_rate_is_found():
     [
         world(1500, classes=2),
         world(60, classes=3),
-        world(3000, classes=LEARNED_PAIRS + 10, sharpness=4),
+        pytest.param(world(3000, classes=LEARNED_PAIRS + 10, sharpness=4), marks=pytest.mark.slow),
         world(2000, weights=[0.95, 0.02, 0.01, 0.01, 0.01], wrong=0.1),
     ],
     ids=["two classes", "60 rows", "many classes", "one class has 95 %"],

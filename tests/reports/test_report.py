@@ -31,9 +31,9 @@ def tables(tmp_path, monkeypatch):
         {},
         {"audit": 20},
         {"kept": 7, "images": 9},
-        {"classes": ["apple"]},
-        {"images": 0},
-        {"map": 1},
+        pytest.param({"classes": ["apple"]}, marks=pytest.mark.slow),
+        pytest.param({"images": 0}, marks=pytest.mark.slow),
+        pytest.param({"map": 1}, marks=pytest.mark.slow),
     ],
 )
 def test_the_same_page_as_of_a_table_that_is_held_whole(tables, monkeypatch, name, asked):
