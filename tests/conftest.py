@@ -20,7 +20,7 @@ from tests.support.pictures import COLOURS, draw
 from tests.support.places import SHARED_DATA
 
 # How long an example takes says how busy the machine is.
-settings.register_profile("any load", deadline=None, max_examples=50)
+settings.register_profile("any load", deadline=None, max_examples=30)
 settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile("any load")
 

@@ -16,6 +16,9 @@ FAST = ("--model", "nano", "--tuner", "none", "--epochs", "1", "--workers", "0",
 VOTERS = [part for name in ("ann", "bob", "cleo") for part in ("--annotator", name)]
 
 
+pytestmark = pytest.mark.slow  # four scans
+
+
 @pytest.fixture(scope="module")
 def voted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """90 pictures of two kinds. Every fifth has two votes of three for the other kind; three that
@@ -72,7 +75,6 @@ def test_labels_that_all_chose_are_believed_more(voted: Path) -> None:
     assert "labels count by how far their annotators agreed" in said(voted, "votes")
 
 
-@pytest.mark.slow
 def test_one_agreement_for_all_changes_nothing(voted: Path) -> None:
     alike, none = read(voted / "alike.parquet"), read(voted / "none.parquet")
     for name in none.column_names:
@@ -83,7 +85,6 @@ def test_one_agreement_for_all_changes_nothing(voted: Path) -> None:
     assert "annotators agreed" not in said(voted, "alike")
 
 
-@pytest.mark.slow
 def test_a_column_of_that_name_that_holds_something_else_is_not_used(voted: Path) -> None:
     odd, none = read(voted / "odd.parquet"), read(voted / "none.parquet")
     assert odd["clean_prob"].equals(none["clean_prob"])

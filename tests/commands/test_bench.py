@@ -171,7 +171,10 @@ def test_ctrl_c_on_the_command_line(grid, tmp_path):
 
 @pytest.mark.parametrize(
     ("error", "told"),
-    [(CollapseError("it collapsed"), "it collapsed"), (ValueError("odd"), "ValueError: odd")],
+    [
+        (CollapseError("it collapsed"), "it collapsed"),
+        pytest.param(ValueError("odd"), "ValueError: odd", marks=pytest.mark.slow),
+    ],
 )
 def test_a_failing_cell_is_recorded_and_tried_again(error, told, grid, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
@@ -373,7 +376,11 @@ def test_a_failed_cell_keeps_the_hint_and_shows_no_escape_codes(grid, tmp_path, 
 
 @pytest.mark.parametrize(
     ("error", "stays"),
-    [(RunError("disk full"), True), (CollapseError("gone"), False), (UsageError("no"), False)],
+    [
+        (RunError("disk full"), True),
+        (CollapseError("gone"), False),
+        pytest.param(UsageError("no"), False, marks=pytest.mark.slow),
+    ],
 )
 def test_an_unfinished_scan_stays_where_going_on_may_help(
     error, stays, grid, tmp_path, monkeypatch
@@ -462,6 +469,7 @@ def test_a_device_that_is_not_there_leaves_no_folder(grid, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_all_rows_are_looked_at_anew_by_the_next_command(grid, folder, tmp_path):
     away = [path.rename(path.with_suffix(".away")) for path in folder.rglob("*.png")]
     asked = {"output": tmp_path / "out", "run": RUN, "only": "all-rows"}

@@ -116,6 +116,7 @@ lr = 0.001
 """
 
 
+@pytest.mark.slow
 def test_a_comparison_goes_on_in_pieces_and_records_what_does_not_fit(
     holds: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,22 +35,48 @@ def home(tmp_path):
     [
         ("scan nowhere", "nowhere does not exist"),
         ("scan data -o there.parquet", "there.parquet exists already"),
-        ("scan data -o mine.parquet --overwrite", "mine.detector is not a detector folder"),
-        ("scan data -o stopped.parquet", "stopped.unfinished is in the way"),
+        pytest.param(
+            "scan data -o mine.parquet --overwrite",
+            "mine.detector is not a detector folder",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "scan data -o stopped.parquet",
+            "stopped.unfinished is in the way",
+            marks=pytest.mark.slow,
+        ),
         ("scan data --threshold 2", "--threshold is 2"),
-        ("scan data --epochs 0", "epochs"),
-        ("scan data --compile --tuner none", "--compile cannot go with"),
+        pytest.param("scan data --epochs 0", "epochs", marks=pytest.mark.slow),
+        pytest.param(
+            "scan data --compile --tuner none", "--compile cannot go with", marks=pytest.mark.slow
+        ),
         ("score nowhere data", "nowhere is not a detector folder"),
-        ("score mine.detector data -o there.parquet", "there.parquet exists already"),
+        pytest.param(
+            "score mine.detector data -o there.parquet",
+            "there.parquet exists already",
+            marks=pytest.mark.slow,
+        ),
         ("adapt nowhere.parquet", "nowhere.parquet is not a file"),
-        ("adapt scored/clean.parquet --compare --all", "exclude each other"),
-        ("adapt scored/clean.parquet -o adapted", "adapted exists already"),
+        pytest.param(
+            "adapt scored/clean.parquet --compare --all",
+            "exclude each other",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "adapt scored/clean.parquet -o adapted",
+            "adapted exists already",
+            marks=pytest.mark.slow,
+        ),
         (
             "adapt scored/clean.parquet -o adapted --overwrite",
             "adapted is not a folder of deftclean",
         ),
         ("predict nowhere data", "nowhere is not a folder of deftclean adapt"),
-        ("predict adapted data -o there.parquet", "there.parquet exists already"),
+        pytest.param(
+            "predict adapted data -o there.parquet",
+            "there.parquet exists already",
+            marks=pytest.mark.slow,
+        ),
         ("bench nowhere.toml", "nowhere.toml cannot be read"),
     ],
 )

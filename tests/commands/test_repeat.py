@@ -94,6 +94,7 @@ def test_rows_of_the_same_content_differ_in_their_label_alone(doubled: Path) -> 
     assert len(by_label) > len(by_content)
 
 
+@pytest.mark.slow
 def test_a_warm_score_without_a_tuner_runs_no_image_tower(
     doubled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,6 +125,7 @@ def test_the_published_method_carries_decisions_on_but_does_not_learn_from_them(
     assert set(rows["known_to_scan"].take(pa.array(places)).to_pylist()) == {False}
 
 
+@pytest.mark.slow
 def test_a_decision_about_a_picture_that_has_changed_is_left_out_with_a_warning(noisy, tmp_path):
     home, true = noisy
     table = reviewed(home, true, np.arange(10), "ten.parquet")

@@ -185,6 +185,7 @@ def test_it_learns_from_the_rows_it_believes(scored, tmp_path, monkeypatch):
     assert result.config.epochs == len(result.cleaned.epochs) == 6
 
 
+@pytest.mark.slow
 def test_the_fine_tuning_begins_with_the_head_that_linear_gives(scored, tmp_path):
     still = {**QUICK, "epochs": 1, "lr": 1e-12}
     turn(scored, tmp_path / "turn", settings=still)
@@ -258,6 +259,7 @@ def test_a_timm_backbone_with_batch_statistics(scored, tmp_path):
     assert predict(tmp_path / "run", scored.images, output=tmp_path / "p.parquet", run=RUN)
 
 
+@pytest.mark.slow
 def test_a_class_that_loses_all_its_rows_is_told(tmp_path):
     """Half of the oceans are called apples: the probe takes all of them for apples."""
     oceans = make_scored(tmp_path / "s")

@@ -651,6 +651,7 @@ def test_two_runs_at_once_leave_whole_pictures(tmp_path: Path) -> None:
     assert len(files(tmp_path)) < 50  # packs of 16 MB, and not a file for each of 1,000
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_whole_pictures(tmp_path: Path) -> None:
     for _ in range(4):
         run = writer(tmp_path, 10_000)

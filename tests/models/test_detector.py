@@ -123,7 +123,7 @@ def test_the_compiled_image_tower_gives_the_same_features_and_gradients(encoder,
     [
         (NAMES, True),
         pytest.param(NAMES, False, marks=pytest.mark.slow),
-        (MANY, False),
+        pytest.param(MANY, False, marks=pytest.mark.slow),
         pytest.param(MANY, True, marks=pytest.mark.slow),
     ],
 )
