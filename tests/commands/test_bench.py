@@ -239,6 +239,7 @@ def test_a_sample_of_the_rows_is_said_in_the_tables(grid, tmp_path):
     assert "NOT ALL ROWS: a stratified sample of 24" in result.html.read_text()
 
 
+@pytest.mark.slow
 def test_missing_data_are_all_told_before_anything_runs(grid, tmp_path):
     more = GRID.replace('data = ["colours"]', 'data = ["colours", "cub-200-2011", "cifar10"]', 1)
     grid.write_text(more)
@@ -374,6 +375,7 @@ def test_a_failed_cell_keeps_the_hint_and_shows_no_escape_codes(grid, tmp_path, 
     assert result.failures[0].endswith("it \\x1b[31mbroke Mend it.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "stays"),
     [

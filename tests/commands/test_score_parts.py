@@ -254,6 +254,7 @@ def test_damage_is_seen(home: Path, parts: Path, tmp_path: Path) -> None:
     assert run_cli(*asked, cwd=folder.parent).returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["shards", "images in shards", "csv", "folder"])
 def test_wherever_rows_come_from(home: Path, tmp_path: Path, kind: str) -> None:
     """Rows and pictures of every kind of manifest, cut in the middle of files and row groups."""

@@ -193,6 +193,7 @@ def test_gmm_trains_a_tuner_too(folder, tmp_path, tuner):
     assert not table["predicted_prob"].equals(still["predicted_prob"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warmup", [0, 4])
 @pytest.mark.parametrize("strategy", TRAINED)
 def test_no_warmup_and_nothing_but_warmup(folder, tmp_path, strategy, warmup):
@@ -201,6 +202,7 @@ def test_no_warmup_and_nothing_but_warmup(folder, tmp_path, strategy, warmup):
     assert np.isfinite(table["clean_prob"].to_numpy()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", OTHERS)
 def test_a_picture_or_two_of_every_class(folder, tmp_path, strategy):
     """Nothing can be learned from so few; no strategy breaks down, or it says what it needs."""

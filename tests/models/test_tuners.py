@@ -196,6 +196,7 @@ def test_what_bitfit_does_not_train_is_not_copied():
         assert (parameter is own[name]) == (not name.endswith("bias")), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vision", [RESNET, TIMM, UNUSUAL])
 @pytest.mark.parametrize("name", TUNERS)
 def test_other_image_towers(vision, name, pixels):
