@@ -32,6 +32,10 @@ IMAGE_SUFFIXES = frozenset(
 )
 """How images end, in lower case."""
 
+ROBOFLOW = "_classes.csv"
+METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet", ROBOFLOW)
+"""Tables that say what the images beside them are, in the order in which they are looked for."""
+
 LARGEST_TEXT = 64 * 2**20
 """Bytes of a file of names, settings or facts: none that is meant for reading is larger."""
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deftclean.core.errors import InputError
+from deftclean.core.files import METADATA, ROBOFLOW
 from deftclean.core.tables import columns_of, read_table
 from deftclean.core.text import few
 from deftclean.data.columns import ImageColumn, image_column
@@ -25,20 +26,18 @@ from deftclean.shards.saved_sets import arrow_schema, arrow_table, saved_files, 
 from deftclean.table.scores import METADATA_KEY
 from deftclean.table.splits import SPLIT, split_words
 
-_ROBOFLOW = "_classes.csv"
-_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.parquet", _ROBOFLOW)
 FILE = "file_name"
 _FILE_OF_ROBOFLOW = "filename"
 
 
 def found_metadata(root: Path) -> list[Path]:
     """The metadata of a folder: its own, or else those of the folders in it."""
-    own = [root / name for name in _NAMES if (root / name).is_file()]
+    own = [root / name for name in METADATA if (root / name).is_file()]
     if own:
         return own[:1]
     # Names alone: what each of very many files is, nobody has to ask.
     folders = [root / name for name in sorted(next(os.walk(root))[1])]
-    inside = ((folder, name) for folder in folders for name in _NAMES)
+    inside = ((folder, name) for folder in folders for name in METADATA)
     found = {folder: folder / name for folder, name in inside if (folder / name).is_file()}
     return list(found.values())
 
@@ -82,7 +81,7 @@ def _placed(root: Path, path: Path, options: ManifestOptions, count: int) -> Rec
     else:
         records = read_records(path, options)
     table = records.table
-    if path.name == _ROBOFLOW:
+    if path.name == ROBOFLOW:
         same = {_FILE_OF_ROBOFLOW: FILE}
         table = table.rename_columns([same.get(name, name) for name in table.column_names])
         records = replace(records, table=table)

@@ -9,14 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from deftclean.core.errors import InputError
-from deftclean.core.files import IMAGE_SUFFIXES
+from deftclean.core.files import IMAGE_SUFFIXES, METADATA
 from deftclean.stores.contents import keep_listing, list_url
 from deftclean.stores.filesystems import can_list
 from deftclean.stores.objects import THREADS, fetch, fetch_all, kind_of
 from deftclean.stores.ranges import keep_far
 from deftclean.stores.urls import Url, is_plain, mirrored
-
-_METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
 
 def bring(
@@ -111,7 +109,7 @@ def _is_image(name: str) -> bool:
 def _is_metadata(name: str) -> bool:
     """Whether it is a table that says what the images beside it are."""
     folder, _, last = name.rpartition("/")
-    return "/" not in folder and last in _METADATA
+    return "/" not in folder and last in METADATA
 
 
 # ---------------------------------------------------------------- what tables name

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deftclean.core.errors import RunError
-from deftclean.core.files import private_folder
+from deftclean.core.files import METADATA, private_folder
 from deftclean.stores.contents import Contents, list_url, listed
 from deftclean.stores.mirror import bring, brought
 from deftclean.stores.objects import AT_ONCE, MOST_BYTES, UNKNOWN, groups, read_many
@@ -42,6 +42,13 @@ def test_no_more_is_held_than_may_be(sizes: list[int]) -> None:
     for first, last in found:
         assert last - first <= AT_ONCE
         assert last - first == 1 or sum(max(each, 0) for each in sizes[first:last]) <= MOST_BYTES
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_every_table_that_a_folder_is_read_by_is_fetched(mirror: Path, name: str) -> None:
+    fsspec.filesystem("memory").pipe_file(str(BASE / "train" / name), b"file_name,label\n")
+    bring(BASE, place_of(BASE, mirror))
+    assert (place_of(BASE, mirror) / "train" / name).read_bytes() == b"file_name,label\n"
 
 
 def test_many_are_read_in_order() -> None:
