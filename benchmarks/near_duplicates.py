@@ -40,9 +40,9 @@ def recompressed(picture: Image.Image) -> Image.Image:
     return Image.open(data).convert("RGB")
 
 
-def cropped(picture: Image.Image) -> Image.Image:
-    """Without 5 % on every side."""
-    across, down = (max(1, round(0.05 * side)) for side in picture.size)
+def cropped(picture: Image.Image, share: float = 0.05) -> Image.Image:
+    """Without a share of each side on either end."""
+    across, down = (max(1, round(share * side)) for side in picture.size)
     return picture.crop((across, down, picture.width - across, picture.height - down))
 
 

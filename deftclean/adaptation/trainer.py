@@ -24,10 +24,9 @@ from deftclean.core.progress import NowAndThen, Progress
 from deftclean.core.runtime import Runtime
 from deftclean.models.backbones import BackboneName
 from deftclean.settings.adaptation import AdaptConfig, probe_of, with_all_steps
-from deftclean.training.checkpoint import Checkpoint, digest
+from deftclean.training.checkpoint import Checkpoint, rows_digest
 from deftclean.training.epochs import ResumableTraining
 from deftclean.training.feeds import EpochBatches
-from deftclean.training.picture_sets import PictureSet
 
 
 @dataclass(frozen=True)
@@ -252,16 +251,9 @@ class Trainer:
                 "sha256": learner.sha256,
                 "arguments": learner.arguments,
             },
-            "data": digest(*_content(train_set.pictures, train_set.rows), weights),
-            "test data": digest(*_content(test_set.pictures, test_set.rows)) if test_set else "",
+            "data": rows_digest(train_set.pictures.rows, train_set.rows, weights),
+            "test data": rows_digest(test_set.pictures.rows, test_set.rows) if test_set else "",
             "device": self.runtime.device.type,
             "precision": self.runtime.precision,
             **({"processes": self.runtime.ranks.size} if self.runtime.ranks.size > 1 else {}),
         }
-
-
-def _content(pictures: PictureSet, rows: NDArray[np.int64]) -> tuple[bytes, bytes, bytes]:
-    """Some rows, their labels and their pictures."""
-    known = pictures.rows
-    shown = known.distinct.digests[known.pictures[rows]]
-    return rows.tobytes(), known.labels[rows].tobytes(), shown.tobytes()

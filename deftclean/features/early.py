@@ -37,7 +37,6 @@ class EarlyFeatures:
     def __init__(self, session: Callable[[], Session], path: Path) -> None:
         self._session = session
         self._path = path
-        self._count = 0
         self._embeddings: Embeddings | None = None
         self._done = np.zeros(0, dtype=bool)
         self._images: list[NDArray[np.int64]] = []
@@ -49,7 +48,6 @@ class EarlyFeatures:
 
     def expect(self, count: int) -> None:
         """There are F images."""
-        self._count = count
         self._done = np.zeros(count, dtype=bool)
 
     def see(self, images: NDArray[np.int64], pixels: NDArray[np.uint8]) -> None:
@@ -99,6 +97,6 @@ class EarlyFeatures:
         images, features = self._computing
         self._computing = None
         if self._embeddings is None:
-            self._embeddings = Embeddings(self._path, self._count, features.shape[1])
+            self._embeddings = Embeddings(self._path, len(self._done), features.shape[1])
         self._embeddings.put(images, features.float().cpu().numpy())
         self._done[images] = True

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from deftclean import __version__
@@ -15,12 +14,10 @@ from deftclean.models.detector_card import Texts
 from deftclean.models.saved_detector import build_detector
 from deftclean.models.weights import LoadedModel, load_model
 from deftclean.settings.detector import DetectorConfig
-from deftclean.training.checkpoint import digest
+from deftclean.training.checkpoint import rows_digest
 from deftclean.training.feeds import Encode
 from deftclean.training.picture_sets import filled
 from deftclean.training.pieces import Pieces
-
-_HASHED = 65_536  # digests that are hashed at once
 
 
 @dataclass(frozen=True)
@@ -79,20 +76,13 @@ class Session:
         self, class_names: tuple[str, ...], config: DetectorConfig, rows: UsableRows
     ) -> dict[str, Any]:
         """What decides every number of a training run, by name."""
-        trained, ranks = rows.trainable, self.runtime.ranks
+        ranks = self.runtime.ranks
         return {
             "version of deftclean": __version__,
             "settings": config.as_dict(),
             "class names": list(class_names),
             "model": self.loaded.sha256,
-            "data": digest(
-                trained.data,
-                rows.labels[trained].data,
-                *(
-                    rows.distinct.digests[rows.pictures[block]].data
-                    for block in np.array_split(trained, len(trained) // _HASHED + 1)
-                ),
-            ),
+            "data": rows_digest(rows, rows.trainable),
             "device": self.runtime.device.type,
             "precision": self.runtime.precision,
             **({"processes": ranks.size} if ranks.size > 1 else {}),

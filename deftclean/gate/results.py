@@ -12,7 +12,7 @@ from typing import Literal
 from deftclean.core.results import Shown, percent
 from deftclean.gate.expressions import Expression
 from deftclean.table.audit import Audited
-from deftclean.table.copies import Conflict, CopyCounts
+from deftclean.table.copies import Conflict, CopyCounts, same_or_nearly
 from deftclean.table.estimate import NoiseEstimate
 from deftclean.table.kinds import KindCounts
 from deftclean.table.places import Place
@@ -167,8 +167,7 @@ class Leak:
     def statement(self) -> str:
         """In words."""
         (one, other), (row, there) = self.file_names, self.rows
-        what = "the same picture as" if self.identical else "nearly the same picture as"
-        return f"{one} (row {row}): {what} {other} (row {there} there)"
+        return f"{one} (row {row}): {same_or_nearly(self.identical)} {other} (row {there} there)"
 
 
 @dataclass(frozen=True)

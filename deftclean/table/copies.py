@@ -168,6 +168,11 @@ def copies_of(scores: ScoreTable, elsewhere: NDArray[np.bool_] | None = None) ->
     return Copies({**exact, **nearly, COPIES[4]: _leaked(table, same, near, elsewhere)})
 
 
+def same_or_nearly(identical: bool) -> str:
+    """What one row shows, in the eyes of another, in words."""
+    return "the same picture as" if identical else "nearly the same picture as"
+
+
 @dataclass(frozen=True)
 class Conflict:
     """Two rows that show the same picture, or nearly so, and were given different labels.
@@ -186,7 +191,7 @@ class Conflict:
     def statement(self) -> str:
         """In words."""
         (one, other), (label, second) = self.file_names, self.labels
-        what = "the same picture as" if self.identical else "nearly the same picture as"
+        what = same_or_nearly(self.identical)
         return (
             f"{one} (row {self.rows[0]}) {label!r}: {what} {other} (row {self.rows[1]}) {second!r}"
         )

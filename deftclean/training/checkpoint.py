@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from deftclean.core.errors import InputError, UsageError
@@ -20,8 +22,10 @@ from deftclean.core.outputs import CHECKPOINT_MARK
 from deftclean.core.run import ALONE, Ranks
 from deftclean.core.switch import recover, remove_folder, whole_folder
 from deftclean.core.text import parsed_json
+from deftclean.images.usable_rows import UsableRows
 from deftclean.models.tensors import load_tensors, write_tensors
 
+_HASHED = 65_536  # digests of pictures that are hashed at once
 _TENSORS = "state.safetensors"
 
 
@@ -129,12 +133,22 @@ def _seal(kept: Mapping[str, Any], tensors: Path) -> str:
     """By which a state is known to be what a run has left, to the last number and name."""
     with tensors.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").digest()
-    return digest(json.dumps(kept, sort_keys=True).encode(), content)
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode() + content).hexdigest()
 
 
-def digest(*values: bytes | memoryview) -> str:
-    """SHA-256 of some bytes one after the other, for an identity."""
-    made = hashlib.sha256()
-    for value in values:
-        made.update(value)
+def rows_digest(rows: UsableRows, chosen: NDArray[np.int64], *more: bytes) -> str:
+    """SHA-256 of some rows, their labels and their pictures, for an identity.
+
+    Args:
+        rows: of the run.
+        chosen: (n,) which of them.
+        more: what counts beside them.
+    """
+    made = hashlib.sha256(chosen.tobytes())
+    made.update(rows.labels[chosen].tobytes())
+    for first in range(0, len(chosen), _HASHED):
+        shown = rows.pictures[chosen[first : first + _HASHED]]
+        made.update(rows.distinct.digests[shown].tobytes())
+    for each in more:
+        made.update(each)
     return made.hexdigest()

@@ -1,14 +1,18 @@
 """What is kept of a scan that was stopped, and whom it may serve."""
 
+import hashlib
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from deftclean.core.errors import InputError, UsageError
 from deftclean.core.outputs import check_checkpoint_output, checkpoint_folder
 from deftclean.detection.train import EpochMetrics, Progressed, TrainingState
-from deftclean.training.checkpoint import Checkpoint
+from deftclean.images.sources import DistinctPictures
+from deftclean.images.usable_rows import UsableRows
+from deftclean.training.checkpoint import Checkpoint, rows_digest
 
 IDENTITY = {"settings": {"lr": 0.03}, "data": "ab12"}
 METRICS = EpochMetrics(1, True, 1.5, 2.0, 0.25, 0.7, 0.03, False)
@@ -139,3 +143,19 @@ def test_a_folder_of_the_users_is_not_replaced(tmp_path):
     folder.mkdir()
     with pytest.raises(UsageError, match="in the way"):
         check_checkpoint_output(folder, may_go=True)
+
+
+def test_rows_are_told_by_their_places_labels_and_pictures(monkeypatch):
+    """Hashed in blocks, which must not show."""
+    digests = np.random.default_rng(0).integers(0, 256, (4, 32)).astype(np.uint8)
+    every, shown = np.arange(7), np.array([0, 1, 2, 3, 0, 1, 2])
+    distinct = DistinctPictures(None, np.arange(4), digests)
+    rows = UsableRows(every % 2, every >= 0, every, every, distinct, shown)
+    chosen = np.array([1, 2, 4, 6, 0])
+    parts = (chosen, rows.labels[chosen], digests[shown[chosen]])
+    plain = b"".join(part.tobytes() for part in parts)
+    for block in (2, 5, 100):
+        monkeypatch.setattr("deftclean.training.checkpoint._HASHED", block)
+        assert rows_digest(rows, chosen) == hashlib.sha256(plain).hexdigest()
+        assert rows_digest(rows, chosen, b"x") == hashlib.sha256(plain + b"x").hexdigest()
+    assert rows_digest(rows, chosen[:0]) == hashlib.sha256().hexdigest()
