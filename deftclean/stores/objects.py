@@ -3,7 +3,6 @@
 Knows nothing of tables and pictures.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from deftclean.core.errors import RunError
 from deftclean.stores.filesystems import filesystem
-from deftclean.stores.retries import WAITS, gave_up, hidden_in, passing, refusal, retried
+from deftclean.stores.retries import each_retried, hidden_in, retried
 from deftclean.stores.urls import Url
 
 AT_ONCE = 64
@@ -125,40 +124,27 @@ def groups(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 def _read_group(
     base: Url, names: Sequence[str], sizes: NDArray[np.int64], most: int
 ) -> list[bytes | None]:
-    found: list[bytes | None] = [b""] * len(names)
-    left = [at for at, size in enumerate(sizes.tolist()) if size != 0]
+    asked = [at for at, size in enumerate(sizes.tolist()) if size != 0]
     # One more than there are: then the end was seen.
     ends = [(most if size < 0 else size) + 1 for size in sizes.tolist()]
-    for wait in (*WAITS, None):
-        answers = [
-            each if isinstance(each, bytes) else (hidden_in(each) or each)
-            for each in _ask(base, [names[at] for at in left], [ends[at] for at in left])
-        ]
-        again = []
+
+    def ask(left: Sequence[int]) -> Iterator[bytes | Exception]:
+        answers = _ask(base, [names[at] for at in left], [ends[at] for at in left])
         for at, answer in zip(left, answers, strict=True):
-            if isinstance(answer, bytes):
-                found[at] = _whole(base / names[at], answer, int(sizes[at]))
-            elif isinstance(answer, FileNotFoundError):
-                found[at] = None
-            elif _is_empty(base / names[at], answer):
-                found[at] = b""
-            elif not passing(answer):
-                raise refusal(base / names[at], "read", answer) from answer
-            elif wait is None:
-                raise gave_up(base / names[at], "read", answer) from answer
-            else:
-                again.append(at)
-        if not again:
-            break
-        left = again
-        time.sleep(wait or 0)
-    return found
+            yield _seen(base / names[at], answer, int(sizes[at]))
+
+    found = each_retried(asked, lambda at: base / names[at], "read", ask)
+    return [found.get(at, b"") for at in range(len(names))]
 
 
-def _whole(url: Url, data: bytes, size: int) -> bytes:
-    if size != UNKNOWN and len(data) != size:
-        raise RunError(f"{url} has changed since it was listed.", "Run again.")
-    return data
+def _seen(url: Url, answer: bytes | Exception, size: int) -> bytes | Exception:
+    """An answer; no bytes where its error only says that there are none."""
+    if isinstance(answer, bytes):
+        if size != UNKNOWN and len(answer) != size:
+            raise RunError(f"{url} has changed since it was listed.", "Run again.")
+        return answer
+    error = hidden_in(answer) or answer
+    return b"" if not isinstance(error, FileNotFoundError) and _is_empty(url, error) else answer
 
 
 def _ask(base: Url, names: Sequence[str], ends: Sequence[int]) -> list[bytes | Exception]:

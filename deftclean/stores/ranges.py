@@ -6,7 +6,6 @@ its bytes are.
 
 import io
 import json
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ import numpy as np
 from deftclean.core.errors import RunError
 from deftclean.stores.filesystems import filesystem
 from deftclean.stores.objects import NAMED, THREADS, groups
-from deftclean.stores.retries import WAITS, gave_up, hidden_in, passing, refusal, retried
+from deftclean.stores.retries import each_retried, retried
 from deftclean.stores.urls import Url, mirrored
 
 _PROBE = 512  # bytes that are asked for to see whether a store gives parts
@@ -121,29 +120,20 @@ def _joined(
 
 
 def _read_group(parts: Sequence[tuple[Far, int, int]]) -> list[bytes]:
-    found = [b""] * len(parts)
-    left = [at for at, (_, start, end) in enumerate(parts) if start < end]
-    for wait in (*WAITS, None):
-        again = []
+    asked = [at for at, (_, start, end) in enumerate(parts) if start < end]
+
+    def ask(left: Sequence[int]) -> Iterator[bytes | Exception]:
         for at, answer in zip(left, _ask([parts[at] for at in left]), strict=True):
-            url, size = parts[at][0].url, parts[at][2] - parts[at][1]
-            if isinstance(answer, bytes) and len(answer) == size:
-                found[at] = answer
-                continue
-            error = answer if isinstance(answer, Exception) else OSError("less came than asked for")
-            error = hidden_in(error) or error
-            if isinstance(error, FileNotFoundError):
-                raise RunError(f"{url} has been removed since it was listed.", "Run again.")
-            if not passing(error):
-                raise refusal(url, "read", error) from error
-            if wait is None:
-                raise gave_up(url, "read", error) from error
-            again.append(at)
-        if not again:
-            break
-        left = again
-        time.sleep(wait or 0)
-    return found
+            _, start, end = parts[at]
+            less = isinstance(answer, bytes) and len(answer) != end - start
+            yield OSError("less came than asked for") if less else answer
+
+    found = each_retried(asked, lambda at: parts[at][0].url, "read", ask)
+    gone = next((at for at, data in found.items() if data is None), None)
+    if gone is not None:
+        url = parts[gone][0].url
+        raise RunError(f"{url} has been removed since it was listed.", "Run again.")
+    return [found.get(at) or b"" for at in range(len(parts))]
 
 
 def _ask(parts: Sequence[tuple[Far, int, int]]) -> list[bytes | Exception]:

@@ -7,7 +7,7 @@ answer never makes a picture `missing`.
 import errno
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from deftclean.core.errors import DeftcleanError, InputError, RunError
@@ -59,6 +59,50 @@ def retried(url: Url, doing: str, call: Callable[[], Answer]) -> Answer:
             raise gave_up(url, doing, error) from error
         time.sleep(wait)
     raise AssertionError("the last try returns or raises")
+
+
+def each_retried(
+    asked: Sequence[int],
+    url_of: Callable[[int], Url],
+    doing: str,
+    ask: Callable[[Sequence[int]], Iterable[bytes | Exception]],
+) -> dict[int, bytes | None]:
+    """The same of many that are asked for together; those that fail are asked for again.
+
+    Args:
+        asked: their numbers.
+        url_of: what a number is about, for the message.
+        doing: as `retried`.
+        ask: answers some numbers, in order.
+
+    Returns:
+        by number; None where the store says that there is nothing
+
+    Raises:
+        InputError, RunError: as `retried`.
+    """
+    found: dict[int, bytes | None] = {}
+    left = list(asked)
+    for wait in (*WAITS, None):
+        again = []
+        for at, answer in zip(left, ask(left), strict=True):
+            if isinstance(answer, bytes):
+                found[at] = answer
+                continue
+            error = hidden_in(answer) or answer
+            if isinstance(error, FileNotFoundError):
+                found[at] = None
+            elif not passing(error):
+                raise refusal(url_of(at), doing, error) from error
+            elif wait is None:
+                raise gave_up(url_of(at), doing, error) from error
+            else:
+                again.append(at)
+        if not again:
+            break
+        left = again
+        time.sleep(wait or 0)
+    return found
 
 
 def hidden_in(error: Exception) -> Exception | None:

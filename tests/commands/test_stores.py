@@ -22,7 +22,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from deftclean.models.weights import NANO
-from deftclean.stores import filesystems, objects, retries
+from deftclean.stores import filesystems, retries
 from tests.support.commands import Finished, run_cli, start_process
 from tests.support.stores import Store, first_times, hanging_up, running_store, slow
 
@@ -40,8 +40,7 @@ def store() -> Iterator[Store]:
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries that follow each other at once."""
-    for module in (retries, objects):
-        monkeypatch.setattr(module, "WAITS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(retries, "WAITS", (0.01, 0.01, 0.01))
 
 
 def table_of(path: Path) -> tuple[pa.Table, dict[str, object]]:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from deftclean.core.errors import RunError, UsageError
-from deftclean.stores import objects, retries
+from deftclean.stores import retries
 from deftclean.stores.folder import UrlFolder
 from tests.support.stores import first_times, running_store
 
@@ -63,8 +63,7 @@ def test_a_local_path_is_no_such_folder() -> None:
 
 @pytest.mark.slow
 def test_a_store_that_fails_for_a_while_and_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (retries, objects):
-        monkeypatch.setattr(module, "WAITS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(retries, "WAITS", (0.01, 0.01, 0.01))
     with running_store() as store:
         folder = UrlFolder.at("s3://bucket/parts")
         with store.failing(first_times(4, "503 Slow Down", "plan.json", "PUT")):

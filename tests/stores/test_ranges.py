@@ -93,7 +93,6 @@ def test_a_store_without_ranges_is_asked_for_all(
 
 
 def test_what_is_shorter_or_gone_ends_the_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranges, "WAITS", (0.0, 0.0))
     monkeypatch.setattr(retries, "WAITS", (0.0, 0.0))
     away = Far(URL, 300_000, "")
     filesystem("memory").pipe_file(str(URL), DATA[:1000])
@@ -119,8 +118,7 @@ def test_tar_files_behind_a_url_are_read_from_their_place(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As those here are, though answers fail; no file is fetched, and none is stored."""
-    for module in (ranges, retries):
-        monkeypatch.setattr(module, "WAITS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(retries, "WAITS", (0.01, 0.01, 0.01))
     packed(folder, tmp_path / "shards", "cls")
     here = run_cli("scan", "shards", "-o", "here.parquet", *FAST, cwd=tmp_path)
     assert here.returncode == 0, here.stderr
